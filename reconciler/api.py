@@ -1,0 +1,421 @@
+"""Send a `Request`: authentication, envelope, pages, retries, waiting, errors. Only this module knows HTTP.
+
+It follows the API reference for shapes, and the field notes for what really comes back.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from reconciler import __version__
+from reconciler.errors import (
+    AnswerError,
+    ApiError,
+    AuthenticationError,
+    ForbiddenError,
+    GatewayError,
+    NetworkError,
+    NotFoundError,
+    RateLimitedError,
+    RejectedError,
+)
+from reconciler.model import Address, MarkerDraft, Repeat, Request, Secret, Value
+
+CONNECTIONS = 16  # more make httpx's pool slower, not faster
+ATTEMPTS = 5  # of one request
+MAX_ANSWER = 50_000_000  # bytes of one answer
+MAX_PAGES = 500
+CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
+BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
+MAX_RETRY_AFTER_SECONDS = 300.0  # the longest that the API shuts a user out (field notes, Access)
+
+Handler = Callable[[str, str, Mapping[str, str], Mapping[str, str], bytes], Any]
+"""`(method, path, query, headers, body)` to something with `status`, `headers`, `body`: the sandbox."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """One request as `-v` shows it: nothing of its body, nothing of its headers but the ray id."""
+
+    method: str
+    path: str
+    status: int
+    milliseconds: float
+    ray: str
+
+
+class Gate:
+    """One for all threads: a 429 holds everybody up, not only the request that met it."""
+
+    def __init__(self, *, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._clock, self._sleep = clock, sleep
+        self._lock = threading.Lock()
+        self._closed_until = 0.0
+
+    def pass_through(self) -> None:
+        while (left := self._closed_until - self._clock()) > 0:
+            self._sleep(left)
+
+    def close(self, seconds: float) -> None:
+        with self._lock:
+            self._closed_until = max(self._closed_until, self._clock() + seconds)
+
+
+class Api:
+    """One account of the API. It sends GETs only, until `writing` gives a twin that may send more."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        account_id: str,
+        token: str,
+        handler: Handler | None = None,
+        trace: Callable[[Trace], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.account_id = account_id
+        self.reads = self.writes = 0
+        self._may_write = False
+        self._lock = threading.Lock()
+        self._clock, self._sleep, self._trace = clock, sleep, trace
+        self._gate = Gate(clock=clock, sleep=sleep)
+        self._client = httpx.Client(
+            base_url=base_url.rstrip("/"),
+            headers={"Authorization": f"Bearer {token}", "User-Agent": f"buildsctl/{__version__}"},
+            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+            follow_redirects=False,
+            transport=httpx.MockTransport(_adapt(handler)) if handler else None,
+        )
+
+    def __enter__(self) -> Api:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def allow_writes(self) -> None:
+        """From here on requests other than GET are sent. Only `apply` says so, after it was approved."""
+        self._may_write = True
+
+    def get(self, request: Request, decode: Callable[[Any], T]) -> T:
+        """The answer's `result`, decoded. A result of the wrong shape is an `AnswerError`."""
+        return self._decoded(request, self._send(request)[0], decode)
+
+    def pages(
+        self, page: Callable[[int], Request], decode: Callable[[Any], T], key: Callable[[T], str]
+    ) -> list[T]:
+        """All items of a paginated list, counted against `total_count`.
+
+        A page that repeats an item, or a list that changed while it was read, is an error: what was not
+        seen must not pass for absent.
+        """
+        found: dict[str, T] = {}
+        for number in range(1, MAX_PAGES + 1):
+            request = page(number)
+            result, info = self._send(request)
+            items = self._decoded(request, result, _list)
+            for item in items:
+                one = self._decoded(request, item, decode)
+                if key(one) in found:
+                    raise _named(
+                        AnswerError("a page of the list repeats an item: it changed while it was read"),
+                        request,
+                    )
+                found[key(one)] = one
+            total, more = _page_info(info, request, len(items), len(found))
+            if not more or not items:
+                if total is not None and total != len(found):
+                    text = f"the list holds {total} items by its own count, {len(found)} were read"
+                    raise _named(AnswerError(text, hint="run it again"), request)
+                return list(found.values())
+        raise _named(AnswerError(f"the list has more than {MAX_PAGES} pages"), page(MAX_PAGES))
+
+    def write(self, request: Request, decode: Callable[[Any], T]) -> T | None:
+        """Send what changes something. A delete answered 404 is done."""
+        if not self._may_write:
+            raise AssertionError(f"{request.method} before writing was allowed")
+        try:
+            result, _ = self._send(request)
+        except NotFoundError:
+            if request.method == "DELETE":
+                return None
+            raise
+        return None if request.method == "DELETE" else self._decoded(request, result, decode)
+
+    def _decoded(self, request: Request, result: Any, decode: Callable[[Any], T]) -> T:
+        try:
+            return decode(result)
+        except AnswerError as error:
+            raise _named(error, request) from None
+
+    def _send(self, request: Request) -> tuple[Any, Any]:
+        """`result` and `result_info` of one request, repeated as far as its kind allows."""
+        if request.method != "GET" and not self._may_write:
+            raise AssertionError("a plan sends only GETs")
+        for attempt in range(1, ATTEMPTS + 1):
+            self._gate.pass_through()
+            with self._lock:
+                self.reads += request.method == "GET"
+                self.writes += request.method != "GET"
+            try:
+                return self._once(request)
+            except RateLimitedError as error:
+                if attempt == ATTEMPTS:
+                    raise
+                self._gate.close(error.retry_after)
+            except (GatewayError, NetworkError) as error:
+                if attempt == ATTEMPTS or not (request.repeat is Repeat.IDEMPOTENT or error.never_sent):
+                    raise
+                limit = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2**attempt)
+                self._sleep(random.uniform(0, limit))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("the loop returns or raises")
+
+    def _once(self, request: Request) -> tuple[Any, Any]:
+        path = _path(request.path)
+        started = self._clock()
+        body = None if request.json is None else json.dumps(_wire(request.json), allow_nan=False).encode()
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        status, ray = 0, ""
+        try:
+            url = f"/accounts/{quote(self.account_id, safe='')}{path}"
+            with self._client.stream(
+                request.method, url, params=list(request.query), content=body, headers=headers
+            ) as response:
+                status, ray = response.status_code, response.headers.get("cf-ray", "")[:40]
+                content = _read(response)
+                retry_after = response.headers.get("retry-after", "")
+        except httpx.HTTPError as error:
+            raise _named(_network_error(error), request) from None
+        finally:
+            if self._trace:
+                took = (self._clock() - started) * 1000
+                self._trace(
+                    Trace(method=request.method, path=path, status=status, milliseconds=took, ray=ray)
+                )
+        return _open(request, status, ray, content, retry_after)
+
+
+def _adapt(handler: Handler) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        given = handler(
+            request.method,
+            request.url.raw_path.decode().partition("?")[0],
+            dict(request.url.params),
+            {name.lower(): value for name, value in request.headers.items()},
+            request.read(),
+        )
+        return httpx.Response(given.status, headers=dict(given.headers), content=given.body)
+
+    return answer
+
+
+def _path(parts: tuple[Address | str, ...]) -> str:
+    if any(isinstance(part, Address) or part in ("", ".", "..") for part in parts):
+        raise AssertionError(f"a path that is not bound: {parts}")
+    return "".join(f"/{quote(str(part), safe='')}" for part in parts)
+
+
+def _wire(value: Value) -> Any:
+    """Plain JSON. Here, and nowhere else, a secret becomes text."""
+    match value:
+        case Secret():
+            if value.value is None:
+                raise AssertionError("a secret without a value")
+            return value.value
+        case Address() | MarkerDraft():
+            raise AssertionError(f"a value that is not bound: {value}")
+        case tuple():
+            return [_wire(one) for one in value]
+        case Mapping():
+            return {key: _wire(one) for key, one in value.items()}
+        case _:
+            return value
+
+
+def _list(result: Any) -> list[Any]:
+    if result is None:
+        return []
+    if not isinstance(result, list):
+        raise AnswerError("the API's answer is not a list")
+    return result
+
+
+def _page_info(info: Any, request: Request, count: int, found: int) -> tuple[int | None, bool]:
+    """How many items there are in all, where the answer says so, and whether another page may follow."""
+    facts = info if isinstance(info, dict) else {}
+
+    def fact(name: str) -> int | None:
+        value = facts.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    total = fact("total_count")
+    if total is not None:
+        return total, found < total
+    if isinstance(facts.get("next_page"), bool):
+        return None, facts["next_page"]
+    asked = dict(request.query)
+    pages = fact("total_pages")
+    if pages is not None:
+        return None, int(asked["page"]) < pages
+    return None, count >= (fact("per_page") or int(asked["per_page"]))
+
+
+def _read(response: httpx.Response) -> bytes:
+    chunks, size = [], 0
+    for chunk in response.iter_bytes():
+        size += len(chunk)
+        if size > MAX_ANSWER:
+            raise AnswerError(f"the answer has more than {MAX_ANSWER:,} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _open(request: Request, status: int, ray: str, content: bytes, retry_after: str) -> tuple[Any, Any]:
+    """Take the answer out of its envelope, or raise the error that it is."""
+    try:
+        envelope = json.loads(content) if content else None
+    except (ValueError, RecursionError):
+        envelope = None
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("success"), bool):
+        envelope = None
+    if 200 <= status < 300 and envelope and envelope["success"]:
+        return envelope.get("result"), envelope.get("result_info")
+    if 200 <= status < 300 and not content and request.method == "DELETE":
+        return None, None
+    code = _code(envelope or {})
+    error = _error_for(status, code, is_envelope=envelope is not None)
+    if isinstance(error, RateLimitedError):
+        error.retry_after = _seconds(retry_after)
+    error.status, error.code, error.ray = status, code, ray
+    raise _named(error, request)
+
+
+def _code(envelope: Mapping[str, Any]) -> int:
+    errors = envelope.get("errors")
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, dict) and isinstance(error.get("code"), int):
+            return int(error["code"])
+    return 0
+
+
+def _seconds(retry_after: str) -> float:
+    """`Retry-After` in seconds; a second where it is missing or a date, which Cloudflare does not send."""
+    try:
+        return min(MAX_RETRY_AFTER_SECONDS, max(0.0, float(retry_after)))
+    except ValueError:
+        return 1.0
+
+
+_KNOWN = {
+    12002: (
+        "the API refuses the body, and does not say which field",
+        "run `buildsctl validate`; if it finds nothing, compare with the limits in the README",
+    ),
+    12013: ("the API refuses a query parameter", ""),
+    12030: (
+        "the Worker already has as many triggers as it may have",
+        "run plan again and look for kept ones",
+    ),
+    12042: ("the Worker already has a trigger of this kind", "run plan again and look for kept ones"),
+    12040: ("the Worker has no build configuration", ""),
+    8000008: (
+        "the GitHub App is not authorised for this repository's owner",
+        "install the Cloudflare Workers and Pages App there, and check `provider_account_id`",
+    ),
+    8000012: (
+        "the GitHub App may not see this repository",
+        "add the repository to the Cloudflare Workers and Pages App, and check `repo_id`",
+    ),
+}
+
+_TOKEN_HINTS = {
+    12005: "set CLOUDFLARE_API_TOKEN (or BUILDSCTL_API_TOKEN) to a user-scoped API token",
+    12006: (
+        "Workers Builds takes only *user* API tokens: make one under My Profile, API Tokens, with "
+        "Workers Builds Configuration: Edit and Workers Scripts: Read; account-owned tokens are refused"
+    ),
+    9109: "the token is expired or not valid for this account: make a new one",
+}
+
+
+def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
+    if status == 429:
+        return RateLimitedError(
+            "the rate limit is used up: 1,200 requests in 5 minutes for all of a user's tools",
+            hint="wait five minutes, and look for other tools that use the same user's tokens",
+        )
+    if status >= 500:
+        return GatewayError("the API, or a gateway before it, failed", hint="run it again in a while")
+    if status == 401 or code in (12005, 12006, 9106):
+        hint = _TOKEN_HINTS.get(code, "check that the token is complete, active and a user-scoped one")
+        if code == 12006:
+            return AuthenticationError("the API does not take this kind of token, or it is dead", hint=hint)
+        return AuthenticationError("the API does not accept the token", hint=hint)
+    if status == 403 or (is_envelope and code in (9109, 10000)):
+        return ForbiddenError(
+            "the token may not do this",
+            hint=(
+                "it needs Workers Builds Configuration (Read to plan, Edit to apply) and Workers Scripts: "
+                "Read, for this account: is the account id right?"
+            ),
+        )
+    if not is_envelope:
+        what = "a redirect" if 300 <= status < 400 else "no JSON envelope"
+        return AnswerError(
+            f"what answered is not the API: {what}",
+            hint="check CLOUDFLARE_API_BASE_URL and any proxy between",
+        )
+    if status == 404:
+        summary, hint = _KNOWN.get(
+            code, ("not found", "check the account id; run plan again if it was there before")
+        )
+        return NotFoundError(summary, hint=hint)
+    if code in _KNOWN:
+        summary, hint = _KNOWN[code]
+        return RejectedError(summary, hint=hint)
+    if status < 300:
+        return RejectedError("the API answered `success: false`")
+    return RejectedError("the API refuses the request")
+
+
+def _network_error(error: httpx.HTTPError) -> NetworkError:
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and len(chain) < 20:
+        chain.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+    if any(isinstance(one, socket.gaierror) for one in chain):
+        text, hint = "the host name cannot be resolved", "check the network and CLOUDFLARE_API_BASE_URL"
+    elif any(isinstance(one, ssl.SSLError) for one in chain):
+        text, hint = "TLS failed", "check the clock, and SSL_CERT_FILE where a proxy signs"
+    elif isinstance(error, httpx.TimeoutException):
+        text, hint = "no answer in time", "run it again; what was done is found by the next run"
+    elif never_sent:
+        text, hint = "no connection", "check the network, any proxy, and CLOUDFLARE_API_BASE_URL"
+    else:
+        text, hint = "the connection was cut", "run it again; what was done is found by the next run"
+    result = NetworkError(text, hint=hint)
+    result.never_sent = never_sent
+    return result
+
+
+def _named(error: ApiError, request: Request) -> Any:
+    """`error` with the request that met it."""
+    error.method, error.path = request.method, _path(request.path)
+    return error

@@ -1,0 +1,259 @@
+"""Carry out a plan, yielding an outcome for each change as it is known.
+
+Connections and tokens first, one after the other; then the Workers, each a branch of its own, in
+parallel. A branch goes on when another fails; what depends on a failure is skipped and says so.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+from reconciler import diff, ownership
+from reconciler.api import CONNECTIONS, Api
+from reconciler.errors import (
+    AnswerError,
+    ApiError,
+    AuthenticationError,
+    ForbiddenError,
+    GatewayError,
+    NetworkError,
+    SourceError,
+)
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.token import Token
+from reconciler.kinds.trigger import Trigger
+from reconciler.model import (
+    Action,
+    Address,
+    Echo,
+    MarkerDraft,
+    Outcome,
+    Plan,
+    Ref,
+    Request,
+    Secret,
+    Status,
+    Step,
+    Value,
+)
+
+_WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
+
+
+def check_sources(plan: Plan) -> None:
+    """Refuse before the first write where a secret would have to be sent that its source did not give."""
+    missing = []
+    for step in plan.steps:
+        body = step.request.json if isinstance(step.request.json, Mapping) else {}
+        for key, value in body.items():
+            secret = value.get("value") if isinstance(value, Mapping) else value
+            if isinstance(secret, Secret) and secret.value is None:
+                where = next((one for one in step.covers if one.name == key), step.covers[0])
+                missing.append(f"{where}: {secret.source} {secret.missing}")
+    if missing:
+        raise SourceError(
+            "\n  ".join((f"{len(missing)} secrets to be written cannot be had:", *missing)),
+            hint="give each source a value; nothing was written",
+        )
+
+
+@dataclass(frozen=True)
+class _Result:
+    step: Step
+    status: Status
+    error: ApiError | None = None
+    reason: str = ""
+
+
+@dataclass
+class _Run:
+    api: Api
+    stop: threading.Event
+    ids: dict[Address, str]
+    results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
+    bad: dict[Address, str] = field(default_factory=dict)
+    denied: bool = False
+
+    def branch(self, steps: Sequence[Step]) -> None:
+        """The steps of one branch, one after the other."""
+        try:
+            for step in steps:
+                self.results.put(self.step(step))
+        except BaseException as error:
+            self.results.put(error)  # a bug: raised again by the thread that waits
+            raise
+        self.results.put(None)
+
+    def step(self, step: Step) -> _Result:
+        needs = {*step.covers, *step.needs, *_refs(step.request.path), *_refs(step.request.json)}
+        broken = sorted(address for address in needs if address in self.bad)
+        reason = ""
+        if broken:
+            reason = f"`{broken[0]}` {self.bad[broken[0]]}"
+        elif self.denied:
+            reason = "the token may not write"
+        elif self.stop.is_set():
+            reason = "the run was told to stop"
+        if reason:
+            self._mark(step, "was skipped")
+            return _Result(step, Status.SKIPPED, None, reason)
+        try:
+            self._send(step)
+        except ApiError as error:
+            self._mark(step, "failed")
+            self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
+            unsure = isinstance(error, GatewayError | NetworkError) and not error.never_sent
+            return _Result(step, Status.UNKNOWN if unsure else Status.FAILED, error)
+        return _Result(step, Status.DONE)
+
+    def _mark(self, step: Step, what: str) -> None:
+        for address in step.covers:
+            self.bad.setdefault(address, what)
+
+    def _send(self, step: Step) -> None:
+        request = bind(step.request, self.ids)
+        sent = request.json if isinstance(request.json, Mapping) else {}
+
+        def check(result: Any) -> None:
+            given, wrong = _echo(step.echo, sent, result)
+            if step.gives and given:
+                self.ids[step.gives] = given
+            if wrong:
+                raise AnswerError(
+                    f"the API answered, but did not take over {', '.join(f'`{one}`' for one in wrong)}",
+                    hint="run plan: it shows what is live now",
+                )
+
+        self.api.write(request, check)
+
+
+def apply(plan: Plan, api: Api, *, stop: threading.Event | None = None) -> Iterator[Outcome]:
+    """Every write of `plan`. `stop` ends it after the requests under way."""
+    run = _Run(api, stop or threading.Event(), dict(plan.ids))
+    actions = {change.address: change.action for change in plan.changes}
+    left: dict[Address, int] = {}
+    for step in plan.steps:
+        for address in step.covers:
+            left[address] = left.get(address, 0) + 1
+    worst: dict[Address, _Result] = {}
+    with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
+        for branches in _phases(plan.steps):
+            for steps in branches:
+                pool.submit(run.branch, steps)
+            ends = len(branches)
+            while ends:
+                result = run.results.get()
+                if isinstance(result, BaseException):
+                    raise result
+                if result is None:
+                    ends -= 1
+                    continue
+                for address in result.step.covers:
+                    known = worst.get(address)
+                    if known is None or _WORST.index(result.status) < _WORST.index(known.status):
+                        worst[address] = result
+                    left[address] -= 1
+                    if not left[address]:
+                        yield _outcome(address, actions.get(address, Action.NO_OP), worst[address])
+
+
+def _outcome(address: Address, action: Action, result: _Result) -> Outcome:
+    error = str(result.error) if result.error else result.reason
+    return Outcome(
+        address=address,
+        action=action,
+        status=result.status,
+        error=error,
+        hint=result.error.hint if result.error else "",
+        denied=isinstance(result.error, AuthenticationError | ForbiddenError),
+    )
+
+
+def _phases(steps: Sequence[Step]) -> Iterator[list[list[Step]]]:
+    """What may run side by side: steps without a branch run alone, the Workers' branches together."""
+    for alone, phase in groupby(steps, key=lambda step: not step.branch):
+        if alone:
+            yield [list(phase)]
+        else:
+            yield [list(branch) for _, branch in groupby(phase, key=lambda step: step.branch)]
+
+
+def _refs(value: Value | tuple[Ref, ...]) -> Iterator[Address]:
+    """Every address that still has to become an id."""
+    match value:
+        case Address():
+            yield value
+        case MarkerDraft():
+            yield from _refs(value.fields)
+        case tuple():
+            for one in value:
+                yield from _refs(one)
+        case Mapping():
+            for one in value.values():
+                yield from _refs(one)
+
+
+def bind(request: Request, ids: Mapping[Address, str]) -> Request:
+    """`request` with ids for addresses, and the marker as text."""
+    path = tuple(ids[part] if isinstance(part, Address) else part for part in request.path)
+    trigger = path[2] if len(path) > 2 else ""
+
+    def bound(value: Value) -> Value:
+        match value:
+            case Address():
+                return ids[value]
+            case MarkerDraft():
+                fields = {name: bound(one) for name, one in value.fields.items()}
+                return ownership.write(replace(value, fields=fields), str(trigger))
+            case tuple():
+                return tuple(bound(one) for one in value)
+            case Mapping():
+                return {key: bound(one) for key, one in value.items()}
+            case _:
+                return value
+
+    return replace(request, path=path, json=bound(request.json))
+
+
+def _echo(echo: Echo, sent: Mapping[str, Value], result: Any) -> tuple[str, list[str]]:
+    """The id in an answer, and the fields that it does not show as they were sent."""
+    match echo:
+        case Echo.TRIGGER:
+            live, _ = Trigger.decode_one("", result)
+            fields = {name: value for name, value in sent.items() if name != "external_script_id"}
+            return live.id, [one.path for one in diff.trigger_fields(live.resource.fields, fields)]
+        case Echo.VARIABLES:
+            return "", [
+                key
+                for key, value in sent.items()
+                if not _same_variable(value, EnvVar.decode(result).get(key))
+            ]
+        case Echo.TOKEN:
+            token = Token.decode(result)
+            wrong = [
+                name
+                for name in ("build_token_name", "cloudflare_token_id")
+                if token.resource.fields[name] != sent[name]
+            ]
+            return token.id, wrong
+        case Echo.CONNECTION:
+            connection = Connection.decode(result)
+            if connection is None:
+                raise AnswerError("the API's answer is not a connection")
+            names = ("provider_type", "provider_account_id", "repo_id")
+            return connection.id, [one for one in names if connection.resource.fields[one] != sent[one]]
+        case Echo.NOTHING:
+            return "", []
+
+
+def _same_variable(sent: Value, seen: EnvVar | None) -> bool:
+    if seen is None or not isinstance(sent, Mapping):
+        return False
+    return sent["is_secret"] == seen.is_secret and (seen.is_secret or sent["value"] == seen.value)

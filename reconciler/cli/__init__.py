@@ -1,0 +1,139 @@
+"""The command line: argv to calls to exit code. Nothing else prints, prompts or exits."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import click
+
+from reconciler import __version__
+from reconciler.cli.options import Globals, group_options
+from reconciler.errors import BuildsctlError, Exit, ManifestError
+
+COMMANDS = {
+    "validate": ("reconciler.cli.validate:validate", "Check the manifests, offline."),
+    "render": ("reconciler.cli.validate:render", "Show the effective manifest, offline."),
+    "plan": ("reconciler.cli.plan:plan", "Show what an apply would do."),
+    "apply": ("reconciler.cli.apply:apply", "Make the account what the manifests say."),
+    "schema": ("reconciler.cli.schema:schema", "Print a JSON Schema."),
+    "sandbox": ("reconciler.cli.sandbox:sandbox", "Run a stand-in of the API."),
+}
+
+EPILOG = """\b
+Environment:
+  BUILDSCTL_API_TOKEN      the API token, else CLOUDFLARE_API_TOKEN;
+                           never an argument
+  CLOUDFLARE_ACCOUNT_ID    the account, as wrangler reads it
+  CLOUDFLARE_API_BASE_URL  where the API is
+  BUILDSCTL_<OPTION>       any other option that does not weaken safety
+
+\b
+Exit codes:
+  0 done, or no changes     4 refused by a safety rule
+  1 error, nothing done     6 authentication or permission
+  2 changes (plan           7 could not look everywhere
+    --detailed-exitcode)  130 interrupted
+  3 applied in part
+"""
+
+
+class LazyGroup(click.Group):
+    """Commands are imported when they are called: `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@click.version_option(__version__, prog_name="buildsctl", message="%(prog)s %(version)s")
+@group_options
+@click.pass_context
+def group(context: click.Context, /, **given: Any) -> None:
+    """Keep the configuration of Cloudflare Workers Builds in Git.
+
+    YAML manifests say which repository connections, build tokens, triggers and environment variables
+    there should be; `plan` compares them with the live API, `apply` carries the difference out.
+
+    \b
+    Examples:
+      buildsctl validate
+      buildsctl plan
+      buildsctl apply
+      buildsctl --sandbox plan examples/quickstart
+    """
+    context.obj = Globals().with_later(given)
+
+
+def main() -> None:
+    """Parse, run, exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """One command line; its exit code. Usage errors are 1: 2 means that there are changes."""
+    from reconciler.cli.output import say  # noqa: PLC0415 - after click, with the streams set up
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        result = group.main(arguments, prog_name="buildsctl", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("\ninterrupted\n")
+        return Exit.INTERRUPTED
+    except click.ClickException as error:
+        _say_usage(error)
+        return Exit.ERROR
+    except ManifestError as error:
+        from reconciler.render.problems import error_text, problems_text  # noqa: PLC0415 - only on an error
+
+        say(problems_text(error.diagnostics) + "\n" + error_text(error))
+        return error.exit_code
+    except BuildsctlError as error:
+        from reconciler.render.problems import error_text  # noqa: PLC0415 - only on an error
+
+        say(error_text(error))
+        return error.exit_code
+    except Exception as error:
+        if os.environ.get("BUILDSCTL_DEBUG"):
+            raise
+        say(f"error: this is a bug in buildsctl {__version__}: {type(error).__name__}\n")
+        say("hint: please report it with the command; BUILDSCTL_DEBUG=1 shows where it happened\n")
+        return Exit.ERROR
+    return result if isinstance(result, int) else Exit.OK
+
+
+def _say_usage(error: click.ClickException) -> None:
+    from reconciler.cli.output import say  # noqa: PLC0415 - as above
+    from reconciler.render.escape import clean_lines  # noqa: PLC0415 - only on an error
+
+    say(f"error: {clean_lines(error.format_message())}\n")
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        say(f"hint: `{error.ctx.command_path} --help` shows what there is\n")
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt

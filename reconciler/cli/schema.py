@@ -1,0 +1,34 @@
+"""`schema`: the JSON Schemas of what goes in and what comes out."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from reconciler.cli.options import Globals, global_options
+from reconciler.cli.output import data
+from reconciler.errors import Exit
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["manifest", "plan"]))
+@global_options
+def schema(settings: Globals, *, name: str) -> int:  # noqa: ARG001 - taken so that they may stand here
+    """Print the JSON Schema of a manifest, or of the plan that --format json writes.
+
+    \b
+    Examples:
+      buildsctl schema manifest > manifest.schema.json
+      buildsctl schema plan
+    """
+    if name == "manifest":
+        from reconciler.manifest.schema import manifest_schema  # noqa: PLC0415 - only where it is asked for
+
+        document = manifest_schema()
+    else:
+        from reconciler.render.plan_schema import plan_schema  # noqa: PLC0415 - as above
+
+        document = plan_schema()
+    data(json.dumps(document, indent=2) + "\n")
+    return Exit.OK

@@ -1,0 +1,154 @@
+"""From options and environment to manifests read and an API opened."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from reconciler.cli.options import Globals
+from reconciler.cli.output import say
+from reconciler.errors import AuthenticationError, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.api import Api, Handler, Trace
+    from reconciler.manifest import Resolver
+    from reconciler.states import Desired
+
+BASE_URL = "https://api.cloudflare.com/client/v4"
+SANDBOX_FILE = ".buildsctl/sandbox.db"
+SANDBOX_ACCOUNT = "5a4db0c5a4db0c5a4db0c5a4db0c5a4d"
+
+
+def resolver(*, allow_commands: bool, skip: str = "") -> Resolver:
+    from reconciler.manifest.sources import Resolver  # noqa: PLC0415 - late: `--help` reads no manifest
+
+    return Resolver(os.environ, allow_commands=allow_commands, skip=skip)
+
+
+def load(
+    paths: Sequence[str],
+    *,
+    param: Sequence[tuple[str, str]],
+    param_file: Sequence[str],
+    allow_commands: bool,
+    no_secrets: bool,
+) -> Desired:
+    """The manifests, with their secrets asked for unless told not to."""
+    from reconciler import manifest  # noqa: PLC0415 - late: `--help` reads no manifest
+
+    skip = "is not asked, because of --no-secrets" if no_secrets else ""
+    found = resolver(allow_commands=allow_commands, skip=skip)
+    return manifest.load(paths, found, given=param, param_files=param_file)
+
+
+def account_id(settings: Globals, declared: str | None) -> str:
+    """The account, from options, environment and manifests, which must agree."""
+    given = settings.account_id
+    if given and declared and given != declared:
+        raise UsageError(
+            f"the manifests are for account `{declared}`, the command line or environment says `{given}`",
+            hint="unset CLOUDFLARE_ACCOUNT_ID, or take `account_id` out of the manifests",
+        )
+    found = given or declared or (SANDBOX_ACCOUNT if settings.sandbox else "")
+    if not found:
+        raise UsageError(
+            "no account is named",
+            hint="set CLOUDFLARE_ACCOUNT_ID, say --account-id, or write `account_id` into a manifest",
+        )
+    if not found.isascii() or not found.replace("-", "").replace("_", "").isalnum():
+        raise UsageError(f"`{found}` is no account id", hint="it is 32 hexadecimal digits")
+    return found
+
+
+@contextmanager
+def open_api(settings: Globals, account: str) -> Iterator[Api]:
+    """The API of one account, live or the sandbox inside this process."""
+    from reconciler.api import Api  # noqa: PLC0415 - late: httpx takes its time to import
+
+    trace = _say_trace if settings.verbose else None
+    if settings.sandbox:
+        with _sandbox(settings) as handler:
+            api = Api(
+                base_url="http://sandbox/client/v4",
+                account_id=account,
+                token="sandbox",  # noqa: S106 - the sandbox takes any
+                handler=handler,
+                trace=trace,
+            )
+            with api:
+                yield api
+        return
+    url = base_url(settings)
+    with Api(base_url=url, account_id=account, token=api_token(os.environ), trace=trace) as api:
+        yield api
+
+
+@contextmanager
+def _sandbox(settings: Globals) -> Iterator[Handler]:
+    from reconciler.sandbox import Sandbox, StoreError  # noqa: PLC0415 - late: only with --sandbox
+
+    path = settings.sandbox_file or SANDBOX_FILE
+    try:
+        if os.path.dirname(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        sandbox = Sandbox(path)
+    except (OSError, StoreError) as error:
+        raise UsageError(f"the sandbox's data `{path}` cannot be used: {error}", hint="delete it") from None
+    try:
+        yield sandbox.handle
+    finally:
+        sandbox.close()
+
+
+def base_url(settings: Globals) -> str:
+    """Where the API is. The token goes there: so over TLS, unless it never leaves this machine."""
+    url = settings.api_base_url or BASE_URL
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise UsageError(
+            f"`{url}` is no base URL of the API" if not parts.username else "the base URL holds a user name",
+            hint=f"the live API is {BASE_URL}",
+        )
+    if parts.scheme == "http" and not settings.allow_http and not _is_loopback(parts.hostname):
+        raise UsageError(
+            f"the base URL `{url}` would send the token unencrypted",
+            hint="use https, or insist with --allow-http",
+        )
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def api_token(environment: Mapping[str, str]) -> str:
+    """`BUILDSCTL_API_TOKEN`, else `CLOUDFLARE_API_TOKEN`; never an argument."""
+    for name in ("BUILDSCTL_API_TOKEN", "CLOUDFLARE_API_TOKEN"):
+        token = environment.get(name, "").strip()
+        if not token:
+            continue
+        if not token.isascii() or not token.isprintable() or " " in token:
+            raise UsageError(f"{name} holds characters that no API token has", hint="copy the token again")
+        return token
+    raise AuthenticationError(
+        "no API token is set",
+        hint=(
+            "set BUILDSCTL_API_TOKEN or CLOUDFLARE_API_TOKEN to a *user* API token with Workers Builds "
+            "Configuration (Read to plan, Edit to apply) and Workers Scripts: Read"
+        ),
+    )
+
+
+def _say_trace(trace: Trace) -> None:
+    status = trace.status or "no answer"
+    ray = f" ray {trace.ray}" if trace.ray else ""
+    say(f"{trace.method} {trace.path} {status} {trace.milliseconds:.0f} ms{ray}\n")

@@ -1,0 +1,180 @@
+"""Every error that a user can meet, as one tree, each with a hint and an exit code.
+
+    BuildsctlError                1   something is wrong; nothing was done
+    ├── UsageError                1   an option, a variable of the environment, a path
+    ├── ManifestError             1   one or more problems in the manifests, each a `Diagnostic`
+    ├── SourceError               1   a secret's source is missing although it has to be sent
+    ├── RefusedError              4   a safety rule refuses the plan
+    ├── InterruptedRunError     130   SIGINT or SIGTERM
+    └── ApiError                  1   a request failed; carries method, path, status, code, ray
+        ├── AuthenticationError   6   401: no token, a dead one, or one of the wrong kind
+        ├── ForbiddenError        6   403: the token lacks a permission
+        ├── NotFoundError         1   404
+        ├── RejectedError         1   any other 4xx: the API refuses what was sent
+        ├── RateLimitedError      1   429, after waiting
+        ├── GatewayError          1   5xx, after repeating
+        ├── AnswerError           1   not JSON, not the envelope, not the shape of the reference
+        └── NetworkError          1   no answer: DNS, TLS, connection, time limit
+
+Messages name things and never quote a body or a header: those may hold a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Exit:
+    """Exit codes of every command, DESIGN section 7, in the order in which they are decided."""
+
+    INTERRUPTED = 130
+    ACCESS = 6
+    ERROR = 1
+    UNEXPECTED_PLAN = 5
+    REFUSED = 4
+    PARTIAL = 3
+    UNKNOWN = 7
+    CHANGES = 2
+    OK = 0
+
+    ORDER = (INTERRUPTED, ACCESS, ERROR, UNEXPECTED_PLAN, REFUSED, PARTIAL, UNKNOWN, CHANGES, OK)
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Position:
+    """A place in a manifest: file as the user named it, line and column counted from 1."""
+
+    filename: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.line}:{self.column}"
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostic:
+    """One problem: what is wrong (`summary`), more about it (`detail`), the way out (`hint`), and where."""
+
+    severity: Severity
+    summary: str
+    detail: str = ""
+    hint: str = ""
+    address: str = ""
+    rule: str = ""
+    position: Position | None = None
+    source_line: str = ""
+
+
+class BuildsctlError(Exception):
+    """The root: a message, a hint that says what to do next, and the exit code."""
+
+    exit_code = Exit.ERROR
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(BuildsctlError):
+    """An option, a variable of the environment or a path cannot be used."""
+
+
+class ManifestError(BuildsctlError):
+    """The manifests hold problems; all of them are in `diagnostics`, at least one an error."""
+
+    def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
+        count = sum(1 for one in diagnostics if one.severity is Severity.ERROR)
+        super().__init__(f"{count} problem{'s' if count != 1 else ''} in the manifests")
+        self.diagnostics = diagnostics
+
+
+class SourceError(BuildsctlError):
+    """Secrets would have to be written whose sources gave no value."""
+
+
+class RefusedError(BuildsctlError):
+    """A safety rule refuses the plan; nothing was written."""
+
+    exit_code = Exit.REFUSED
+
+
+class InterruptedRunError(BuildsctlError):
+    """The run was told to stop."""
+
+    exit_code = Exit.INTERRUPTED
+
+
+class ApiError(BuildsctlError):
+    """A request failed. `status` is 0 where no answer came, `code` 0 where the answer had none."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        method: str = "",
+        path: str = "",
+        status: int = 0,
+        code: int = 0,
+        ray: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.method, self.path, self.status, self.code, self.ray = method, path, status, code, ray
+
+    def __str__(self) -> str:
+        facts = [f"{self.method} {self.path}".strip()]
+        facts += [f"HTTP {self.status}"] if self.status else []
+        facts += [f"code {self.code}"] if self.code else []
+        facts += [f"ray {self.ray}"] if self.ray else []
+        told = ", ".join(fact for fact in facts if fact)
+        return f"{self.message} ({told})" if told else self.message
+
+
+class AuthenticationError(ApiError):
+    """The API does not accept the token."""
+
+    exit_code = Exit.ACCESS
+
+
+class ForbiddenError(ApiError):
+    """The token is accepted but may not do this."""
+
+    exit_code = Exit.ACCESS
+
+
+class NotFoundError(ApiError):
+    """The thing asked for does not exist, or the token cannot see it."""
+
+
+class RejectedError(ApiError):
+    """The API refuses what was sent."""
+
+
+class RateLimitedError(ApiError):
+    """The rate limit is used up and waiting did not help. `retry_after` is in seconds."""
+
+    retry_after = 1.0
+
+
+class GatewayError(ApiError):
+    """The API or a gateway before it failed, again and again: nobody knows whether it acted."""
+
+    never_sent = False
+
+
+class AnswerError(ApiError):
+    """An answer came that is not what the reference describes."""
+
+
+class NetworkError(ApiError):
+    """No answer came. `never_sent`: there was no connection, so nothing can have happened."""
+
+    never_sent = False

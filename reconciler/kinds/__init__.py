@@ -1,0 +1,27 @@
+"""One file a kind: each translates between manifest, value and `Request`, and never talks.
+
+The order of `KINDS` is the order in which they depend on each other: what comes later refers to what
+comes before, so writes go forwards and deletes backwards.
+"""
+
+from __future__ import annotations
+
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.token import Token
+from reconciler.kinds.trigger import Trigger
+from reconciler.kinds.worker import Worker
+
+KINDS: tuple[type[Worker | Connection | Token | Trigger | EnvVar], ...] = (
+    Worker,
+    Connection,
+    Token,
+    Trigger,
+    EnvVar,
+)
+
+#   Worker ◀───────┐
+#   Connection ◀── Trigger ◀── EnvVar
+#   Token ◀────────┘
+
+ORDER = {kind.kind: rank for rank, kind in enumerate(KINDS)}

@@ -1,0 +1,61 @@
+"""Read fields out of an answer of the API, or say which one has the wrong shape.
+
+Answers may hold fields that the reference does not list; those pass unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.errors import AnswerError
+
+
+def items(result: Any, what: str) -> list[Mapping[str, Any]]:
+    """A list of objects. `null` where a list belongs is an empty one (DESIGN section 4)."""
+    if result is None:
+        return []
+    if not isinstance(result, list) or not all(isinstance(item, dict) for item in result):
+        raise AnswerError(f"the API's answer is not a list of {what} objects")
+    return result
+
+
+def mapping(result: Any, what: str) -> Mapping[str, Any]:
+    """An object."""
+    if not isinstance(result, dict):
+        raise AnswerError(f"the API's answer is not a {what} object")
+    return result
+
+
+def text(item: Mapping[str, Any], name: str) -> str:
+    """A string that has to be there."""
+    value = item.get(name)
+    if not isinstance(value, str) or not value:
+        raise AnswerError(f"the API's answer has no usable `{name}`")
+    return value
+
+
+def text_or_blank(item: Mapping[str, Any], name: str) -> str:
+    """A string; null and missing are the empty one."""
+    value = item.get(name)
+    if value is not None and not isinstance(value, str):
+        raise AnswerError(f"the API's answer has a `{name}` that is not a string")
+    return value or ""
+
+
+def flag(item: Mapping[str, Any], name: str) -> bool:
+    """A boolean; null and missing are false."""
+    value = item.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise AnswerError(f"the API's answer has a `{name}` that is not true or false")
+    return bool(value)
+
+
+def texts(item: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """A list of strings; null and missing are the empty one."""
+    value = item.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise AnswerError(f"the API's answer has a `{name}` that is not a list of strings")
+    return tuple(value)

@@ -1,0 +1,89 @@
+"""EnvVar: an environment variable of one trigger; a secret's value cannot be read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from reconciler.errors import AnswerError
+from reconciler.kinds.answer import flag, mapping
+from reconciler.model import Address, Ref, Request, Secret, Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvVar:
+    """A variable (reference, *Upsert environment variables*).
+
+    `value` is a string, a `Secret`, or None: declared, "should exist, with a value from elsewhere";
+    live, a secret whose value the API does not tell.
+    """
+
+    kind: ClassVar[str] = "env"
+    section: ClassVar[str] = "environment_variables"
+    schema: ClassVar[Mapping[str, Any]] = {
+        "if": {"type": "object"},
+        "then": {
+            "additionalProperties": False,
+            "minProperties": 1,
+            "properties": {
+                "value": {"type": "string", "description": "The plain value; the same as a bare string."},
+                "is_secret": {
+                    "type": "boolean",
+                    "description": "Without a value: should exist, its value is looked after elsewhere.",
+                },
+                "value_from": {"$ref": "#/$defs/value_from"},
+                "value_version": {"$ref": "#/$defs/value_version"},
+                "allow_empty": {"type": "boolean", "description": "An empty secret is meant."},
+            },
+        },
+        "else": {"type": "string"},
+    }
+
+    is_secret: bool
+    value: str | Secret | None
+    value_version: str = ""
+    created_on: str = ""
+
+    @property
+    def fields(self) -> Mapping[str, Value]:
+        shown = Secret(None) if self.is_secret and self.value is None else self.value
+        return {"is_secret": self.is_secret, "value": shown}
+
+    @classmethod
+    def address(cls, trigger: Address, key: str) -> Address:
+        """`env/web/production/KEY` of `trigger/web/production`."""
+        return Address.of(cls.kind, *trigger.path, key)
+
+    @staticmethod
+    def read(trigger: str) -> Request:
+        return Request(method="GET", path=("builds", "triggers", trigger, "environment_variables"))
+
+    @classmethod
+    def decode(cls, result: Any) -> dict[str, EnvVar]:
+        """The map of a trigger's variables. `null` is an empty map."""
+        found = {}
+        for key, item in mapping({} if result is None else result, "variables").items():
+            fields = mapping(item, "variable")
+            value = fields.get("value")
+            if value is not None and not isinstance(value, str):
+                raise AnswerError("the API's answer has a variable whose value is not a string")
+            secret = flag(fields, "is_secret")
+            created_on = fields.get("created_on")
+            found[key] = cls(
+                is_secret=secret,
+                # A plain variable without a value is an empty one; a secret's value is never kept.
+                value=None if secret else value or "",
+                created_on=created_on if isinstance(created_on, str) else "",
+            )
+        return found
+
+    @staticmethod
+    def upsert(trigger: Ref, variables: Mapping[str, Value]) -> Request:
+        """All of `variables` (`{KEY: {is_secret, value}}`) in one request; others stay."""
+        path = ("builds", "triggers", trigger, "environment_variables")
+        return Request(method="PATCH", path=path, json=variables)
+
+    @staticmethod
+    def delete(trigger: Ref, key: str) -> Request:
+        return Request(method="DELETE", path=("builds", "triggers", trigger, "environment_variables", key))

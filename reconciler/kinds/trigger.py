@@ -1,0 +1,150 @@
+"""Trigger: which pushes build a Worker, and with which commands; a Worker has at most two."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from reconciler.kinds.answer import flag, items, mapping, text, text_or_blank, texts
+from reconciler.kinds.connection import Connection
+from reconciler.model import Live, Ref, Repeat, Request, Value
+
+PENDING_PATHS = (".buildsctl-pending/*",)
+"""What a trigger watches from its creation until its variables are there: nothing (DESIGN section 6)."""
+
+_LIST = {"type": "array", "items": {"type": "string"}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """A trigger (reference, *Create trigger*). Attributes carry the API's names.
+
+    `external_script_id` is the Worker's tag. The three refs are addresses until they are bound.
+    """
+
+    kind: ClassVar[str] = "trigger"
+    section: ClassVar[str] = "triggers"
+    immutable: ClassVar[frozenset[str]] = frozenset({"repo_connection_uuid"})
+    sets: ClassVar[frozenset[str]] = frozenset(
+        {"branch_includes", "branch_excludes", "path_includes", "path_excludes"}
+    )
+    references: ClassVar[Mapping[str, str]] = {
+        "repo_connection": "repo_connection_uuid",
+        "build_token": "build_token_uuid",
+    }
+    schema: ClassVar[Mapping[str, Any]] = {
+        "trigger_name": {"type": "string", "minLength": 1, "description": "Default: the trigger's key."},
+        "repo_connection": {"type": "string", "description": "The key of a connection of this set."},
+        "repo_connection_uuid": {"type": "string", "description": "Instead of `repo_connection`."},
+        "build_token": {"type": "string", "description": "The key of a token of this set."},
+        "build_token_uuid": {"type": "string", "description": "Instead of `build_token`."},
+        "branch_includes": {
+            **_LIST,
+            "description": "Branches that build; `*` alone makes a preview trigger.",
+        },
+        "branch_excludes": {**_LIST, "description": "Branches that do not; default none."},
+        "path_includes": {**_LIST, "description": "Watch paths that build; default `*`."},
+        "path_excludes": {**_LIST, "description": "Watch paths that do not; checked first; default none."},
+        "build_command": {"type": "string", "description": "Default: no build step."},
+        "deploy_command": {"type": "string", "description": "Required."},
+        "root_directory": {"type": "string", "description": "Default `/`."},
+        "build_caching_enabled": {"type": "boolean", "description": "Default false."},
+    }
+
+    external_script_id: Ref
+    trigger_name: str
+    repo_connection_uuid: Ref
+    build_token_uuid: Ref
+    branch_includes: tuple[str, ...]
+    branch_excludes: tuple[str, ...] = ()
+    path_includes: tuple[str, ...] = ("*",)
+    path_excludes: tuple[str, ...] = ()
+    build_command: str = ""
+    deploy_command: str
+    root_directory: str = "/"
+    build_caching_enabled: bool = False
+
+    @property
+    def fields(self) -> Mapping[str, Value]:
+        return {
+            "trigger_name": self.trigger_name,
+            "repo_connection_uuid": self.repo_connection_uuid,
+            "build_token_uuid": self.build_token_uuid,
+            "branch_includes": self.branch_includes,
+            "branch_excludes": self.branch_excludes,
+            "path_includes": self.path_includes,
+            "path_excludes": self.path_excludes,
+            "build_command": self.build_command,
+            "deploy_command": self.deploy_command,
+            "root_directory": self.root_directory,
+            "build_caching_enabled": self.build_caching_enabled,
+        }
+
+    @property
+    def is_preview(self) -> bool:
+        """A trigger is of the preview kind where `*` is among its branches (field notes, Triggers)."""
+        return "*" in self.branch_includes
+
+    @classmethod
+    def parse(cls, worker: Ref, key: str, body: Mapping[str, Any]) -> Trigger:
+        """The merged, interpolated fields of one trigger; `repo_connection_uuid` and `build_token_uuid`
+        are refs by now. A field left out means its default (DESIGN section 3)."""
+        given = {name: body[name] for name in cls.schema if name in body and name not in cls.references}
+        given.setdefault("trigger_name", key)
+        return cls(external_script_id=worker, **given)
+
+    @staticmethod
+    def read(tag: str) -> Request:
+        return Request(method="GET", path=("builds", "workers", tag, "triggers"))
+
+    @classmethod
+    def decode(cls, worker: str, result: Any) -> list[tuple[Live[Trigger], Live[Connection] | None]]:
+        """The list of a Worker's triggers, each with the connection that it shows.
+
+        One with `deleted_on` set is absent; whether the API ever shows one is unknown (field notes).
+        """
+        return [
+            cls.decode_one(worker, item) for item in items(result, "trigger") if not item.get("deleted_on")
+        ]
+
+    @classmethod
+    def decode_one(cls, worker: str, result: Any) -> tuple[Live[Trigger], Live[Connection] | None]:
+        """One trigger as the list shows it, or as a write echoes it."""
+        item = mapping(result, "trigger")
+        connection = Connection.decode(item.get("repo_connection"))
+        trigger = cls(
+            external_script_id=text_or_blank(item, "external_script_id"),
+            trigger_name=text_or_blank(item, "trigger_name"),
+            repo_connection_uuid=connection.id if connection else text_or_blank(item, "repo_connection_uuid"),
+            build_token_uuid=text_or_blank(item, "build_token_uuid"),
+            branch_includes=texts(item, "branch_includes"),
+            branch_excludes=texts(item, "branch_excludes"),
+            path_includes=texts(item, "path_includes"),
+            path_excludes=texts(item, "path_excludes"),
+            build_command=text_or_blank(item, "build_command"),
+            deploy_command=text_or_blank(item, "deploy_command"),
+            root_directory=text_or_blank(item, "root_directory"),
+            build_caching_enabled=flag(item, "build_caching_enabled"),
+        )
+        live = Live(
+            id=text(item, "trigger_uuid"),
+            resource=trigger,
+            scope=worker,
+            created_on=text_or_blank(item, "created_on"),
+        )
+        return live, connection
+
+    def create(self) -> Request:
+        """All eleven required fields, and caching always: its default differs (field notes, Triggers)."""
+        body = {"external_script_id": self.external_script_id, **self.fields}
+        return Request(method="POST", path=("builds", "triggers"), json=body, repeat=Repeat.KEYED)
+
+    def update(self, id: Ref, names: Collection[str]) -> Request:  # noqa: A002 - the API's own word
+        """A true partial update of the fields `names`."""
+        body = {name: value for name, value in self.fields.items() if name in names}
+        return Request(method="PATCH", path=("builds", "triggers", id), json=body)
+
+    @staticmethod
+    def delete(id: Ref) -> Request:  # noqa: A002 - the API's own word
+        return Request(method="DELETE", path=("builds", "triggers", id))

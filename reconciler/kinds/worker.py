@@ -1,0 +1,45 @@
+"""Worker: looked up, never managed; turns a Worker's name into the tag that the API wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from reconciler.kinds.answer import items, text
+from reconciler.model import Request, Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """A Worker by name. `tag` (32 hex digits) is None until looked up or given.
+
+    `take_over_from` names owners whose triggers on this Worker may be taken over.
+    """
+
+    kind: ClassVar[str] = "worker"
+    section: ClassVar[str] = "workers"
+
+    name: str
+    tag: str | None = None
+    take_over_from: frozenset[str] = frozenset()
+    allow: frozenset[str] = frozenset()
+
+    @property
+    def fields(self) -> Mapping[str, Value]:
+        return {"id": self.name, "tag": self.tag}
+
+    @staticmethod
+    def read() -> Request:
+        """Every Worker of the account in one answer, unpaginated (field notes, Workers)."""
+        return Request(method="GET", path=("workers", "scripts"))
+
+    @staticmethod
+    def read_surface(tag: str) -> Request:
+        """Is the Worker configured on the newer surface? 200 yes, 404 no (field notes, Triggers)."""
+        return Request(method="GET", path=("builds", "workers", tag))
+
+    @staticmethod
+    def decode(result: Any) -> dict[str, str]:
+        """The answer of `read` as name → tag."""
+        return {text(item, "id"): text(item, "tag") for item in items(result, "Worker")}

@@ -1,0 +1,229 @@
+"""A set of manifests to `Desired`: typed resources, references by address, secrets asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from reconciler.kinds import token
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.token import Token, TokenReference
+from reconciler.kinds.trigger import Trigger
+from reconciler.kinds.worker import Worker
+from reconciler.manifest.merge import VARIABLES, Effective
+from reconciler.manifest.nodes import Node, Problems, key_position, nearest
+from reconciler.manifest.sources import SOURCES, Resolver
+from reconciler.model import Address, Declared, Ref, Secret
+from reconciler.ownership import MARKER
+from reconciler.states import DeclaredTrigger, Desired
+
+if TYPE_CHECKING:
+    from reconciler.manifest import ManifestSet
+
+REQUIRED = ("branch_includes", "deploy_command")
+
+
+def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
+    """What the set wants. Problems go on the set's list; the result is only good where none is an error."""
+    problems = found.problems
+    owner = found.owner.value if found.owner else None
+    connections = [_connection(name, body, found) for name, body in found.connections.items()]
+    _check_natural_keys(connections, problems)
+    tokens = [_token(name, body, found, owner, resolver) for name, body in found.tokens.items()]
+    triggers = [one for one in (_trigger(effective, found, resolver) for effective in found.triggers) if one]
+    return Desired(
+        owner=owner,
+        account_id=found.account_id.value if found.account_id else None,
+        take_over_from=_names(found.root.get("take_over_from")),
+        workers={name: _worker(name, body, found) for name, body in found.workers.items()},
+        connections=tuple(connections),
+        tokens=tuple(one for one in tokens if one),
+        triggers=tuple(triggers),
+    )
+
+
+def _names(node: Node | None) -> frozenset[str]:
+    return frozenset(item.value for item in node.items) if node else frozenset()
+
+
+def _section(found: ManifestSet, section: str) -> Mapping[str, Node]:
+    node = found.root.get(section)
+    return node.mapping if node else {}
+
+
+def _worker(name: str, body: Node, found: ManifestSet) -> Declared[Worker]:
+    tag = body.get("tag")
+    return Declared(
+        address=Address.of(Worker.kind, name),
+        position=key_position(_section(found, "workers"), name),
+        resource=Worker(
+            name=str(name),
+            tag=tag.value if tag else None,
+            take_over_from=_names(body.get("take_over_from")),
+        ),
+    )
+
+
+def _connection(name: str, body: Node, found: ManifestSet) -> Declared[Connection]:
+    position = key_position(_section(found, "connections"), name)
+    return Connection.parse(str(name), body.bare(), position)
+
+
+def _check_natural_keys(connections: list[Declared[Connection]], problems: Problems) -> None:
+    first: dict[tuple[str, str], Declared[Connection]] = {}
+    for one in connections:
+        other = first.setdefault(one.resource.natural_key, one)
+        if other is not one:
+            problems.error(
+                f"the same repository as `{other.address.name}` ({other.position})",
+                at=one.position,
+                hint="provider and `repo_id` make a connection: keep one of the two",
+                address=str(one.address),
+            )
+
+
+def _token(
+    name: str, body: Node, found: ManifestSet, owner: str | None, resolver: Resolver
+) -> Declared[Token] | Declared[TokenReference] | None:
+    position = key_position(_section(found, "tokens"), name)
+    bare: dict[str, Any] = body.bare()
+    secret = body.get("build_token_secret")
+    if secret is None:
+        return token.parse(str(name), bare, position)
+    if found.owner and owner is None:
+        hint = "a token's live name carries its owner: set one, or refer to a token by `build_token_name`"
+        problems = found.problems
+        problems.error(
+            "with `owner: null` no token can be managed", at=position, hint=hint, address=f"token/{name}"
+        )
+        return None
+    bare["build_token_secret"] = _secret(secret, found.problems, resolver, f"token/{name}")
+    return token.parse(str(name), bare, position)
+
+
+def _secret(node: Node, problems: Problems, resolver: Resolver, address: str) -> tuple[Secret, str]:
+    """A `value_from` with what stands beside it: the secret and its `value_version`."""
+    value_from = node.mapping["value_from"]
+    name, spec = next(iter(value_from.mapping.items()))
+    refused = next(source.refuse(spec.bare()) for source in SOURCES if name == source.NAME)
+    version = node.get("value_version")
+    if refused:
+        problems.error(
+            refused, at=spec.position, hint="give the secret a variable of its own", address=address
+        )
+        return Secret(None, "", refused), ""
+    allow_empty = node.get("allow_empty")
+    folder = os.path.dirname(value_from.position.filename)
+    secret = resolver.resolve(value_from.bare(), folder, allow_empty=bool(allow_empty and allow_empty.value))
+    return secret, version.value if version else ""
+
+
+def _trigger(one: Effective, found: ManifestSet, resolver: Resolver) -> DeclaredTrigger | None:
+    problems = found.problems
+    before = len(problems.found)
+    for name in REQUIRED:
+        if name not in one.fields:
+            hint = "set it on the trigger, the Worker, its profile or in `defaults`"
+            problems.error(f"the trigger needs `{name}`", at=one.position, hint=hint, address=one.address)
+    body = {
+        name: tuple(node.bare()) if name in Trigger.sets else node.bare() for name, node in one.fields.items()
+    }
+    for short, long in Trigger.references.items():
+        body[long] = _reference(one, short, long, found)
+    variables = {
+        key: Declared(
+            address=Address.of(EnvVar.kind, one.worker, one.key, str(key)),
+            position=key_position(one.variables, key),
+            resource=_variable(one, key, node, problems, resolver),
+        )
+        for key, node in one.variables.items()
+    }
+    ignore = _ignore(one, problems)
+    if len(problems.found) > before or None in (body["repo_connection_uuid"], body["build_token_uuid"]):
+        return None
+    return DeclaredTrigger(
+        address=Address.of(Trigger.kind, str(one.worker), str(one.key)),
+        position=one.position,
+        resource=Trigger.parse(Address.of(Worker.kind, one.worker), str(one.key), body),
+        ignore=ignore,
+        protect=bool(body.get("protect")),
+        allow=one.allow,
+        variables=variables,
+    )
+
+
+def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref | None:
+    """`repo_connection: NAME` or `repo_connection_uuid: UUID`; the only one of the set where none is said."""
+    if long in one.fields:
+        return str(one.fields[long].value)
+    kind, section = ("connection", "connections") if short == "repo_connection" else ("token", "tokens")
+    known = _section(found, section)
+    if short in one.fields:
+        node = one.fields[short]
+        if node.value in known:
+            return Address.of(kind, node.value)
+        hint = nearest(node.value, known) or f"define it under `{section}`"
+        found.problems.error(
+            f"there is no {kind} `{node.value}`", at=node.position, hint=hint, address=one.address
+        )
+        return None
+    if len(known) == 1:
+        return Address.of(kind, str(next(iter(known))))
+    hint = f"the set has {len(known)} under `{section}`: say which, here or in `defaults`"
+    found.problems.error(f"the trigger needs `{short}`", at=one.position, hint=hint, address=one.address)
+    return None
+
+
+def _variable(one: Effective, key: str, node: Node, problems: Problems, resolver: Resolver) -> EnvVar:
+    address = f"env/{one.worker}/{one.key}/{key}"
+    if key == MARKER:
+        hint = "choose another name"
+        problems.error(
+            f"`{MARKER}` is buildsctl's own variable", at=node.position, hint=hint, address=address
+        )
+    if isinstance(node.value, str):
+        return EnvVar(is_secret=False, value=node.value)
+    fields = node.mapping
+    is_secret = fields["is_secret"].value if "is_secret" in fields else None
+    problem = _contradiction(set(fields), is_secret)
+    if problem:
+        summary, hint = problem
+        problems.error(summary, at=node.position, hint=hint, address=address)
+    elif "value_from" in fields:
+        secret, version = _secret(node, problems, resolver, address)
+        return EnvVar(is_secret=True, value=secret, value_version=version)
+    elif "value" in fields:
+        return EnvVar(is_secret=False, value=fields["value"].value)
+    return EnvVar(is_secret=bool(is_secret), value=None)
+
+
+def _contradiction(fields: set[str], is_secret: bool | None) -> tuple[str, str] | None:
+    if "value" in fields and is_secret:
+        return (
+            "a secret's value would stand in the manifest",
+            "say where it comes from: `value_from: {env: NAME}`",
+        )
+    if {"value", "value_from"} <= fields:
+        return "`value` and `value_from` exclude each other", "keep one"
+    if "value_from" in fields and is_secret is False:
+        return "`value_from` makes a secret", "take `is_secret: false` out, or give a plain `value`"
+    if fields & {"value_version", "allow_empty"} and "value_from" not in fields:
+        return "`value_version` and `allow_empty` belong beside `value_from`", "take them out"
+    return None
+
+
+def _ignore(one: Effective, problems: Problems) -> tuple[str, ...]:
+    """API names of trigger fields, and globs over variables."""
+    names = []
+    known = [*Trigger.schema, VARIABLES]
+    for node in one.ignore:
+        name = Trigger.references.get(node.value, node.value)
+        if name in known or fnmatchcase(name, f"{VARIABLES}.?*"):
+            names.append(name)
+            continue
+        hint = nearest(name, known) or f"a trigger field, or `{VARIABLES}.GLOB`"
+        problems.error(f"`{name}` cannot be ignored", at=node.position, hint=hint, address=one.address)
+    return tuple(names)

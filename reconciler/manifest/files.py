@@ -1,0 +1,82 @@
+"""Find and read the files that make up the set of manifests."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from reconciler.errors import Position, UsageError
+from reconciler.manifest.nodes import Problems
+
+MAX_BYTES = 5_000_000  # of one file
+MAX_FILES = 20_000
+DEFAULTS = ("buildsctl.yaml", "builds")
+
+
+def find(paths: Sequence[str]) -> list[str]:
+    """The files of `paths`, each a file or a folder; without any, `./buildsctl.yaml`, else `./builds/`.
+
+    Folders are searched for `*.yaml` and `*.yml`, sorted; hidden files and folders are skipped, and
+    folders behind symbolic links are not entered, so a loop of them has an end.
+    """
+    if not paths:
+        paths = [name for name in DEFAULTS if os.path.exists(name)][:1]
+        if not paths:
+            raise UsageError(
+                "there is no manifest here: neither `buildsctl.yaml` nor a folder `builds`",
+                hint="name a file or a folder, or write a first manifest as the README's quick start shows",
+            )
+    found: list[str] = []
+    for path in paths:
+        if os.path.isdir(path):
+            inside = sorted(_search(path))
+            if not inside:
+                raise UsageError(
+                    f"the folder `{path}` holds no manifest",
+                    hint="manifests are `*.yaml` and `*.yml`; hidden files and folders are skipped",
+                )
+            found += inside
+        elif os.path.exists(path):
+            found.append(path)
+        else:
+            raise UsageError(f"there is no `{path}`", hint="name a file or a folder that exists")
+    found = list(dict.fromkeys(os.path.normpath(path) for path in found))
+    if len(found) > MAX_FILES:
+        raise UsageError(f"more than {MAX_FILES:,} manifests", hint="name the folder that holds them")
+    return found
+
+
+def _search(folder: str) -> Iterator[str]:
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if name.endswith((".yaml", ".yml")) and not name.startswith("."):
+                yield os.path.join(where, name)
+
+
+def read(filename: str, problems: Problems) -> str | None:
+    """The text of a file; None, and a problem, where it cannot be had."""
+    at = Position(filename=filename, line=1, column=1)
+    try:
+        kind = os.stat(filename)
+        if not stat.S_ISREG(kind.st_mode):
+            problems.error("this is not a regular file", at=at)
+            return None
+        if kind.st_size > MAX_BYTES:
+            problems.error(f"the file has more than {MAX_BYTES:,} bytes", at=at, hint="split it")
+            return None
+        data = Path(filename).read_bytes()
+    except OSError as error:
+        problems.error(f"the file cannot be read: {error.strerror}", at=at)
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        place = Position(filename=filename, line=line, column=1)
+        problems.error("the file is not UTF-8", at=place, hint="save it as UTF-8")
+        return None
+    problems.texts[filename] = text.splitlines()
+    return text

@@ -1,0 +1,181 @@
+"""YAML text to nodes, event by event: YAML 1.2 core scalars, positions, duplicate keys, limits.
+
+Never `yaml.load` or `yaml.compose`: the recursive composer ends the process on deep input, and a bomb of
+aliases or merge keys loads in no time and ends whoever walks it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from reconciler.errors import Position
+from reconciler.manifest.nodes import Key, Node, Problems
+
+MAX_DEPTH = 40
+MAX_NODES = 400_000  # of one file, aliases expanded
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_STRING_TAGS = (None, "!", "tag:yaml.org,2002:str")
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+
+
+class _Broken(Exception):  # noqa: N818 - leaves the loop, never the module
+    """The file cannot be read on."""
+
+    def __init__(self, summary: str, position: Position, hint: str = "") -> None:
+        super().__init__(summary)
+        self.summary, self.position, self.hint = summary, position, hint
+
+
+@dataclass
+class _Open:
+    """A mapping or a list whose end has not come yet."""
+
+    value: Any
+    position: Position
+    anchor: str | None
+    started: int
+    key: Key | None = None
+
+
+@dataclass
+class _Parser:
+    filename: str
+    problems: Problems
+    anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
+    stack: list[_Open] = field(default_factory=list)
+    root: Node | None = None
+    nodes: int = 0
+
+    def place(self, mark: Any) -> Position:
+        return Position(filename=self.filename, line=mark.line + 1, column=mark.column + 1)
+
+    def count(self, nodes: int, position: Position) -> None:
+        self.nodes += nodes
+        if self.nodes > MAX_NODES:
+            raise _Broken(f"more than {MAX_NODES:,} values, aliases expanded", position, "split the file")
+
+    def event(self, event: Any) -> None:
+        position = self.place(event.start_mark)
+        match event:
+            case yaml.ScalarEvent():
+                self.count(1, position)
+                node = Node(self.scalar(event, position), position, event.value if event.implicit[0] else "")
+                self.add(node, event.anchor, 1)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                if event.tag is not None and not event.implicit:
+                    raise _Broken(f"the tag `{event.tag}` is not supported", position, "take it out")
+                self.open({} if isinstance(event, yaml.MappingStartEvent) else [], event.anchor, position)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                done = self.stack.pop()
+                node = Node(done.value, done.position)
+                self.add(node, done.anchor, self.nodes - done.started)
+            case yaml.AliasEvent():
+                if event.anchor not in self.anchors:
+                    hint = "an anchor (&name) comes before its alias, and never inside itself"
+                    raise _Broken(f"the alias `*{event.anchor}` has no anchor", position, hint)
+                node, size = self.anchors[event.anchor]
+                self.count(size, position)
+                self.add(node, None, size)
+            case yaml.DocumentStartEvent() if self.root is not None:
+                raise _Broken("a second document in one file", position, "put it into a file of its own")
+
+    def open(self, value: Any, anchor: str | None, position: Position) -> None:
+        if len(self.stack) >= MAX_DEPTH:
+            raise _Broken(f"nested more than {MAX_DEPTH} deep", position)
+        self.stack.append(_Open(value, position, anchor, self.nodes))
+        self.count(1, position)
+
+    def add(self, node: Node, anchor: str | None, size: int) -> None:
+        if anchor:
+            self.anchors[anchor] = (node, size)
+        if not self.stack:
+            self.root = node
+            return
+        top = self.stack[-1]
+        if isinstance(top.value, list):
+            top.value.append(node)
+        elif top.key is None:
+            top.key = self.key(node, top)
+        else:
+            top.value[top.key] = node
+            top.key = None
+
+    def key(self, node: Node, top: _Open) -> Key:
+        if not isinstance(node.value, str):
+            hint = f'quote it: "{node.text}"' if node.text else ""
+            raise _Broken("a key must be a string", node.position, hint)
+        if node.value in top.value:
+            first = next(key.position for key in top.value if key == node.value)
+            self.problems.error(
+                f"the key `{node.value}` is given twice, first at {first}", at=node.position, hint="keep one"
+            )
+        # A later duplicate replaces the value only: the problem is already on the list.
+        return Key(node.value, node.position)
+
+    def scalar(self, event: Any, position: Position) -> Any:
+        if event.implicit[0]:
+            return plain(event.value)
+        if event.tag not in _STRING_TAGS:
+            raise _Broken(f"the tag `{event.tag}` is not supported", position, "take it out")
+        return event.value
+
+
+def plain(text: str) -> str | int | float | bool | None:
+    """A plain scalar by the core schema of YAML 1.2: `on`, `yes` and `1_000` are strings."""
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if len(text) > 40:
+        return text
+    if _INT.fullmatch(text):
+        return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return text
+
+
+def parse(text: str, filename: str, problems: Problems) -> Node | None:
+    """The one document of a file; None where there is none, or where it cannot be read."""
+    parser = _Parser(filename, problems)
+    loader = None
+    try:
+        loader = _LOADER(text)
+        while loader.check_event():
+            parser.event(loader.get_event())
+    except _Broken as broken:
+        problems.error(broken.summary, at=broken.position, hint=broken.hint)
+        return None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = parser.place(mark) if mark else Position(filename=filename, line=1, column=1)
+        what = " ".join(part for part in (error.problem, error.context) if part)
+        problems.error(f"this is not YAML: {what}", at=at)
+        return None
+    except yaml.YAMLError as error:
+        at = _place_of_reader_error(error, text, filename)
+        problems.error("a character that YAML does not allow", at=at, hint='write it as "\\u…" in quotes')
+        return None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    return parser.root
+
+
+def _place_of_reader_error(error: yaml.YAMLError, text: str, filename: str) -> Position:
+    offset = getattr(error, "position", 0)
+    before = text.encode()[:offset].decode(errors="ignore") if isinstance(offset, int) else ""
+    return Position(filename=filename, line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))

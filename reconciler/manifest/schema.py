@@ -1,0 +1,283 @@
+"""The manifest's JSON Schema, assembled from the kinds, and what it says about a set of manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
+
+from reconciler.errors import Position
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.token import Token
+from reconciler.kinds.trigger import Trigger
+from reconciler.manifest.nodes import Node, Problems, key_position, nearest
+from reconciler.manifest.sources import SOURCES
+
+OWNER = r"^[A-Za-z0-9._/-]{1,64}$"
+KEY = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
+ACCOUNT_ID = r"^[A-Za-z0-9_-]{1,64}$"
+EXPRESSION = r"\$\{\{"
+ALIASES = {"ignore_changes": "ignore", "prevent_destroy": "protect"}
+"""What other tools call a field of ours."""
+
+_STRINGS = {"type": "array", "items": {"type": "string"}}
+_LINT = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"allow": {**_STRINGS, "description": "Names of lint rules to turn off."}},
+}
+_PARAMS = {
+    "type": ["object", "null"],
+    "additionalProperties": {"type": "string"},
+    "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},
+    "description": "Values for ${{ params.NAME }}.",
+}
+
+
+def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema`, or null, which removes what a lower layer brought."""
+    if "type" in schema:
+        return {**schema, "type": [schema["type"], "null"]}
+    return {**schema, "else": {"type": ["string", "null"]}}
+
+
+def _trigger_fields() -> dict[str, Any]:
+    return {
+        **{name: _nullable(schema) for name, schema in Trigger.schema.items()},
+        "environment_variables": {
+            "type": ["object", "null"],
+            "additionalProperties": {"$ref": "#/$defs/environment_variable"},
+        },
+        "ignore": {
+            "type": ["array", "null"],
+            "items": {"type": "string"},
+            "description": "Trigger fields, or environment_variables.GLOB: never compared, updated, deleted.",
+        },
+        "protect": {"type": ["boolean", "null"], "description": "Never deleted or replaced."},
+        "lint": {"$ref": "#/$defs/lint"},
+    }
+
+
+@cache
+def manifest_schema() -> dict[str, Any]:
+    """The schema of one set of manifests, merged; a single file may leave everything out."""
+    fields = _trigger_fields()
+    triggers = {
+        "type": "object",
+        "propertyNames": {"pattern": KEY},
+        "additionalProperties": {"$ref": "#/$defs/trigger"},
+    }
+    layered = {**fields, "params": _PARAMS, "triggers": triggers}
+    profile = {"if": {"type": "array"}, "then": _STRINGS, "else": {"type": ["string", "null"]}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "buildsctl manifest",
+        "description": "Configuration of Cloudflare Workers Builds, as buildsctl reads it.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "version": {"const": 1, "description": "The manifest's format; at least once in the set."},
+            "owner": {
+                "type": ["string", "null"],
+                "pattern": f"{OWNER}|{EXPRESSION}",
+                "description": "Who manages these resources; null: nobody.",
+            },
+            "account_id": {"type": "string", "pattern": f"{ACCOUNT_ID}|{EXPRESSION}"},
+            "params": _PARAMS,
+            "connections": {
+                "type": ["object", "null"],
+                "propertyNames": {"pattern": r"^[^/\s]+(/[^/\s]+)+$"},
+                "additionalProperties": Connection.schema,
+            },
+            "tokens": {
+                "type": ["object", "null"],
+                "propertyNames": {"pattern": KEY},
+                "additionalProperties": Token.schema,
+            },
+            "defaults": {
+                "type": ["object", "null"],
+                "additionalProperties": False,
+                "properties": {**fields, "profile": profile},
+            },
+            "profiles": {
+                "type": ["object", "null"],
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": layered,
+                },
+            },
+            "workers": {
+                "type": ["object", "null"],
+                "propertyNames": {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"},
+                "additionalProperties": {
+                    "type": ["object", "null"],
+                    "additionalProperties": False,
+                    "properties": {
+                        **layered,
+                        "profile": profile,
+                        "tag": {
+                            "type": "string",
+                            "pattern": f"^[0-9a-f]{{32}}$|{EXPRESSION}",
+                            "description": "The Worker's tag; looked up by name where it is not given.",
+                        },
+                        "take_over_from": {**_STRINGS, "description": "Owners whose triggers may be taken."},
+                    },
+                },
+            },
+            "take_over_from": {**_STRINGS, "description": "Owners whose triggers may be taken over."},
+            "lint": {"$ref": "#/$defs/lint"},
+        },
+        "$defs": {
+            "lint": _LINT,
+            "trigger": {
+                "type": ["object", "null"],
+                "additionalProperties": False,
+                "properties": fields,
+            },
+            "environment_variable": _nullable(EnvVar.schema),
+            "secret": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["value_from"],
+                "properties": {
+                    "value_from": {"$ref": "#/$defs/value_from"},
+                    "value_version": {"$ref": "#/$defs/value_version"},
+                    "allow_empty": {"type": "boolean", "description": "An empty secret is meant."},
+                },
+            },
+            "value_from": {
+                "type": "object",
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+                "properties": {source.NAME: source.SCHEMA for source in SOURCES},
+            },
+            "value_version": {
+                "type": "string",
+                "maxLength": 16,
+                "description": "A change writes the secret again.",
+            },
+        },
+    }
+
+
+def check(root: Node, problems: Problems) -> set[tuple[str, ...]]:
+    """Every violation of the schema, at its place and in words. Returns what is broken: the section, with
+    the key under it where the section is a mapping of names."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - 90 ms, and `--help` needs none of it
+
+    broken: set[tuple[str, ...]] = set()
+    for error in Draft202012Validator(manifest_schema()).iter_errors(root.bare()):
+        for leaf in _leaves(error):
+            _report(root, leaf, problems)
+            path = [str(part) for part in leaf.absolute_path]
+            if not path and leaf.validator == "additionalProperties":
+                continue
+            named = path[:1] and path[0] in ("connections", "tokens", "profiles", "workers")
+            broken.add(tuple(path[: 2 if named else 1]) or ("",))
+    return broken
+
+
+def _leaves(error: Any) -> Iterator[Any]:
+    """The errors inside `if/then` branches, which carry the reason."""
+    if error.context:
+        for inner in error.context:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _walk(root: Node, path: Sequence[str | int]) -> tuple[Node, Position]:
+    """The node at `path`, and the place of its key."""
+    node, at = root, root.position
+    for part in path:
+        if isinstance(part, int):
+            node = node.items[part]
+            at = node.position
+        else:
+            at = key_position(node.mapping, part) or node.position
+            node = node.mapping[part]
+    return node, at
+
+
+def where(path: Sequence[str | int]) -> str:
+    """A path in the manifest as an address where it has one: `trigger/web/production`."""
+    match [str(part) for part in path]:
+        case ["workers", worker, "triggers", trigger, "environment_variables", key, *_]:
+            return f"env/{worker}/{trigger}/{key}"
+        case ["workers", worker, "triggers", trigger, *_]:
+            return f"trigger/{worker}/{trigger}"
+        case ["workers", worker, *_]:
+            return f"worker/{worker}"
+        case ["connections", name, *_]:
+            return f"connection/{name}"
+        case ["tokens", name, *_]:
+            return f"token/{name}"
+        case parts:
+            return ".".join(parts)
+
+
+def _report(root: Node, error: Any, problems: Problems) -> None:
+    path = list(error.absolute_path)
+    node, at = _walk(root, path)
+    name = f"`{path[-1]}`" if path else "the manifest"
+    say = partial(problems.error, address=where(path))
+    rule = error.validator_value
+    if "propertyNames" in error.absolute_schema_path:
+        place = key_position(node.mapping, error.instance) or at
+        hint = "letters, digits and a few signs; see the manifest reference"
+        say(f"`{error.instance}` cannot be a key of {name}", at=place, hint=hint)
+        return
+    match error.validator:
+        case "additionalProperties":
+            _report_unknown(node, at, error.schema.get("properties", {}), say)
+        case "type":
+            _report_type(node, rule if isinstance(rule, list) else [rule], name, say)
+        case "required":
+            missing = [field for field in rule if field not in node.mapping]
+            say(f"{name} needs {' and '.join(f'`{field}`' for field in missing)}", at=at)
+        case "dependentRequired":
+            both = " and ".join(f"`{field}`" for field in rule)
+            hint = "or name a token made elsewhere by `build_token_name` or `build_token_uuid`"
+            say(f"{name} needs both {both}", at=at, hint=hint)
+        case "enum" | "const":
+            allowed = rule if error.validator == "enum" else [rule]
+            listed = ", ".join(f"`{one}`" for one in allowed)
+            say(f"{name} must be {'one of ' if len(allowed) > 1 else ''}{listed}", at=node.position)
+        case "pattern":
+            say(f"{name} is not of the form {rule.split('|' + EXPRESSION)[0]}", at=node.position)
+        case "minLength":
+            say(f"{name} must not be empty", at=node.position)
+        case "maxLength":
+            say(f"{name} is longer than {rule} characters", at=node.position)
+        case "minProperties" | "maxProperties":
+            known = ", ".join(f"`{field}`" for field in error.schema.get("properties", {}))
+            say(
+                f"{name} holds {'nothing' if not node.mapping else 'too much'}",
+                at=at,
+                hint=known and f"give one of {known}",
+            )
+        case _:
+            say(f"{name} is not what the schema wants ({error.validator})", at=node.position)
+
+
+def _report_unknown(node: Node, at: Position, known: Mapping[str, Any], say: Callable[..., None]) -> None:
+    for key in node.mapping:
+        if key not in known:
+            alias = ALIASES.get(key)
+            hint = f"did you mean `{alias}`?" if alias in known else nearest(key, known)
+            place = key_position(node.mapping, key) or at
+            say(f"unknown field `{key}`", at=place, hint=hint or f"known here: {', '.join(sorted(known))}")
+
+
+def _report_type(node: Node, types: Sequence[str], name: str, say: Callable[..., None]) -> None:
+    words = {"object": "a mapping", "array": "a list", "string": "a string", "boolean": "true or false"}
+    wanted = " or ".join(words[one] for one in types if one in words)
+    hint = ""
+    if "string" in types and isinstance(node.value, bool | int | float):
+        hint = f'quote it: "{node.text}"'
+    elif "string" in types and node.value is None:
+        hint = 'say "" for an empty string'
+    say(f"{name} must be {wanted}", at=node.position, hint=hint)

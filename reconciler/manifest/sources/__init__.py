@@ -1,0 +1,50 @@
+"""Where secrets come from: one file a source. A source that gives nothing says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.manifest.sources import command, env, file
+from reconciler.manifest.sources.given import Context, Given
+from reconciler.model import Secret
+
+SOURCES = (env, file, command)
+MAX_LENGTH = 5_000  # of a variable's value (field notes, Environment variables)
+
+__all__ = ["SOURCES", "Context", "Resolver"]
+
+
+@dataclass
+class Resolver:
+    """Turns `value_from` into a `Secret`; the same source is asked once a run.
+
+    `skip` is why no source is called at all: `validate` and `render` never do, `--no-secrets` asks not to.
+    """
+
+    environment: Mapping[str, str]
+    allow_commands: bool = False
+    skip: str = ""
+    asked: dict[tuple[str, str], Given] = field(default_factory=dict)
+
+    def resolve(self, value_from: Mapping[str, Any], folder: str, *, allow_empty: bool) -> Secret:
+        name, spec = next(iter(value_from.items()))
+        source = next(source for source in SOURCES if name == source.NAME)
+        called = f"{name} {source.label(spec)}"
+        if self.skip:
+            return Secret(None, called, self.skip)
+        given = self._ask(source.ask, name, spec, folder)
+        value, missing = given.value, given.missing
+        if value == "" and not allow_empty:
+            value, missing = None, "is empty (say `allow_empty: true` if that is meant)"
+        elif value is not None and len(value) > MAX_LENGTH:
+            value, missing = None, f"gives more than {MAX_LENGTH:,} characters, the API takes no more"
+        return Secret(value, called, missing)
+
+    def _ask(self, ask: Callable[[Any, Context], Given], name: str, spec: Any, folder: str) -> Given:
+        key = (name, f"{folder}\0{spec!r}")
+        if key not in self.asked:
+            context = Context(self.environment, folder, self.allow_commands)
+            self.asked[key] = ask(spec, context)
+        return self.asked[key]

@@ -1,0 +1,81 @@
+"""`{command: [argv…]}`: what a command prints; only with `--allow-commands`, without a shell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler.manifest.sources.env import RESERVED
+from reconciler.manifest.sources.given import Context, Given, decode
+
+NAME = "command"
+SCHEMA: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "string"},
+    "minItems": 1,
+    "description": "A command and its arguments, run without a shell; needs --allow-commands.",
+}
+MAX_BYTES = 64_000
+MAX_SECONDS = 60.0
+
+
+def label(spec: Sequence[str]) -> str:
+    return spec[0]  # arguments may be long, and somebody may have put a secret there
+
+
+def refuse(spec: Sequence[str]) -> str:  # noqa: ARG001 - the user decides by --allow-commands
+    return ""
+
+
+def ask(spec: Sequence[str], context: Context) -> Given:
+    if not context.allow_commands:
+        return Given(missing="needs --allow-commands")
+    environment = {k: v for k, v in context.environment.items() if not k.startswith(RESERVED)}
+    try:
+        process = subprocess.Popen(  # noqa: S603 - no shell, and only with --allow-commands
+            list(spec),
+            cwd=context.folder or ".",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # it may hold the secret
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        return Given(missing=f"cannot be started: {getattr(error, 'strerror', None) or 'not a command'}")
+    expired = threading.Event()
+
+    def stop() -> None:
+        expired.set()
+        _kill(process)
+
+    timer = threading.Timer(MAX_SECONDS, stop)
+    timer.start()
+    try:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        with process.stdout as output:
+            data = output.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            _kill(process)
+        process.wait()
+    finally:
+        timer.cancel()
+    if expired.is_set():
+        return Given(missing=f"did not end within {MAX_SECONDS:.0f} seconds")
+    if len(data) > MAX_BYTES:
+        return Given(missing=f"prints more than {MAX_BYTES:,} bytes")
+    if process.returncode != 0:
+        return Given(missing=f"ends with exit code {process.returncode}")
+    return decode(data)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The command and what it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()

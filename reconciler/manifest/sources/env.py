@@ -1,0 +1,31 @@
+"""`{env: NAME}`: a variable of the environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.manifest.sources.given import Context, Given
+
+NAME = "env"
+SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "description": "A variable of the environment; not CLOUDFLARE_* or BUILDSCTL_*.",
+}
+RESERVED = ("CLOUDFLARE_", "BUILDSCTL_")
+
+
+def label(spec: str) -> str:
+    return spec
+
+
+def refuse(spec: str) -> str:
+    """Why the source cannot be used; empty where it can."""
+    if spec.startswith(RESERVED):
+        return f"`{spec}` is buildsctl's own: a manifest must not be able to send it anywhere"
+    return ""
+
+
+def ask(spec: str, context: Context) -> Given:
+    value = context.environment.get(spec)
+    return Given(missing="is not set") if value is None else Given(value)

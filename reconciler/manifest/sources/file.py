@@ -1,0 +1,39 @@
+"""`{file: path}`: a file, relative to the manifest; one trailing newline is dropped."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any
+
+from reconciler.manifest.sources.given import Context, Given, decode
+
+NAME = "file"
+SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "description": "A file, relative to the manifest; one trailing newline is dropped.",
+}
+MAX_BYTES = 64_000
+
+
+def label(spec: str) -> str:
+    return spec
+
+
+def refuse(spec: str) -> str:  # noqa: ARG001 - every path may be asked for
+    return ""
+
+
+def ask(spec: str, context: Context) -> Given:
+    path = os.path.join(context.folder, os.path.expanduser(spec))
+    try:
+        # Non-blocking, or a FIFO of that name would hold the run up for ever.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        return Given(missing=f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}")
+    with os.fdopen(handle, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            return Given(missing="is not a regular file")
+        data = opened.read(MAX_BYTES + 1)
+    return decode(data) if len(data) <= MAX_BYTES else Given(missing=f"has more than {MAX_BYTES:,} bytes")

@@ -1,0 +1,307 @@
+"""The nouns: plain frozen values that every other module speaks in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Generic, Protocol, TypeVar
+
+from reconciler.errors import ApiError, Diagnostic, Position
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    """The identity of a resource, the same on both sides: `trigger/web/production` (DESIGN section 4)."""
+
+    kind: str
+    path: tuple[str, ...]
+
+    @classmethod
+    def of(cls, kind: str, *path: str) -> Address:
+        return cls(kind, path)
+
+    def __str__(self) -> str:
+        return "/".join((self.kind, *self.path))
+
+    @property
+    def name(self) -> str:
+        """The last part: `production` of `trigger/web/production`."""
+        return self.path[-1]
+
+    @property
+    def index(self) -> str:
+        """What stands between kind and name: `web/production` of `env/web/production/CI`; often empty."""
+        return "/".join(self.path[:-1])
+
+    def matches(self, glob: str) -> bool:
+        """Does `glob` select this address? `*` crosses `/`; `worker/web` is everything of that Worker."""
+        if glob.startswith("worker/") and self.kind in ("trigger", "env"):
+            return fnmatchcase(self.path[0], glob.removeprefix("worker/"))
+        return fnmatchcase(str(self), glob)
+
+
+Ref = Address | str
+"""Another resource: an `Address` until it is bound, then the API's id."""
+
+
+@dataclass(frozen=True, repr=False)
+class Secret:
+    """A value to send and never to show. `value` is None where its source gave none.
+
+    `source` says where it comes from (`env DEPLOY_TOKEN`), for messages; `missing` why there is no value.
+    """
+
+    value: str | None
+    source: str = ""
+    missing: str = ""
+
+    def __repr__(self) -> str:
+        return "(secret)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkerDraft:
+    """A marker that is still to be written: the refs in `fields` may not have ids yet.
+
+    `fields` holds the values as applied, by API name; `entries` what the marker says of each variable
+    that is ours, by the hash of its name (DESIGN section 5).
+    """
+
+    owner: str
+    key: str
+    protect: bool
+    fields: Mapping[str, Value]
+    entries: Mapping[str, str]
+
+
+Value = (
+    str
+    | int
+    | float
+    | bool
+    | None
+    | Address
+    | Secret
+    | MarkerDraft
+    | tuple["Value", ...]
+    | Mapping[str, "Value"]
+)
+"""JSON, and what becomes JSON once ids are known (`Address`, `MarkerDraft`) or on the wire (`Secret`)."""
+
+
+class Repeat(StrEnum):
+    """What may be done when nobody knows whether a request took effect (DESIGN section 6)."""
+
+    IDEMPOTENT = "idempotent"  # send it again
+    KEYED = "keyed create"  # never blindly: read again by natural key, then decide
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One HTTP request as a value. `path` holds the parts below `/accounts/{account_id}`, unquoted."""
+
+    method: str
+    path: tuple[Ref, ...]
+    query: tuple[tuple[str, str], ...] = ()
+    json: Value = None
+    repeat: Repeat = Repeat.IDEMPOTENT
+
+
+class Resource(Protocol):
+    """What one kind holds: a frozen dataclass whose attributes carry the API's names."""
+
+    @property
+    def fields(self) -> Mapping[str, Value]:
+        """The API's fields that are compared and shown."""
+
+
+R_co = TypeVar("R_co", bound=Resource, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live(Generic[R_co]):
+    """A resource as the API has it. `scope` is where it was listed: a Worker's name, or empty."""
+
+    id: str
+    resource: R_co
+    scope: str = ""
+    created_on: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared(Generic[R_co]):
+    """A resource as the manifests want it, with what only the manifests know."""
+
+    address: Address
+    resource: R_co
+    position: Position | None = None
+    ignore: tuple[str, ...] = ()
+    protect: bool = False
+    allow: frozenset[str] = frozenset()
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    NO_OP = "no-op"
+
+
+class Disposition(StrEnum):
+    """Why a row is in the plan, beside what is done to it (DESIGN section 8)."""
+
+    DECLARED = "declared"
+    ADOPT = "adopt"
+    KEPT = "kept"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    ORPHAN = "orphan"
+
+
+class Cause(StrEnum):
+    """Who moved: the manifests, somebody at the live end, both, or nothing remembers."""
+
+    MANIFEST = "manifest"
+    LIVE = "live"
+    BOTH = "both"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldChange:
+    """One field that differs. `added` and `removed` explain a list, which compares as a set."""
+
+    path: str
+    before: Value
+    after: Value
+    cause: Cause = Cause.UNKNOWN
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What is done to one resource, and why. `reason` is for people; code never reads it.
+
+    | action  | before | after |
+    | ------- | ------ | ----- |
+    | create  | None   | set   |
+    | update  | set    | set   |
+    | replace | set    | set   |
+    | delete  | set    | None  |
+    | no-op   | any    | any   |
+    """
+
+    address: Address
+    action: Action
+    before: Mapping[str, Value] | None
+    after: Mapping[str, Value] | None
+    reason: str
+    disposition: Disposition = Disposition.DECLARED
+    cause: Cause | None = None
+    fields: tuple[FieldChange, ...] = ()
+    not_compared: bool = False
+    position: Position | None = None
+
+    def __post_init__(self) -> None:
+        wrong = {
+            Action.CREATE: self.before is not None or self.after is None,
+            Action.UPDATE: self.before is None or self.after is None,
+            Action.REPLACE: self.before is None or self.after is None,
+            Action.DELETE: self.before is None or self.after is not None,
+            Action.NO_OP: False,
+        }
+        if wrong[self.action]:
+            raise ValueError(f"{self.address}: {self.action} with the wrong before or after")
+
+
+class Echo(StrEnum):
+    """How the answer of a write is compared with what was sent."""
+
+    CONNECTION = "connection"
+    TOKEN = "token"  # noqa: S105 - the name of a kind
+    TRIGGER = "trigger"
+    VARIABLES = "variables"
+    NOTHING = "nothing"  # a delete
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One write, in order. It carries out part or all of the changes at `covers`.
+
+    `needs` are addresses whose earlier steps must have succeeded; `gives` is the address that gets its
+    id from the answer. Steps of one `branch` run one after the other, branches are independent.
+    """
+
+    covers: tuple[Address, ...]
+    request: Request
+    echo: Echo
+    branch: str
+    needs: frozenset[Address] = frozenset()
+    gives: Address | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A safety rule that stops the whole apply before its first write (exit 4)."""
+
+    summary: str
+    detail: str = ""
+    hint: str = ""
+    address: Address | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The whole decision: every declared resource once, no-ops too, and the writes that carry it out.
+
+    `labels` names live ids for people; `reads` is how many requests the plan took. `unread` says what
+    could not be looked at: then nothing is deleted or replaced.
+    """
+
+    account_id: str
+    owner: str | None
+    changes: tuple[Change, ...]
+    steps: tuple[Step, ...] = ()
+    ids: Mapping[Address, str] = field(default_factory=dict)
+    refusals: tuple[Refusal, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    reads: int = 0
+    undeclared_workers: int | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Is there anything to do? Adopts count."""
+        return any(change.action is not Action.NO_OP for change in self.changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """A read that failed: what could not be seen, and the error. It is never taken for absence."""
+
+    what: str
+    error: ApiError
+
+
+class Status(StrEnum):
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of one change. `error` says why where it is not done; `denied`: the token may not."""
+
+    address: Address
+    action: Action
+    status: Status
+    error: str = ""
+    hint: str = ""
+    denied: bool = False

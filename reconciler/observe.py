@@ -1,0 +1,184 @@
+"""Read the live state that the manifests are about, in waves, in parallel; nothing twice.
+
+Names to tags and build tokens, then each declared Worker's triggers, then each trigger's variables; a
+Worker that lists no trigger is asked whether it is configured on the newer surface. A read that fails
+makes exactly what it was about unread, and is never taken for absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.api import CONNECTIONS, Api
+from reconciler.errors import ApiError, AuthenticationError, ForbiddenError, NotFoundError
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.token import Token
+from reconciler.kinds.trigger import Trigger
+from reconciler.kinds.worker import Worker
+from reconciler.model import Live, Unread
+from reconciler.states import Desired, Observed
+
+NO_SUCH_TAG = 10007
+
+
+def observe(desired: Desired, api: Api) -> Observed:
+    """What the API has. Raises the access error where nothing of Workers Builds could be read for it."""
+    with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
+        look = _Look(desired, api, pool)
+        try:
+            look.start()
+            look.run()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if look.denied and not look.builds_read:
+        raise look.denied
+    return look.result()
+
+
+@dataclass
+class _Look:
+    """One run of reading. Only the calling thread touches it; the pool's threads only send."""
+
+    desired: Desired
+    api: Api
+    pool: ThreadPoolExecutor
+    waiting: dict[Future[Any], tuple[Callable[[Any], None], Callable[[ApiError], None]]] = field(
+        default_factory=dict
+    )
+    tags: dict[str, str] = field(default_factory=dict)
+    workers: dict[str, str] | None = None
+    triggers: list[Live[Trigger]] = field(default_factory=list)
+    connections: dict[str, Live[Connection]] = field(default_factory=dict)
+    tokens: list[Live[Token]] = field(default_factory=list)
+    variables: dict[str, dict[str, EnvVar]] = field(default_factory=dict)
+    newer: set[str] = field(default_factory=set)
+    unread_scripts: Unread | None = None
+    unread_tokens: Unread | None = None
+    unread_workers: dict[str, Unread] = field(default_factory=dict)
+    unread_variables: dict[str, Unread] = field(default_factory=dict)
+    denied: ApiError | None = None
+    builds_read: bool = False
+
+    def ask(
+        self, read: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[ApiError], None]
+    ) -> None:
+        self.waiting[self.pool.submit(read)] = (done, failed)
+
+    def start(self) -> None:
+        """The first wave: names, tokens, and the Workers whose tag the manifests give."""
+        declared = self.desired.workers.values()
+        if any(worker.resource.tag is None for worker in declared):
+            self.ask(lambda: self.api.get(Worker.read(), Worker.decode), self.scripts, self.no_scripts)
+        if self.desired.tokens:
+            self.ask(
+                lambda: self.api.pages(Token.read, Token.decode, key=lambda live: live.id),
+                self.all_tokens,
+                self.no_tokens,
+            )
+        for worker in declared:
+            if worker.resource.tag is not None:
+                self.worker(worker.resource.name, worker.resource.tag)
+
+    def run(self) -> None:
+        """Until nothing is under way. A token that the API does not take ends it early."""
+        while self.waiting:
+            finished, _ = wait(self.waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                done, failed = self.waiting.pop(future)
+                error = future.exception()
+                if error is None:
+                    done(future.result())
+                elif isinstance(error, ApiError):
+                    if isinstance(error, AuthenticationError | ForbiddenError):
+                        self.denied = self.denied or error
+                    failed(error)
+                else:
+                    raise error
+            if isinstance(self.denied, AuthenticationError) and not self.builds_read:
+                raise self.denied
+
+    def scripts(self, workers: dict[str, str]) -> None:
+        self.workers = workers
+        for worker in self.desired.workers.values():
+            name = worker.resource.name
+            if worker.resource.tag is None and name in workers:
+                self.worker(name, workers[name])
+
+    def no_scripts(self, error: ApiError) -> None:
+        self.unread_scripts = Unread(what="the account's list of Workers", error=error)
+
+    def all_tokens(self, tokens: list[Live[Token]]) -> None:
+        self.builds_read = True
+        self.tokens = tokens
+
+    def no_tokens(self, error: ApiError) -> None:
+        self.unread_tokens = Unread(what="the list of build tokens", error=error)
+
+    def worker(self, name: str, tag: str) -> None:
+        self.tags[name] = tag
+
+        def done(found: list[tuple[Live[Trigger], Live[Connection] | None]]) -> None:
+            self.builds_read = True
+            for live, connection in found:
+                self.triggers.append(live)
+                self.read_variables(name, live)
+                if connection:
+                    self.connections.setdefault(connection.id, connection)
+            if not found and any(one.address.path[0] == name for one in self.desired.triggers):
+                self.read_surface(name, tag)
+
+        def failed(error: ApiError) -> None:
+            given = self.desired.workers[name].resource.tag is not None
+            if given and isinstance(error, NotFoundError) and error.code == NO_SUCH_TAG:
+                del self.tags[name]  # the manifest's tag leads nowhere: that is not a failed read
+                return
+            self.unread_workers[name] = Unread(what=f"the triggers of Worker `{name}`", error=error)
+
+        request = Trigger.read(tag)
+        self.ask(lambda: self.api.get(request, lambda result: Trigger.decode(name, result)), done, failed)
+
+    def read_variables(self, name: str, live: Live[Trigger]) -> None:
+        def done(found: dict[str, EnvVar]) -> None:
+            self.variables[live.id] = found
+
+        def failed(error: ApiError) -> None:
+            what = f"the variables of trigger `{live.resource.trigger_name}` of Worker `{name}`"
+            self.unread_variables[live.id] = Unread(what=what, error=error)
+
+        request = EnvVar.read(live.id)
+        self.ask(lambda: self.api.get(request, EnvVar.decode), done, failed)
+
+    def read_surface(self, name: str, tag: str) -> None:
+        """No trigger is no proof of "not connected" (field notes, Triggers): 200 yes, 404 no."""
+
+        def done(_: object) -> None:
+            self.newer.add(name)
+
+        def failed(error: ApiError) -> None:
+            if not isinstance(error, NotFoundError):
+                what = f"whether Worker `{name}` is configured on the newer surface"
+                self.unread_workers[name] = Unread(what=what, error=error)
+
+        request = Worker.read_surface(tag)
+        self.ask(lambda: self.api.get(request, lambda result: result), done, failed)
+
+    def result(self) -> Observed:
+        return Observed(
+            tags=self.tags,
+            workers=self.workers,
+            connections=tuple(sorted(self.connections.values(), key=lambda live: live.id)),
+            tokens=tuple(self.tokens),
+            triggers=tuple(self.triggers),
+            variables=self.variables,
+            newer_surface=frozenset(self.newer),
+            unread_scripts=self.unread_scripts,
+            unread_tokens=self.unread_tokens,
+            unread_workers=self.unread_workers,
+            unread_variables=self.unread_variables,
+            reads=self.api.reads,
+        )

@@ -1,0 +1,111 @@
+"""What deciding writes on, one run long: the rows, writes, refusals and warnings found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from reconciler.errors import Diagnostic, Position, Severity
+from reconciler.model import Action, Address, Change, Disposition, Ref, Refusal, Step, Value
+from reconciler.plan.steps import Branch
+from reconciler.states import Desired, Observed
+
+MAX_DELETES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a person may add to the decision; each glob matches addresses (DESIGN section 4)."""
+
+    take_over: tuple[str, ...] = ()
+    delete_unmanaged: tuple[str, ...] = ()
+    accept_secret_loss: tuple[str, ...] = ()
+    max_deletes: int = MAX_DELETES
+
+
+@dataclass(kw_only=True)
+class Board:
+    """The only mutable value of a decision. `first` and `branches` are writes in order: connections and
+    tokens, then Worker by Worker.
+
+    `ids` holds what is bound; `failed` the addresses that lead nowhere, `unknown` those that could not
+    be read, each with the reason. `blocked` Workers could never be as the plan would have them.
+    """
+
+    desired: Desired
+    observed: Observed
+    options: Options
+    changes: list[Change] = field(default_factory=list)
+    first: list[Step] = field(default_factory=list)
+    branches: dict[str, Branch] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    ids: dict[Address, str] = field(default_factory=dict)
+    failed: dict[Address, str] = field(default_factory=dict)
+    unknown: dict[Address, str] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str | None:
+        return self.desired.owner
+
+    @property
+    def may_destroy(self) -> bool:
+        """Whoever could not look everywhere deletes and replaces nothing (DESIGN, principle 3)."""
+        return not self.observed.unread
+
+    def branch(self, worker: str) -> Branch:
+        """The writes of one Worker."""
+        return self.branches.setdefault(worker, Branch(name=f"worker/{worker}"))
+
+    def bind(self, ref: Ref) -> Ref:
+        """The id of `ref` where it is known, else its address."""
+        return self.ids.get(ref, ref) if isinstance(ref, Address) else ref
+
+    def warn(self, summary: str, *, hint: str = "", address: Address, position: Position | None) -> None:
+        self._say(Severity.WARNING, summary, hint=hint, address=address, position=position)
+
+    def fail(self, summary: str, *, hint: str, address: Address, position: Position | None) -> None:
+        """`address` leads nowhere; what refers to it fails with it, the rest of the plan goes on."""
+        self.failed[address] = summary
+        self._say(Severity.ERROR, summary, hint=hint, address=address, position=position)
+
+    def _say(
+        self, severity: Severity, summary: str, *, hint: str, address: Address, position: Position | None
+    ) -> None:
+        self.diagnostics.append(
+            Diagnostic(severity=severity, summary=summary, hint=hint, address=str(address), position=position)
+        )
+
+    def refuse(self, address: Address, summary: str, *, detail: str = "", hint: str = "") -> None:
+        self.refusals.append(Refusal(summary=summary, detail=detail, hint=hint, address=address))
+
+    def refuse_all(self, summary: str, *, hint: str) -> None:
+        """The plan as a whole is refused."""
+        self.refusals.append(Refusal(summary=summary, hint=hint))
+
+    def idle(
+        self,
+        address: Address,
+        *,
+        disposition: Disposition,
+        reason: str,
+        before: dict[str, Value] | None = None,
+        after: dict[str, Value] | None = None,
+        position: Position | None = None,
+    ) -> None:
+        """A row to which nothing is done."""
+        self.changes.append(
+            Change(
+                address=address,
+                action=Action.NO_OP,
+                before=before,
+                after=after,
+                reason=reason,
+                disposition=disposition,
+                position=position,
+            )
+        )
+
+    def named(self, address: Address, globs: Iterable[str]) -> bool:
+        """Did the user name this address?"""
+        return any(address.matches(glob) for glob in globs)

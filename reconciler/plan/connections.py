@@ -1,0 +1,111 @@
+"""Decide about connections: put where a trigger needs one that is not seen, or where the seen one differs."""
+
+from __future__ import annotations
+
+from reconciler.kinds.connection import Connection
+from reconciler.model import Action, Address, Change, Declared, Disposition, Echo, FieldChange, Live, Step
+from reconciler.plan.board import Board
+
+
+def decide(board: Board) -> None:
+    """Connections have no owner and no list: what no trigger shows is neither known nor deleted."""
+    needed = {trigger.resource.repo_connection_uuid for trigger in board.desired.triggers}
+    for declared in board.desired.connections:
+        lives = [
+            live
+            for live in board.observed.connections
+            if live.resource.natural_key == declared.resource.natural_key and not live.resource.deleted
+        ]
+        if lives:
+            _decide_seen(board, declared, min(lives, key=lambda live: live.id))
+        else:
+            _decide_unseen(board, declared, needed=declared.address in needed)
+        if declared.address not in needed:
+            board.warn(
+                "no trigger needs this connection",
+                hint="it is left as it is; name it as `repo_connection` of a trigger, or take it out",
+                address=declared.address,
+                position=declared.position,
+            )
+
+
+def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connection]) -> None:
+    """Ids decide, names inform: only another owner's id is a difference."""
+    board.ids[declared.address] = live.id
+    want, seen = declared.resource, live.resource
+    fields: tuple[FieldChange, ...] = ()
+    reason = "as declared"
+    if want.provider_account_id != seen.provider_account_id:
+        fields = (
+            FieldChange(
+                path="provider_account_id",
+                before=seen.provider_account_id,
+                after=want.provider_account_id,
+            ),
+        )
+        reason = (
+            "`provider_account_id` differs: putting the connection again re-points every trigger of "
+            f"repository {want.provider_account_name}/{want.repo_name}, of undeclared Workers too"
+        )
+    board.changes.append(
+        Change(
+            address=declared.address,
+            action=Action.UPDATE if fields else Action.NO_OP,
+            before=seen.fields,
+            after=want.fields,
+            fields=fields,
+            reason=reason,
+            position=declared.position,
+        )
+    )
+    if fields:
+        _put(board, declared)
+
+
+def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool) -> None:
+    if not needed:
+        board.idle(
+            declared.address,
+            disposition=Disposition.DECLARED,
+            reason="no trigger needs it, so it is not put",
+            after=dict(declared.resource.fields),
+            position=declared.position,
+        )
+    elif board.observed.unread_scripts or board.observed.unread_workers:
+        board.unknown[declared.address] = "not every Worker's triggers could be read, one may show it"
+        board.idle(
+            declared.address,
+            disposition=Disposition.UNKNOWN,
+            reason=board.unknown[declared.address],
+            after=dict(declared.resource.fields),
+            position=declared.position,
+        )
+    else:
+        board.changes.append(
+            Change(
+                address=declared.address,
+                action=Action.CREATE,
+                before=None,
+                after=declared.resource.fields,
+                reason="no trigger that was read shows it; where it exists all the same, nothing changes",
+                position=declared.position,
+            )
+        )
+        _put(board, declared)
+
+
+def _put(board: Board, declared: Declared[Connection]) -> None:
+    board.first.append(
+        Step(
+            covers=(declared.address,),
+            request=declared.resource.put(),
+            echo=Echo.CONNECTION,
+            branch="",
+            gives=declared.address,
+        )
+    )
+
+
+def label(connection: Connection) -> str:
+    """How people call it."""
+    return str(Address.of("connection", f"{connection.provider_account_name}/{connection.repo_name}"))

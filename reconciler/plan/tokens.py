@@ -1,0 +1,154 @@
+"""Decide about build tokens: make a generation where none fits, look up references, report the rest."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from reconciler.kinds.token import Token, TokenReference
+from reconciler.model import Action, Address, Cause, Change, Declared, Disposition, Echo, Live, Step
+from reconciler.ownership import Generation, hash_token_id, read_token_name
+from reconciler.plan.board import Board
+
+Generations = Sequence[tuple[Generation, Live[Token]]]
+
+
+def decide(board: Board) -> None:
+    """Managed tokens and references, then what is ours and nobody declares."""
+    used: set[str] = set()
+    for declared in board.desired.tokens:
+        if board.observed.unread_tokens:
+            board.unknown[declared.address] = "the list of build tokens could not be read"
+            board.idle(
+                declared.address,
+                disposition=Disposition.UNKNOWN,
+                reason=board.unknown[declared.address],
+                after=dict(declared.resource.fields),
+                position=declared.position,
+            )
+        elif isinstance(declared.resource, TokenReference):
+            _decide_reference(board, declared, declared.resource)
+        else:
+            used |= _decide_managed(board, declared, declared.resource)
+    _report_orphans(board, used)
+
+
+def _generations(board: Board, owner: str | None, name: str | None) -> Generations:
+    """Live tokens of `owner` (and `name`), newest first; of equal doubles the lower UUID counts."""
+    found = []
+    for live in board.observed.tokens:
+        generation = read_token_name(live.resource.build_token_name)
+        if generation and generation.owner == owner and name in (None, generation.name):
+            found.append((generation, live))
+    return sorted(found, key=lambda pair: (-pair[0].number, pair[1].id))
+
+
+def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set[str]:
+    """The UUIDs that stay in use. A rotation is a create: the old generation goes when nothing uses it."""
+    generations = _generations(board, board.owner, want.build_token_name)
+    id6 = hash_token_id(want.cloudflare_token_id, want.value_version)
+    if generations and generations[0][0].id6 == id6:
+        current = generations[0][1]
+        board.ids[declared.address] = current.id
+        board.changes.append(
+            Change(
+                address=declared.address,
+                action=Action.NO_OP,
+                before=current.resource.fields,
+                after=want.fields,
+                reason="as declared; its secret cannot be read, so it is not compared",
+                not_compared=True,
+                position=declared.position,
+            )
+        )
+        return {current.id}
+    number = generations[0][0].number + 1 if generations else 1
+    live_name = str(Generation(owner=board.owner or "", name=want.build_token_name, number=number, id6=id6))
+    reason = "no token of this name and owner"
+    if generations:
+        reason = (
+            "its `cloudflare_token_id` or `value_version` changed: a new generation is made, and the "
+            "triggers that are ours are pointed to it"
+        )
+    board.changes.append(
+        Change(
+            address=declared.address,
+            action=Action.CREATE,
+            before=None,
+            after={**want.fields, "build_token_name": live_name},
+            reason=reason,
+            cause=Cause.MANIFEST if generations else Cause.UNKNOWN,
+            position=declared.position,
+        )
+    )
+    board.first.append(
+        Step(
+            covers=(declared.address,),
+            request=want.create(live_name),
+            echo=Echo.TOKEN,
+            branch="",
+            gives=declared.address,
+        )
+    )
+    return set()
+
+
+def _decide_reference(board: Board, declared: Declared[TokenReference], want: TokenReference) -> None:
+    lives = _referenced(board, want)
+    if len(lives) == 1:
+        board.ids[declared.address] = lives[0].id
+        board.idle(
+            declared.address,
+            disposition=Disposition.DECLARED,
+            reason="a reference: found, and never changed",
+            before=dict(lives[0].resource.fields),
+            after=dict(want.fields),
+            position=declared.position,
+        )
+        return
+    called = f"`{want.build_token_name or want.build_token_uuid}`"
+    if lives:
+        listed = ", ".join(f"{live.id} (API token {live.resource.cloudflare_token_id})" for live in lives)
+        summary = f"{len(lives)} build tokens have the name {called}: {listed}"
+        hint = "name one by `build_token_uuid` instead"
+    else:
+        summary = f"there is no build token {called} in this account"
+        names = [live.resource.build_token_name for live in board.observed.tokens]
+        nearest = difflib.get_close_matches(want.build_token_name, names, n=1)
+        hint = f"did you mean `{nearest[0]}`?" if nearest else "the name must match exactly"
+    board.fail(summary, hint=hint, address=declared.address, position=declared.position)
+    board.idle(
+        declared.address,
+        disposition=Disposition.UNKNOWN,
+        reason=summary,
+        after=dict(want.fields),
+        position=declared.position,
+    )
+
+
+def _referenced(board: Board, want: TokenReference) -> list[Live[Token]]:
+    """By UUID, by exact name, or `owner:name` as the highest generation of a managed token."""
+    if want.build_token_uuid:
+        return [live for live in board.observed.tokens if live.id == want.build_token_uuid]
+    exact = [
+        live for live in board.observed.tokens if live.resource.build_token_name == want.build_token_name
+    ]
+    owner, colon, name = want.build_token_name.partition(":")
+    if exact or not colon:
+        return exact
+    return [live for _, live in _generations(board, owner, name)[:1]]
+
+
+def _report_orphans(board: Board, used: set[str]) -> None:
+    """Tokens that carry our name and that no declaration stands for: old generations, doubles, leftovers."""
+    if board.owner is None:
+        return
+    for generation, live in _generations(board, board.owner, None):
+        if live.id in used:
+            continue
+        board.idle(
+            Address.of("token", f"{generation.name}#{generation.number}~{live.id[:8]}"),
+            disposition=Disposition.ORPHAN,
+            reason="made by this owner, and no longer what the manifests say; kept",
+            before=dict(live.resource.fields),
+        )

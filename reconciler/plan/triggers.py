@@ -1,0 +1,296 @@
+"""Decide about the triggers of one Worker that are declared: the table of DESIGN section 4, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reconciler import diff, ownership
+from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.trigger import PENDING_PATHS, Trigger
+from reconciler.kinds.worker import Worker
+from reconciler.model import (
+    Action,
+    Address,
+    Cause,
+    Change,
+    Declared,
+    Disposition,
+    FieldChange,
+    Live,
+    MarkerDraft,
+    Unread,
+)
+from reconciler.plan import losses, variables
+from reconciler.plan.board import Board
+from reconciler.plan.steps import Variables
+from reconciler.states import DeclaredTrigger
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A live trigger with its variables and what its marker says."""
+
+    live: Live[Trigger]
+    variables: Mapping[str, EnvVar]
+    marker: ownership.Marker | ownership.Newer | None
+    unread: Unread | None
+
+    def ours(self, owner: str | None) -> ownership.Marker | None:
+        """The marker, where it proves that `owner` made or adopted the trigger."""
+        found = self.marker
+        return found if isinstance(found, ownership.Marker) and found.owner == owner else None
+
+
+def look(board: Board, live: Live[Trigger]) -> Seen:
+    found = board.observed.variables.get(live.id, {})
+    return Seen(
+        live=live,
+        variables=found,
+        marker=ownership.read(found, live.id),
+        unread=board.observed.unread_variables.get(live.id),
+    )
+
+
+def stop(board: Board, trigger: DeclaredTrigger, disposition: Disposition, reason: str) -> None:
+    """Nothing is done to a trigger, nor to its variables."""
+    rows: tuple[Declared[Trigger] | Declared[EnvVar], ...] = (trigger, *trigger.variables.values())
+    for declared in rows:
+        board.idle(
+            declared.address,
+            disposition=disposition,
+            reason=reason,
+            after=dict(declared.resource.fields),
+            position=declared.position,
+        )
+
+
+def decide(
+    board: Board,
+    worker: Declared[Worker],
+    trigger: DeclaredTrigger,
+    seen: Seen | None,
+    siblings: Sequence[Seen],
+) -> None:
+    """One declared trigger, and the live one that it means."""
+    problem = _cannot_tell(board, trigger, seen)
+    if problem:
+        stop(board, trigger, Disposition.UNKNOWN, problem)
+        return
+    if seen is None:
+        _decide_absent(board, worker, trigger)
+        return
+    refusal = _refuses(board, worker, trigger, seen)
+    if refusal:
+        summary, hint = refusal
+        board.refuse(trigger.address, summary, hint=hint)
+        stop(board, trigger, Disposition.REFUSED, summary)
+        return
+    _decide_present(board, trigger, seen, siblings)
+
+
+def _cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> str:
+    """Why nothing can be decided about the trigger; empty where something can.
+
+    A token list that could not be read leaves a live trigger its token: only that field is unknown.
+    """
+    for ref in (trigger.resource.repo_connection_uuid, trigger.resource.build_token_uuid):
+        if isinstance(ref, str):
+            continue
+        if ref in board.failed:
+            return f"`{ref}` leads nowhere: {board.failed[ref]}"
+        if ref in board.unknown and (seen is None or ref.kind == "connection"):
+            return f"`{ref}` is unknown: {board.unknown[ref]}"
+    return f"{seen.unread.what} could not be read" if seen and seen.unread else ""
+
+
+def _refuses(
+    board: Board, worker: Declared[Worker], trigger: DeclaredTrigger, seen: Seen
+) -> tuple[str, str] | None:
+    """A live trigger that must not be touched: summary and way out."""
+    marker = seen.marker
+    if isinstance(marker, ownership.Newer):
+        return (
+            f"its marker has format {marker.version}, this buildsctl knows {ownership.VERSION}",
+            "upgrade buildsctl",
+        )
+    if marker is None or marker.owner == board.owner:
+        return None
+    allowed = board.desired.take_over_from | worker.resource.take_over_from
+    if marker.owner in allowed or board.named(trigger.address, board.options.take_over):
+        return None
+    return (
+        f"it belongs to owner `{marker.owner}`",
+        f"if it is to change hands, say --take-over '{trigger.address}'",
+    )
+
+
+def _decide_absent(board: Board, worker: Declared[Worker], trigger: DeclaredTrigger) -> None:
+    name = worker.resource.name
+    named = board.named(trigger.address, board.options.take_over)
+    if name in board.observed.newer_surface and not named:
+        summary = f"Worker `{name}` lists no trigger, but is configured on Cloudflare's newer builds surface"
+        hint = f"disconnect it in the dashboard first, or insist with --take-over '{trigger.address}'"
+        board.refuse(trigger.address, summary, hint=hint)
+        stop(board, trigger, Disposition.REFUSED, summary)
+        return
+    want = _bound(board, trigger, None)
+    found = variables.for_new_trigger(trigger, reason="its trigger is created", cause=Cause.UNKNOWN)
+    board.changes.append(
+        Change(
+            address=trigger.address,
+            action=Action.CREATE,
+            before=None,
+            after=want.fields,
+            reason=f"Worker `{name}` has no {'preview' if want.is_preview else 'production'} trigger",
+            cause=Cause.UNKNOWN,
+            position=trigger.position,
+        )
+    )
+    board.changes.extend(found.changes)
+    draft = _draft(board, trigger, want, found)
+    board.branch(name).create(trigger.address, want, found, draft)
+
+
+def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings: Sequence[Seen]) -> None:
+    ours = seen.ours(board.owner)
+    want = _bound(board, trigger, seen.live.resource)
+    fields = _differences(want, seen.live.resource, ours)
+    if any(change.path in Trigger.immutable for change in fields):
+        _decide_replace(board, trigger, seen, want, fields)
+        return
+    found = variables.for_live_trigger(board, trigger, seen.variables, ours)
+    losses.check_variables(board, trigger, found)
+    draft = _draft(board, trigger, want, found)
+    writes = bool(fields or found.writes or found.deletes)
+    why = [] if draft is None or writes else _why_adopt(seen, draft)
+    board.changes.append(
+        Change(
+            address=trigger.address,
+            action=Action.UPDATE if fields or why else Action.NO_OP,
+            before=seen.live.resource.fields,
+            after=want.fields,
+            fields=fields,
+            reason=_reason(board, fields, why, seen, siblings),
+            disposition=Disposition.ADOPT if why else Disposition.DECLARED,
+            cause=_cause(fields, why),
+            position=trigger.position,
+        )
+    )
+    board.changes.extend(found.changes)
+    if writes or why:
+        board.branch(trigger.address.path[0]).update(
+            trigger.address, seen.live.id, want=want, fields=fields, variables=found, marker=draft
+        )
+
+
+def _cause(fields: tuple[FieldChange, ...], why: list[str]) -> Cause | None:
+    if fields:
+        return ownership.joined([change.cause for change in fields])
+    return Cause.MANIFEST if why else None
+
+
+def _decide_replace(
+    board: Board, trigger: DeclaredTrigger, seen: Seen, want: Trigger, fields: tuple[FieldChange, ...]
+) -> None:
+    """Delete and create: the API cannot change a trigger's connection, and its variables go with it."""
+    if not board.may_destroy:
+        stop(board, trigger, Disposition.UNKNOWN, "not replaced, since not everything could be read")
+        return
+    refused = losses.refuse_replace(board, trigger, seen.variables, seen.ours(board.owner))
+    board.changes.append(
+        Change(
+            address=trigger.address,
+            action=Action.REPLACE,
+            before=seen.live.resource.fields,
+            after=want.fields,
+            fields=fields,
+            reason="the API cannot change a trigger's connection: it is deleted and made again",
+            disposition=Disposition.REFUSED if refused else Disposition.DECLARED,
+            cause=_cause(fields, []),
+            position=trigger.position,
+        )
+    )
+    cause = _cause(fields, []) or Cause.UNKNOWN
+    found = variables.for_new_trigger(trigger, reason="written again: its trigger is replaced", cause=cause)
+    gone = variables.going(trigger, seen.variables, reason="goes with the trigger that is replaced")
+    board.changes.extend((*found.changes, *gone))
+    if refused:
+        return
+    branch = board.branch(trigger.address.path[0])
+    branch.delete(trigger.address, seen.live.id, tuple(change.address for change in gone))
+    branch.create(trigger.address, want, found, _draft(board, trigger, want, found))
+
+
+def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trigger:
+    """`trigger` with ids for its refs, and the live value where a field is ignored or cannot be known."""
+    name, want = trigger.address.path[0], trigger.resource
+    want = replace(
+        want,
+        external_script_id=board.observed.tags[name],
+        repo_connection_uuid=board.bind(want.repo_connection_uuid),
+        build_token_uuid=board.bind(want.build_token_uuid),
+    )
+    if live is None:
+        return want
+    kept = {field: getattr(live, field) for field in want.fields if trigger.ignores(field)}
+    if want.build_token_uuid in board.unknown:
+        kept["build_token_uuid"] = live.build_token_uuid
+    if live.path_includes == PENDING_PATHS:
+        kept.pop("path_includes", None)  # always mended (DESIGN section 6)
+    return replace(want, **kept)
+
+
+def _differences(want: Trigger, live: Trigger, ours: ownership.Marker | None) -> tuple[FieldChange, ...]:
+    changes = []
+    for change in diff.trigger_fields(live.fields, want.fields):
+        applied = ours.fields.get(change.path) if ours else None
+        before, after = (
+            None if isinstance(value, Address) else ownership.hash_field(change.path, value)
+            for value in (change.before, change.after)
+        )
+        moved = ownership.cause(applied=applied, before=before, after=after)
+        if change.path == "path_includes" and change.before == PENDING_PATHS:
+            moved = Cause.MANIFEST  # an apply was stopped before it wrote the real paths
+        changes.append(replace(change, cause=moved))
+    return tuple(changes)
+
+
+def _draft(board: Board, trigger: DeclaredTrigger, want: Trigger, found: Variables) -> MarkerDraft | None:
+    """The marker as it has to be after the run; None where nobody owns anything."""
+    if board.owner is None:
+        return None
+    return MarkerDraft(
+        owner=board.owner,
+        key=trigger.address.name,
+        protect=trigger.protect,
+        fields={name: value for name, value in want.fields.items() if not trigger.ignores(name)},
+        entries=found.entries,
+    )
+
+
+def _why_adopt(seen: Seen, draft: MarkerDraft) -> list[str]:
+    """What alone is a reason to write a marker: owner, key, protection, set of variables (section 5)."""
+    marker = seen.marker
+    if not isinstance(marker, ownership.Marker):
+        return ["it has no marker yet"]
+    reasons = {
+        f"it belonged to owner `{marker.owner}`": marker.owner != draft.owner,
+        f"its key was `{marker.key}`": marker.key != draft.key,
+        "its protection differs": marker.protect != draft.protect,
+        "its set of variables differs": set(marker.entries) != set(draft.entries),
+    }
+    return [reason for reason, holds in reasons.items() if holds]
+
+
+def _reason(
+    board: Board, fields: tuple[FieldChange, ...], why: list[str], seen: Seen, siblings: Sequence[Seen]
+) -> str:
+    names = ", ".join(f"`{change.path}`" for change in fields)
+    reason = f"{names} differ{'s' if len(fields) == 1 else ''}" if fields else "as declared"
+    if why:
+        reason = f"as declared; its marker is written: {', '.join(why)}"
+    remade = seen.marker is None and not seen.variables and any(one.ours(board.owner) for one in siblings)
+    if remade:
+        reason += "; without marker and variables beside a trigger of ours: the dashboard made it anew"
+    return reason

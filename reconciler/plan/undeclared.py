@@ -1,0 +1,96 @@
+"""Decide about live triggers of a declared Worker that no manifest declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler import ownership
+from reconciler.kinds.trigger import Trigger
+from reconciler.model import Action, Address, Cause, Change, Disposition
+from reconciler.plan import losses
+from reconciler.plan.board import Board
+from reconciler.plan.triggers import Seen
+from reconciler.states import DeclaredTrigger
+
+
+def decide(
+    board: Board, worker: str, left: Sequence[Seen], declared: Sequence[DeclaredTrigger]
+) -> list[tuple[Address, Trigger]]:
+    """Delete what is ours, keep the rest; those that stay, by address."""
+    taken = {trigger.address for trigger in declared}
+    stay = []
+    for seen in left:
+        address = _address(worker, seen, taken)
+        taken.add(address)
+        if not _delete(board, address, seen, declared):
+            stay.append((address, seen.live.resource))
+    return stay
+
+
+def _address(worker: str, seen: Seen, taken: set[Address]) -> Address:
+    """By its marker's key, else by its name; where that is taken, with the start of its UUID."""
+    marker = seen.marker
+    key = marker.key if isinstance(marker, ownership.Marker) else seen.live.resource.trigger_name
+    address = Address.of(Trigger.kind, worker, key or seen.live.id)
+    return Address.of(Trigger.kind, worker, f"{key}~{seen.live.id[:8]}") if address in taken else address
+
+
+def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> bool:
+    reason = _why_kept(board, address, seen, declared)
+    if reason:
+        board.idle(
+            address,
+            disposition=Disposition.KEPT,
+            reason=reason,
+            before=dict(seen.live.resource.fields),
+            after=dict(seen.live.resource.fields),
+        )
+        return False
+    ours = seen.ours(board.owner)
+    if seen.unread or not board.may_destroy:
+        board.idle(
+            address,
+            disposition=Disposition.UNKNOWN,
+            reason="not deleted, since not everything could be read",
+            before=dict(seen.live.resource.fields),
+        )
+        return False
+    refused = losses.refuse_delete(board, address, seen.variables, ours)
+    held = sorted(key for key in seen.variables if key != ownership.MARKER)
+    reason = "no longer declared" if ours else "named by --delete-unmanaged"
+    board.changes.append(
+        Change(
+            address=address,
+            action=Action.DELETE,
+            before=seen.live.resource.fields,
+            after=None,
+            reason=reason + (f"; its variables go with it: {', '.join(held)}" if held else ""),
+            disposition=Disposition.REFUSED if refused else Disposition.DECLARED,
+            cause=Cause.MANIFEST if ours else Cause.LIVE,
+        )
+    )
+    board.branch(address.path[0]).delete(address, seen.live.id, ())
+    return True
+
+
+def _why_kept(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> str:
+    """Why an undeclared trigger is left alone; empty where it goes."""
+    marker = seen.marker
+    if isinstance(marker, ownership.Newer):
+        return f"its marker has format {marker.version}: upgrade buildsctl to see whose it is"
+    if isinstance(marker, ownership.Marker) and marker.owner != board.owner:
+        return f"it belongs to owner `{marker.owner}`"
+    named = board.named(address, board.options.delete_unmanaged)
+    if seen.unread and not named:
+        return f"{seen.unread.what} could not be read, so nobody knows whose it is"
+    if marker is None:
+        return "" if named else "nobody declared it, and buildsctl did not make it"
+    twin = any(
+        trigger.address.name == marker.key and trigger.resource.is_preview == seen.live.resource.is_preview
+        for trigger in declared
+    )
+    return (
+        "another live trigger has its key; name it with --delete-unmanaged to delete it"
+        if twin and not named
+        else ""
+    )

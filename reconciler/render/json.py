@@ -1,0 +1,158 @@
+"""A plan and its outcomes as JSON, in the shape that Terraform's users know (DESIGN section 8)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler import __version__
+from reconciler.errors import Diagnostic
+from reconciler.model import Action, Address, Change, FieldChange, MarkerDraft, Outcome, Plan, Secret, Value
+from reconciler.plan.summary import errored, exit_codes, summary
+
+FORMAT_VERSION = "1.0"
+WINDOW = 1200  # requests in five minutes for all of a user's tools (field notes, Access)
+ACTIONS = {
+    Action.NO_OP: ["no-op"],
+    Action.CREATE: ["create"],
+    Action.UPDATE: ["update"],
+    Action.DELETE: ["delete"],
+    Action.REPLACE: ["delete", "create"],
+}
+
+
+def plan_document(
+    plan: Plan, outcomes: Sequence[Outcome] | None = None, *, codes: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """The plan as `schemas/plan.schema.json` describes it; with `outcomes` after an apply."""
+    changes = [_change(change) for change in plan.changes]
+    scope: dict[str, Any] = {"account_id": plan.account_id, "owner": plan.owner, "target": [], "prune": False}
+    document: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "buildsctl_version": __version__,
+        "complete": not plan.unread and not errored(plan),
+        "errored": errored(plan),
+        "applyable": plan.changed and not plan.refusals,
+        "exit_codes": list(codes if codes is not None else exit_codes(plan, outcomes)),
+        "scope": scope,
+        "digest": _digest(scope, changes),
+        "resource_changes": changes,
+        "refusals": [
+            {
+                "address": str(refusal.address) if refusal.address else None,
+                "summary": refusal.summary,
+                "detail": refusal.detail,
+                "hint": refusal.hint,
+            }
+            for refusal in plan.refusals
+        ],
+        "unread": [
+            {"what": one.what, "error": str(one.error), "hint": one.error.hint} for one in plan.unread
+        ],
+        "diagnostics": [diagnostic(one) for one in plan.diagnostics],
+        "summary": summary(plan),
+        "requests": {"read": plan.reads, "write": len(plan.steps), "window": WINDOW},
+    }
+    if outcomes is not None:
+        document["outcomes"] = [
+            {
+                "address": str(outcome.address),
+                "action": outcome.action.value,
+                "status": outcome.status.value,
+                "error": outcome.error or None,
+            }
+            for outcome in outcomes
+        ]
+    return document
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """ASCII, so that nothing in it can move a cursor."""
+    return json.dumps(document, indent=2) + "\n"
+
+
+def diagnostic(one: Diagnostic) -> dict[str, Any]:
+    result: dict[str, Any] = {"severity": one.severity.value, "summary": one.summary, "detail": one.detail}
+    result |= {"hint": one.hint, "address": one.address, "rule": one.rule}
+    if one.position:
+        start = {"line": one.position.line, "column": one.position.column}
+        result["range"] = {"filename": one.position.filename, "start": start}
+    return result
+
+
+def _change(change: Change) -> dict[str, Any]:
+    after, unknown, after_sensitive = _split(change.after)
+    before, _, before_sensitive = _split(change.before)
+    return {
+        "address": str(change.address),
+        "type": change.address.kind,
+        "name": change.address.name,
+        "index": change.address.index,
+        "disposition": change.disposition.value,
+        "change": {
+            "actions": ACTIONS[change.action],
+            "before": before,
+            "after": after,
+            "after_unknown": unknown,
+            "before_sensitive": before_sensitive,
+            "after_sensitive": after_sensitive,
+        },
+        "fields": [_field(one) for one in change.fields],
+        "action_reason": change.reason,
+        "cause": change.cause.value if change.cause else None,
+        "not_compared": change.not_compared,
+    }
+
+
+def _field(change: FieldChange) -> dict[str, Any]:
+    field = {
+        "path": change.path,
+        "before": _plain(change.before),
+        "after": _plain(change.after),
+        "cause": change.cause.value,
+    }
+    return field | ({"after_unknown": True} if isinstance(change.after, Address) else {})
+
+
+def _split(
+    fields: Mapping[str, Value] | None,
+) -> tuple[dict[str, Any] | None, dict[str, bool], dict[str, bool]]:
+    """Plain values; which of them are known only after apply; which are secret."""
+    if fields is None:
+        return None, {}, {}
+    plain = {name: _plain(value) for name, value in fields.items()}
+    unknown = {name: True for name, value in fields.items() if _is_unknown(value)}
+    sensitive = {name: True for name, value in fields.items() if isinstance(value, Secret)}
+    return plain, unknown, sensitive
+
+
+def _is_unknown(value: Value) -> bool:
+    """An id that is still to come, or a secret whose source gave nothing."""
+    return isinstance(value, Address) or (
+        isinstance(value, Secret) and bool(value.source) and value.value is None
+    )
+
+
+def _plain(value: Value) -> Any:
+    match value:
+        case Secret() | Address() | MarkerDraft():
+            return None
+        case tuple():
+            return [_plain(one) for one in value]
+        case Mapping():
+            return {key: _plain(one) for key, one in value.items()}
+        case _:
+            return value
+
+
+def _digest(scope: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> str:
+    """The same on every machine: scope and what changes, no times, no secrets, no reasons."""
+    rows = [
+        [row["address"], row["change"]["actions"], row["change"]["before"], row["change"]["after"]]
+        for row in changes
+        if row["change"]["actions"] != ["no-op"]
+    ]
+    text = json.dumps([scope, sorted(rows, key=lambda row: str(row[0]))], sort_keys=True)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

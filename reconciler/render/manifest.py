@@ -1,0 +1,85 @@
+"""The effective manifest, all layers merged, each line with where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from reconciler.kinds.trigger import Trigger
+from reconciler.manifest import ManifestSet
+from reconciler.manifest.merge import Effective
+from reconciler.manifest.nodes import Node
+from reconciler.render.escape import clean
+
+COLUMN = 60
+_BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
+
+
+def manifest_text(found: ManifestSet, *, worker: str | None = None) -> str:
+    """YAML that means the same as the set; `worker` shows that one only."""
+    lines: list[tuple[str, str]] = [("version: 1", "")]
+    for name, head in (("owner", found.owner), ("account_id", found.account_id)):
+        if head:
+            lines += _entry(0, name, head)
+    for section, bodies in (("connections", found.connections), ("tokens", found.tokens)):
+        if bodies and worker is None:
+            lines.append((f"{section}:", ""))
+            for key, body in bodies.items():
+                lines += _entry(1, key, body)
+    lines.append(("workers:", ""))
+    for name, body in found.workers.items():
+        if worker in (None, name):
+            lines += _worker(name, body, [one for one in found.triggers if one.worker == name])
+    return "".join(f"{text.ljust(COLUMN)}  # {where}\n" if where else f"{text}\n" for text, where in lines)
+
+
+def _worker(name: str, body: Node, triggers: list[Effective]) -> Iterator[tuple[str, str]]:
+    yield f"  {_scalar(name)}:", ""
+    for field in ("tag", "take_over_from"):
+        node = body.get(field)
+        if node:
+            yield from _entry(2, field, node)
+    if triggers:
+        yield "    triggers:", ""
+    for trigger in triggers:
+        yield f"      {_scalar(trigger.key)}:", _where(trigger)
+        for field in (*Trigger.schema, "protect"):
+            if field in trigger.fields:
+                yield from _entry(4, field, trigger.fields[field])
+        if trigger.ignore:
+            yield f"        ignore: [{', '.join(_scalar(one.value) for one in trigger.ignore)}]", ""
+        if trigger.allow:
+            yield f"        lint: {{allow: [{', '.join(sorted(trigger.allow))}]}}", ""
+        if trigger.variables:
+            yield "        environment_variables:", ""
+        for key, node in trigger.variables.items():
+            yield from _entry(5, key, node)
+
+
+def _where(node: Node | Effective) -> str:
+    return f"{clean(node.position.filename)}:{node.position.line}"
+
+
+def _entry(depth: int, key: str, node: Node) -> Iterator[tuple[str, str]]:
+    """`key: value`, or a key with its mapping under it."""
+    indent = "  " * depth
+    if isinstance(node.value, Mapping) and node.value:
+        yield f"{indent}{_scalar(key)}:", ""
+        for name, child in node.value.items():
+            yield from _entry(depth + 1, name, child)
+    elif isinstance(node.value, list):
+        yield (
+            f"{indent}{_scalar(key)}: [{', '.join(_scalar(one.bare()) for one in node.value)}]",
+            _where(node),
+        )
+    else:
+        yield f"{indent}{_scalar(key)}: {_scalar(node.bare(), quote=True)}", _where(node)
+
+
+def _scalar(value: object, *, quote: bool = False) -> str:
+    """JSON is YAML; keys of plain letters need no quotes. `$${{` stays what it was."""
+    if isinstance(value, str):
+        if not quote and value and set(value) <= _BARE and value[0].isalpha():
+            return value
+        return clean(json.dumps(value.replace("${{", "$${{"), ensure_ascii=False))
+    return json.dumps(value)

@@ -1,0 +1,183 @@
+"""A plan and its outcomes as text, for a terminal or a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+from reconciler.kinds.trigger import Trigger
+from reconciler.model import Action, Cause, Change, Disposition, FieldChange, Outcome, Plan, Status
+from reconciler.plan.summary import summary
+from reconciler.render.escape import clean
+from reconciler.render.problems import problems_text
+from reconciler.render.value import value_text
+
+SYMBOLS = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.REPLACE: "-/+",
+    Action.DELETE: "-",
+    Action.NO_OP: " ",
+}
+COLORS = {"+": 32, "~": 33, "-/+": 31, "-": 31, "^": 36, "!": 31, "?": 35}
+CAUSES = {
+    Cause.MANIFEST: "the manifests changed",
+    Cause.LIVE: "somebody changed it outside buildsctl",
+    Cause.BOTH: "the manifests changed, and somebody changed it outside buildsctl",
+    Cause.UNKNOWN: "",
+}
+_DEFAULTS = Trigger(
+    external_script_id="",
+    trigger_name="",
+    repo_connection_uuid="",
+    build_token_uuid="",
+    branch_includes=(),
+    deploy_command="",
+).fields
+
+
+def symbol(change: Change) -> str:
+    """`+` create, `~` update, `-/+` replace, `-` delete, `^` adopt, `.` kept; `?` unknown, `!` refused."""
+    match change.disposition:
+        case Disposition.ADOPT:
+            return "^"
+        case Disposition.UNKNOWN:
+            return "?"
+        case Disposition.REFUSED:
+            return "!"
+        case Disposition.KEPT | Disposition.ORPHAN if change.action is Action.NO_OP:
+            return "."
+        case _:
+            return SYMBOLS[change.action]
+
+
+def plan_text(plan: Plan, *, color: bool = False) -> str:
+    """Every change with its reason, grouped by Worker; no-ops only as a count."""
+    shown = [change for change in plan.changes if symbol(change) != " "]
+    lines: list[str] = []
+    for group, changes in groupby(shown, key=_group):
+        lines += ["", clean(group)] if group else [""]
+        for change in changes:
+            lines += _change_lines(change, plan.labels, color=color)
+    lines += _refusal_lines(plan)
+    text = "\n".join(lines).strip("\n")
+    parts = [text] if text else []
+    if plan.diagnostics:
+        parts.append(problems_text(plan.diagnostics).rstrip("\n"))
+    if plan.unread:
+        failed = [f"could not read {clean(one.what)}: {clean(str(one.error))}" for one in plan.unread]
+        hints = dict.fromkeys(f"hint: {clean(one.error.hint)}" for one in plan.unread if one.error.hint)
+        parts.append("\n".join((*failed, *hints, "so nothing is deleted or replaced in this run")))
+    parts.append("\n".join(_ending(plan)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _group(change: Change) -> str:
+    return change.address.path[0] if change.address.kind in ("trigger", "env") else ""
+
+
+def _change_lines(change: Change, labels: Mapping[str, str], *, color: bool) -> list[str]:
+    sign = symbol(change)
+    painted = f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
+    indent = "      " if change.address.kind == "env" else "  "
+    head = f"{indent}{painted} {clean(str(change.address))}"
+    why = "; ".join(filter(None, (clean(change.reason), CAUSES[change.cause or Cause.UNKNOWN])))
+    if change.address.kind == "env":
+        return [f"{head}{_variable(change, labels)}", *_why(change, indent, why)]
+    lines = [head, f"{indent}    {why}"]
+    if change.action is Action.CREATE:
+        lines += [f"{indent}    {name} = {shown}" for name, shown in _created(change, labels)]
+    return lines + [f"{indent}    {_field(one, labels)}" for one in change.fields]
+
+
+def _why(change: Change, indent: str, why: str) -> list[str]:
+    """A variable that comes or goes with its trigger needs no sentence of its own."""
+    plain = change.action is Action.CREATE and change.cause is Cause.UNKNOWN
+    return [] if plain else [f"{indent}    {why}"]
+
+
+def _variable(change: Change, labels: Mapping[str, str]) -> str:
+    before, after = change.before or {}, change.after or {}
+    match change.action:
+        case Action.CREATE:
+            return f" = {value_text(after['value'], labels)}"
+        case Action.UPDATE:
+            return f": {value_text(before['value'], labels)} → {value_text(after['value'], labels)}"
+        case _:
+            return ""
+
+
+def _created(change: Change, labels: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    for name, value in (change.after or {}).items():
+        if change.address.kind != "trigger" or value != _DEFAULTS.get(name):
+            yield name, value_text(value, labels)
+
+
+def _field(change: FieldChange, labels: Mapping[str, str]) -> str:
+    if change.added or change.removed:
+        signs = [f"+ {value_text(one, labels)}" for one in change.added]
+        signs += [f"- {value_text(one, labels)}" for one in change.removed]
+        return f"{change.path}: {', '.join(signs)}"
+    return f"{change.path}: {value_text(change.before, labels)} → {value_text(change.after, labels)}"
+
+
+def _refusal_lines(plan: Plan) -> list[str]:
+    lines = []
+    for refusal in plan.refusals:
+        where = f"{clean(str(refusal.address))}: " if refusal.address else ""
+        lines += ["", f"refused: {where}{clean(refusal.summary)}"]
+        lines += [f"  {clean(line)}" for line in refusal.detail.split("\n") if refusal.detail]
+        lines += [f"  hint: {clean(refusal.hint)}"] if refusal.hint else []
+    return lines
+
+
+def _ending(plan: Plan) -> list[str]:
+    counts = summary(plan)
+    acts = [
+        f"{counts[name]} to {name}"
+        for name in ("create", "update", "replace", "delete", "adopt")
+        if counts[name]
+    ]
+    rests = {"no-op": "unchanged", "kept": "kept", "unknown": "unknown", "refused": "refused"}
+    still = [f"{counts[name]} {word}" for name, word in rests.items() if counts[name]]
+    if acts:
+        lines = [f"Plan: {', '.join(acts)}{'; ' if still else ''}{', '.join(still)}."]
+    else:
+        lines = [f"No changes{': ' if still else ''}{', '.join(still)}."]
+    if counts["not-compared"]:
+        verb = "secret is" if counts["not-compared"] == 1 else "secrets are"
+        lines.append(f"{counts['not-compared']} {verb} not compared: their values cannot be read back.")
+    lines.append(f"Requests: {plan.reads} read, {len(plan.steps)} to write.")
+    if plan.undeclared_workers:
+        many = plan.undeclared_workers != 1
+        lines.append(
+            f"{plan.undeclared_workers} Worker{'s' if many else ''} of the account "
+            f"{'are' if many else 'is'} not declared and {'were' if many else 'was'} not read."
+        )
+    return lines
+
+
+def outcome_text(outcome: Outcome, *, color: bool = False) -> str:
+    """One line for one change, as it is known."""
+    words = {
+        Status.DONE: "done",
+        Status.FAILED: "FAILED",
+        Status.SKIPPED: "skipped",
+        Status.UNKNOWN: "UNKNOWN: nobody knows whether it was done",
+    }
+    sign = SYMBOLS[outcome.action]
+    painted = f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
+    text = f"  {painted} {clean(str(outcome.address))}: {words[outcome.status]}"
+    if outcome.error:
+        text += f": {clean(outcome.error)}"
+    return text + (f"\n      hint: {clean(outcome.hint)}" if outcome.hint else "")
+
+
+def outcomes_ending(outcomes: Iterable[Outcome]) -> str:
+    """`Applied: 3 done, 1 failed, 2 skipped.`"""
+    counts: dict[Status, int] = {}
+    for outcome in outcomes:
+        counts[outcome.status] = counts.get(outcome.status, 0) + 1
+    parts = [f"{counts[status]} {status.value}" for status in Status if status in counts]
+    rest = "" if set(counts) <= {Status.DONE} else " Run apply again: it goes on from what is live."
+    return f"Applied: {', '.join(parts) or 'nothing to do'}.{rest}\n"

@@ -1,0 +1,42 @@
+"""One value of a plan, for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from reconciler.model import Address, Secret, Value
+from reconciler.render.escape import clean
+
+MAX_LENGTH = 72
+
+
+def value_text(value: Value, labels: Mapping[str, str]) -> str:
+    """A string in quotes, shortened in the middle; ids by what they are called; secrets never."""
+    match value:
+        case None:
+            return "(none)"
+        case bool():
+            return str(value).lower()
+        case Secret():
+            if value.source and value.value is None:
+                return f"(secret, unknown: {clean(value.source)} {clean(value.missing)})"
+            return f"(secret, from {clean(value.source)})" if value.source else "(secret)"
+        case Address():
+            return f"{clean(str(value))} (known after apply)"
+        case str() if value in labels:
+            return clean(labels[value])
+        case str():
+            return _quoted(value)
+        case tuple():
+            return f"[{', '.join(value_text(one, labels) for one in value)}]"
+        case _:
+            return clean(str(value))
+
+
+def _quoted(text: str) -> str:
+    shown = text
+    if len(text) > MAX_LENGTH:
+        half = (MAX_LENGTH - 3) // 2
+        shown = f"{text[:half]}…{text[-half:]}"
+    return clean(json.dumps(shown, ensure_ascii=False))

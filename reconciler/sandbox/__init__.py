@@ -1,0 +1,8 @@
+"""A strict stand-in for the Cloudflare Workers Builds API, for trying out, for pipelines and for tests."""
+
+from reconciler.sandbox.envelope import Response
+from reconciler.sandbox.sandbox import Sandbox
+from reconciler.sandbox.seed_document import SeedError
+from reconciler.sandbox.store import StoreError
+
+__all__ = ["Response", "Sandbox", "SeedError", "StoreError"]
