@@ -165,11 +165,7 @@ def read_token_name(live_name: str) -> Generation | None:
     if not found:
         return None
     return Generation(
-        owner=found["owner"],
-        name=found["name"],
-        number=int(found["n"]),
-        id6=found["id6"],
-        mac8=found["mac8"],
+        owner=found["owner"], name=found["name"], number=int(found["n"]), id6=found["id6"], mac8=found["mac8"]
     )
 
 

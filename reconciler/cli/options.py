@@ -59,15 +59,9 @@ class Globals:
 
 GLOBALS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--account-id",), {"metavar": "ID", "help": "Cloudflare account; also CLOUDFLARE_ACCOUNT_ID."}),
-    (
-        ("--api-base-url",),
-        {"metavar": "URL", "help": "Where the API is; also CLOUDFLARE_API_BASE_URL."},
-    ),
+    (("--api-base-url",), {"metavar": "URL", "help": "Where the API is; also CLOUDFLARE_API_BASE_URL."}),
     (("--sandbox",), {"is_flag": True, "help": "Work on a stand-in of the API inside this process."}),
-    (
-        ("--sandbox-file",),
-        {"metavar": "FILE", "help": "The sandbox's data; default .buildsctl/sandbox.db."},
-    ),
+    (("--sandbox-file",), {"metavar": "FILE", "help": "The sandbox's data; default .buildsctl/sandbox.db."}),
     (
         ("--allow-http",),
         {"is_flag": True, "weakens_safety": True, "help": "Send the token over plain HTTP all the same."},

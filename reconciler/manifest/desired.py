@@ -60,9 +60,7 @@ def _worker(name: str, body: Node, found: ManifestSet) -> Declared[Worker]:
         address=Address.of(Worker.kind, name),
         position=key_position(_section(found, "workers"), name),
         resource=Worker(
-            name=str(name),
-            tag=tag.value if tag else None,
-            take_over_from=_names(body.get("take_over_from")),
+            name=str(name), tag=tag.value if tag else None, take_over_from=_names(body.get("take_over_from"))
         ),
     )
 

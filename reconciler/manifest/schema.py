@@ -131,11 +131,7 @@ def manifest_schema() -> dict[str, Any]:
         },
         "$defs": {
             "lint": _LINT,
-            "trigger": {
-                "type": ["object", "null"],
-                "additionalProperties": False,
-                "properties": fields,
-            },
+            "trigger": {"type": ["object", "null"], "additionalProperties": False, "properties": fields},
             "environment_variable": _nullable(EnvVar.schema),
             "secret": {
                 "type": "object",

@@ -38,9 +38,7 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
     if want.provider_account_id != seen.provider_account_id:
         fields = (
             FieldChange(
-                path="provider_account_id",
-                before=seen.provider_account_id,
-                after=want.provider_account_id,
+                path="provider_account_id", before=seen.provider_account_id, after=want.provider_account_id
             ),
         )
         reason = (

@@ -134,6 +134,5 @@ def check_deletes(board: Board) -> None:
         )
     if count and board.desired.empty:
         board.refuse_all(
-            "the manifests declare nothing, and the plan would delete",
-            hint="is this the right folder?",
+            "the manifests declare nothing, and the plan would delete", hint="is this the right folder?"
         )

@@ -58,12 +58,7 @@ class Branch:
     def delete(self, trigger: Address, live: str, others: tuple[Address, ...]) -> None:
         """Delete the trigger with the UUID `live`; the variables at `others` go with it."""
         self.deletes.append(
-            Step(
-                covers=(trigger, *others),
-                request=Trigger.delete(live),
-                echo=Echo.NOTHING,
-                branch=self.name,
-            )
+            Step(covers=(trigger, *others), request=Trigger.delete(live), echo=Echo.NOTHING, branch=self.name)
         )
 
     def create(
@@ -73,13 +68,7 @@ class Branch:
         pending = bool(variables.writes)
         made = replace(want, path_includes=PENDING_PATHS) if pending else want
         self.creates.append(
-            Step(
-                covers=(trigger,),
-                request=made.create(),
-                echo=Echo.TRIGGER,
-                branch=self.name,
-                gives=trigger,
-            )
+            Step(covers=(trigger,), request=made.create(), echo=Echo.TRIGGER, branch=self.name, gives=trigger)
         )
         self._write_variables(trigger, trigger, variables, marker, shows_trigger=True)
         if pending:
@@ -100,12 +89,7 @@ class Branch:
         pending = any(change.path == "path_includes" and change.before == PENDING_PATHS for change in fields)
         if names and not pending:
             self.updates.append(
-                Step(
-                    covers=(trigger,),
-                    request=want.update(live, names),
-                    echo=Echo.TRIGGER,
-                    branch=self.name,
-                )
+                Step(covers=(trigger,), request=want.update(live, names), echo=Echo.TRIGGER, branch=self.name)
             )
         for key in variables.deletes:
             self.variables.append(

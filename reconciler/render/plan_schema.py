@@ -16,9 +16,7 @@ def plan_schema() -> dict[str, Any]:
     cause = {"enum": [one.value for one in Cause]}
     count = {"type": "integer", "minimum": 0}
     change = {
-        "actions": {
-            "enum": [["no-op"], ["create"], ["update"], ["delete"], ["delete", "create"]],
-        },
+        "actions": {"enum": [["no-op"], ["create"], ["update"], ["delete"], ["delete", "create"]]},
         "before": fields,
         "after": fields,
         "after_unknown": flags,
