@@ -16,6 +16,7 @@ from reconciler.manifest.sources import SOURCES
 
 OWNER = r"^[A-Za-z0-9._/-]{1,64}$"
 KEY = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
+WORKER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
 ACCOUNT_ID = r"^[A-Za-z0-9_-]{1,64}$"
 EXPRESSION = r"\$\{\{"
 ALIASES = {"ignore_changes": "ignore", "prevent_destroy": "protect"}
@@ -59,103 +60,76 @@ def _trigger_fields() -> dict[str, Any]:
     }
 
 
+def _mapping(
+    values: Mapping[str, Any], keys: str | None = None, type_: Any = ("object", "null")
+) -> dict[str, Any]:
+    """Names to `values`; `keys` is the pattern of the names."""
+    names = {"propertyNames": {"pattern": keys}} if keys else {}
+    return {"type": list(type_), **names, "additionalProperties": values}
+
+
+def _object(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": properties, **more}
+
+
 @cache
 def manifest_schema() -> dict[str, Any]:
     """The schema of one set of manifests, merged; a single file may leave everything out."""
     fields = _trigger_fields()
-    triggers = {
-        "type": "object",
-        "propertyNames": {"pattern": KEY},
-        "additionalProperties": {"$ref": "#/$defs/trigger"},
-    }
+    triggers = _mapping({"$ref": "#/$defs/trigger"}, KEY)
     layered = {**fields, "params": _PARAMS, "triggers": triggers}
     profile = {"if": {"type": "array"}, "then": _STRINGS, "else": {"type": ["string", "null"]}}
+    tag = {
+        "type": "string",
+        "pattern": f"^[0-9a-f]{{32}}$|{EXPRESSION}",
+        "description": "The Worker's tag; looked up by name where it is not given.",
+    }
+    take_over = {**_STRINGS, "description": "Owners whose triggers may be taken over."}
+    worker = {**layered, "profile": profile, "tag": tag, "take_over_from": take_over}
+    nothing = {"type": ["object", "null"]}
+    properties = {
+        "version": {"const": 1, "description": "The manifest's format; at least once in the set."},
+        "owner": {
+            "type": ["string", "null"],
+            "pattern": f"{OWNER}|{EXPRESSION}",
+            "description": "Who manages these resources; null: nobody.",
+        },
+        "account_id": {"type": "string", "pattern": f"{ACCOUNT_ID}|{EXPRESSION}"},
+        "params": _PARAMS,
+        "connections": _mapping(Connection.schema, r"^[^/\s]+(/[^/\s]+)+$"),
+        "tokens": _mapping(Token.schema, KEY),
+        "defaults": _object({**fields, "profile": profile}) | nothing,
+        "profiles": _mapping(_object(layered)),
+        "workers": _mapping(_object(worker) | nothing, WORKER),
+        "take_over_from": take_over,
+        "lint": {"$ref": "#/$defs/lint"},
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "buildsctl manifest",
         "description": "Configuration of Cloudflare Workers Builds, as buildsctl reads it.",
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "version": {"const": 1, "description": "The manifest's format; at least once in the set."},
-            "owner": {
-                "type": ["string", "null"],
-                "pattern": f"{OWNER}|{EXPRESSION}",
-                "description": "Who manages these resources; null: nobody.",
-            },
-            "account_id": {"type": "string", "pattern": f"{ACCOUNT_ID}|{EXPRESSION}"},
-            "params": _PARAMS,
-            "connections": {
-                "type": ["object", "null"],
-                "propertyNames": {"pattern": r"^[^/\s]+(/[^/\s]+)+$"},
-                "additionalProperties": Connection.schema,
-            },
-            "tokens": {
-                "type": ["object", "null"],
-                "propertyNames": {"pattern": KEY},
-                "additionalProperties": Token.schema,
-            },
-            "defaults": {
-                "type": ["object", "null"],
-                "additionalProperties": False,
-                "properties": {**fields, "profile": profile},
-            },
-            "profiles": {
-                "type": ["object", "null"],
-                "additionalProperties": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": layered,
-                },
-            },
-            "workers": {
-                "type": ["object", "null"],
-                "propertyNames": {"pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"},
-                "additionalProperties": {
-                    "type": ["object", "null"],
-                    "additionalProperties": False,
-                    "properties": {
-                        **layered,
-                        "profile": profile,
-                        "tag": {
-                            "type": "string",
-                            "pattern": f"^[0-9a-f]{{32}}$|{EXPRESSION}",
-                            "description": "The Worker's tag; looked up by name where it is not given.",
-                        },
-                        "take_over_from": {**_STRINGS, "description": "Owners whose triggers may be taken."},
-                    },
-                },
-            },
-            "take_over_from": {**_STRINGS, "description": "Owners whose triggers may be taken over."},
-            "lint": {"$ref": "#/$defs/lint"},
-        },
+        **_object(properties),
         "$defs": {
             "lint": _LINT,
-            "trigger": {"type": ["object", "null"], "additionalProperties": False, "properties": fields},
+            "trigger": _object(fields) | nothing,
             "environment_variable": _nullable(EnvVar.schema),
-            "secret": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["value_from"],
-                "properties": {
-                    "value_from": {"$ref": "#/$defs/value_from"},
-                    "value_version": {"$ref": "#/$defs/value_version"},
-                    "allow_empty": {"type": "boolean", "description": "An empty secret is meant."},
-                },
-            },
-            "value_from": {
-                "type": "object",
-                "additionalProperties": False,
-                "minProperties": 1,
-                "maxProperties": 1,
-                "properties": {source.NAME: source.SCHEMA for source in SOURCES},
-            },
-            "value_version": {
-                "type": "string",
-                "maxLength": 16,
-                "description": "A change writes the secret again.",
-            },
+            **_secrets(),
         },
+    }
+
+
+def _secrets() -> dict[str, Any]:
+    secret = {
+        "value_from": {"$ref": "#/$defs/value_from"},
+        "value_version": {"$ref": "#/$defs/value_version"},
+        "allow_empty": {"type": "boolean", "description": "An empty secret is meant."},
+    }
+    sources = {source.NAME: source.SCHEMA for source in SOURCES}
+    version = {"type": "string", "maxLength": 16, "description": "A change writes the secret again."}
+    return {
+        "secret": _object(secret, required=["value_from"]),
+        "value_from": _object(sources, minProperties=1, maxProperties=1),
+        "value_version": version,
     }
 
 

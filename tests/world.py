@@ -1,0 +1,176 @@
+"""One case without the command line: a sandbox in memory, runs that can be killed, states to compare."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import story
+
+from reconciler import manifest, ownership
+from reconciler.api import Api
+from reconciler.apply import apply, check_sources
+from reconciler.errors import BuildsctlError, ManifestError
+from reconciler.manifest.sources import Resolver
+from reconciler.model import Outcome, Plan
+from reconciler.observe import observe
+from reconciler.plan import Options, plan
+from reconciler.sandbox import Response, Sandbox
+
+Before = Callable[[int, str, str], Response | None]
+After = Callable[[int, str, str, Response], Response]
+GLOBS = {"--delete-unmanaged", "--take-over", "--accept-secret-loss"}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class World:
+    """`sent` is every request as (method, path below the account); `before` and `after` may answer or raise."""
+
+    case: dict[str, Any]
+    folder: Path
+    sandbox: Sandbox = field(default_factory=Sandbox)
+    sent: list[tuple[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, case: dict[str, Any], folder: Path) -> World:
+        world = cls(case, folder)
+        world.sandbox.seed(story.seed_of(case))
+        return world
+
+    @property
+    def options(self) -> Options:
+        """The flags of the case's first run."""
+        arguments = self.case["runs"][0]["args"]
+        given: dict[str, Any] = {}
+        for name, value in pairwise(arguments):
+            if name in GLOBS:
+                key = name.removeprefix("--").replace("-", "_")
+                given[key] = (*given.get(key, ()), value)
+            elif name == "--max-deletes":
+                given["max_deletes"] = int(value)
+        return Options(**given)
+
+    def handler(self, before: Before | None = None, after: After | None = None) -> Any:
+        def handle(
+            method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+        ) -> Response:
+            short = path.partition(f"/accounts/{story.ACCOUNT}")[2]
+            self.sent.append((method, short))
+            number = len(self.sent)
+            answer = before(number, method, short) if before else None
+            if answer is None:
+                answer = self.sandbox.handle(method, path, query, headers, body)
+            return after(number, method, short, answer) if after else answer
+
+        return handle
+
+    def api(self, before: Before | None = None, after: After | None = None) -> Api:
+        return Api(
+            base_url="http://sandbox/client/v4",
+            account_id=story.ACCOUNT,
+            token="canary-token-55aa",
+            handler=self.handler(before, after),
+            sleep=lambda _: None,
+        )
+
+    def desired(self) -> Any:
+        with story.folder(self.folder, story.files_of(self.case)):
+            return manifest.load([], Resolver(self.case.get("environment", {})))
+
+    def plan(self, before: Before | None = None) -> Plan:
+        self.sent.clear()
+        with self.api(before) as api:
+            desired = self.desired()
+            return plan(desired, observe(desired, api), self.options, account_id=story.ACCOUNT)
+
+    def apply(self, before: Before | None = None, after: After | None = None) -> tuple[Plan, list[Outcome]]:
+        """Plan and carry out, as the command does; nothing is written where the plan is refused."""
+        self.sent.clear()
+        with self.api(before, after) as api:
+            desired = self.desired()
+            decided = plan(desired, observe(desired, api), self.options, account_id=story.ACCOUNT)
+            if decided.refusals:
+                return decided, []
+            check_sources(decided)
+            api.allow_writes()
+            return decided, list(apply(decided, api))
+
+    @property
+    def writes(self) -> list[tuple[str, str]]:
+        return [one for one in self.sent if one[0] != "GET"]
+
+    def state(self) -> dict[str, Any]:
+        """Everything that can be seen, with names for UUIDs: two worlds in the same state are equal."""
+        tokens = story.call(self.sandbox, "GET", "/builds/tokens")[1]
+        names = {one["build_token_uuid"]: one["build_token_name"] for one in tokens}
+        state: dict[str, Any] = {"tokens": sorted(names.values()), "triggers": []}
+        for worker in story.call(self.sandbox, "GET", "/workers/scripts")[1]:
+            for one in story.call(self.sandbox, "GET", f"/builds/workers/{worker['tag']}/triggers")[1]:
+                state["triggers"].append(self._trigger(worker["id"], one, names))
+        state["triggers"].sort(key=lambda one: json.dumps(one, sort_keys=True))
+        return state
+
+    def _trigger(self, worker: str, one: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+        path = f"/builds/triggers/{one['trigger_uuid']}/environment_variables"
+        variables = story.call(self.sandbox, "GET", path)[1]
+        shown = {key: (item["is_secret"], item["value"]) for key, item in variables.items()}
+        if ownership.MARKER in shown:
+            shown[ownership.MARKER] = self._marker(shown[ownership.MARKER][1], one["trigger_uuid"])
+        connection = one["repo_connection"] or {}
+        return {
+            "worker": worker,
+            **{k: v for k, v in one.items() if k not in _VOLATILE},
+            "token": names.get(one["build_token_uuid"], one["build_token_name"]),
+            "connection": [connection.get("repo_id"), connection.get("provider_account_id")],
+            "variables": shown,
+        }
+
+    @staticmethod
+    def _marker(text: str, uuid: str) -> Any:
+        """Hashes of ids differ from world to world; `u` must be the trigger's own."""
+        with contextlib.suppress(ValueError):
+            found = json.loads(text)
+            if isinstance(found, dict) and found.get("u") == uuid:
+                fields = {k: v for k, v in found.get("f", {}).items() if not k.endswith("_uuid")}
+                return {**found, "u": "its own", "f": fields}
+        return text
+
+
+_VOLATILE = frozenset(
+    {
+        "trigger_uuid",
+        "build_token_uuid",
+        "build_token_name",
+        "repo_connection",
+        "created_on",
+        "modified_on",
+        "external_script_id",
+    }
+)
+
+
+def loads(case: dict[str, Any], folder: Path) -> bool:
+    """Laws hold over cases whose manifests are good."""
+    try:
+        World(case, folder).desired()
+    except ManifestError:
+        return False
+    return True
+
+
+def tried(world: World, **faults: Any) -> tuple[Plan | None, list[Outcome], BaseException | None]:
+    """An apply that may end in any way but a bug."""
+    try:
+        decided, outcomes = world.apply(**faults)
+    except (BuildsctlError, Killed) as error:
+        return None, [], error
+    return decided, outcomes, None
