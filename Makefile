@@ -1,0 +1,50 @@
+# Each target makes the virtual environment that it needs. PYTHON may name another interpreter, 3.11 or later.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint format golden schemas clean
+
+demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on the sandbox
+	@$(BIN)/python examples/quickstart/demo.py
+
+test: $(VENV)/.tested ## all tests, and branch coverage of what decides
+	$(BIN)/python -m pytest --cov=reconciler --cov-report=
+	$(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=100 \
+	  --include='reconciler/plan/*,reconciler/kinds/*,reconciler/diff.py,reconciler/model.py,reconciler/ownership.py,reconciler/states.py'
+
+lint: $(VENV)/.linted ## ruff (format and lint) and mypy --strict
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.linted ## let ruff mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: $(VENV)/.tested ## write what the golden cases produce into them; read the difference before you commit
+	$(BIN)/python -m pytest tests/test_cases.py --update-golden
+
+schemas: $(VENV)/.installed ## write schemas/ from the code
+	$(BIN)/buildsctl schema manifest > schemas/manifest.schema.json
+	$(BIN)/buildsctl schema plan > schemas/plan.schema.json
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.linted: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint]'
+	@touch $@

@@ -1,0 +1,66 @@
+"""Every example is checked, planned and applied; then nothing is left to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler import cli
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+RUNS = {
+    "quickstart": [["."]],
+    "monorepo": [["."]],
+    "existing-token": [["."]],
+    "accounts": [["builds", "--param-file", f"{name}.yaml"] for name in ("staging", "production")],
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_example(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(EXAMPLES / name)
+    monkeypatch.setenv("DEPLOY_TOKEN", "one")
+    monkeypatch.setenv("SENTRY_AUTH_TOKEN", "two")
+    for number, arguments in enumerate(RUNS[name]):
+        data = ["--sandbox-file", str(tmp_path / f"{number}.db")]
+        assert cli.run([*data, "sandbox", "seed", "seed.json"]) == 0
+        assert cli.run(["validate", *arguments]) == 0
+        assert cli.run([*data, "--sandbox", "plan", "--detailed-exitcode", *arguments]) == 2
+        assert cli.run([*data, "--sandbox", "apply", "--auto-approve", *arguments]) == 0
+        capsys.readouterr()
+        assert cli.run([*data, "--sandbox", "plan", "--detailed-exitcode", *arguments]) == 0
+        assert capsys.readouterr().out.startswith("No changes")
+
+
+def test_every_example_is_tried() -> None:
+    assert {path.name for path in EXAMPLES.iterdir() if (path / "seed.json").exists()} == set(RUNS)
+
+
+def test_a_worker_of_the_monorepo_takes_three_lines_at_most() -> None:
+    files = sorted((EXAMPLES / "monorepo" / "workers").glob("*.yaml"))
+    assert len(files) == 12
+    assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in files) <= 3
+
+
+def test_demo_shows_the_main_job() -> None:
+    demo = EXAMPLES / "quickstart" / "demo.py"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run(
+        [sys.executable, demo], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ran.stdout.count("$ buildsctl") == 6
+    assert ran.stdout.count("No changes: 6 unchanged.") == 2
+    assert 'build_command: "make" → "npm run build"' in ran.stdout
+    assert "the-secret" not in ran.stdout + ran.stderr
+
+
+def test_seeds_are_json() -> None:
+    for path in EXAMPLES.rglob("seed.json"):
+        assert json.loads(path.read_text(encoding="utf-8"))["workers"]
