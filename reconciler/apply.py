@@ -91,6 +91,17 @@ class _Run:
             raise
         self.results.put(None)
 
+    def finished(self, branches: int) -> Iterator[_Result]:
+        """What becomes of each step, until `branches` have ended."""
+        while branches:
+            result = self.results.get()
+            if isinstance(result, BaseException):
+                raise result
+            if result is None:
+                branches -= 1
+            else:
+                yield result
+
     def step(self, step: Step) -> _Result:
         needs = {*step.covers, *step.needs, *_refs(step.request.path), *_refs(step.request.json)}
         broken = sorted(address for address in needs if address in self.bad)
@@ -143,25 +154,20 @@ def apply(plan: Plan, api: Api, *, stop: threading.Event | None = None) -> Itera
         for address in step.covers:
             left[address] = left.get(address, 0) + 1
     worst: dict[Address, _Result] = {}
-    with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
+    pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
+    try:
         for branches in _phases(plan.steps):
             for steps in branches:
                 pool.submit(run.branch, steps)
-            ends = len(branches)
-            while ends:
-                result = run.results.get()
-                if isinstance(result, BaseException):
-                    raise result
-                if result is None:
-                    ends -= 1
-                    continue
+            for result in run.finished(len(branches)):
                 for address in result.step.covers:
-                    known = worst.get(address)
-                    if known is None or _WORST.index(result.status) < _WORST.index(known.status):
-                        worst[address] = result
+                    known = worst.get(address, result)
+                    worst[address] = min(known, result, key=lambda one: _WORST.index(one.status))
                     left[address] -= 1
                     if not left[address]:
                         yield _outcome(address, actions.get(address, Action.NO_OP), worst[address])
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _outcome(address: Address, action: Action, result: _Result) -> Outcome:
@@ -228,6 +234,8 @@ def _echo(echo: Echo, sent: Mapping[str, Value], result: Any) -> tuple[str, list
         case Echo.TRIGGER:
             live, _ = Trigger.decode_one("", result)
             fields = {name: value for name, value in sent.items() if name != "external_script_id"}
+            if not live.resource.repo_connection_uuid:
+                fields.pop("repo_connection_uuid", None)  # optional in the answer: not shown is not ignored
             return live.id, [one.path for one in diff.trigger_fields(live.resource.fields, fields)]
         case Echo.VARIABLES:
             return "", [

@@ -27,14 +27,14 @@ NO_SUCH_TAG = 10007
 
 def observe(desired: Desired, api: Api) -> Observed:
     """What the API has. Raises the access error where nothing of Workers Builds could be read for it."""
-    with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
-        look = _Look(desired, api, pool)
-        try:
-            look.start()
-            look.run()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
+    look = _Look(desired, api, pool)
+    try:
+        look.start()
+        look.run()
+    finally:
+        # Nothing is under way unless the run was interrupted: then nobody waits for what still is.
+        pool.shutdown(wait=False, cancel_futures=True)
     if look.denied and not look.builds_read:
         raise look.denied
     return look.result()

@@ -33,7 +33,7 @@ class Killed(BaseException):
 
 @dataclass
 class World:
-    """`sent` is every request as (method, path below the account); `before` and `after` may answer or raise."""
+    """`sent` is every request as (method, path below the account)."""
 
     case: dict[str, Any]
     folder: Path
@@ -115,6 +115,8 @@ class World:
         state: dict[str, Any] = {"tokens": sorted(names.values()), "triggers": []}
         for worker in story.call(self.sandbox, "GET", "/workers/scripts")[1]:
             for one in story.call(self.sandbox, "GET", f"/builds/workers/{worker['tag']}/triggers")[1]:
+                if one.get("deleted_on"):
+                    continue
                 state["triggers"].append(self._trigger(worker["id"], one, names))
         state["triggers"].sort(key=lambda one: json.dumps(one, sort_keys=True))
         return state
@@ -136,12 +138,12 @@ class World:
 
     @staticmethod
     def _marker(text: str, uuid: str) -> Any:
-        """Hashes of ids differ from world to world; `u` must be the trigger's own."""
+        """`u` must be the trigger's own. `f` and the values of `e` may be stale after a killed run: they only
+        tell causes, and are refreshed when something else is written (DESIGN section 5)."""
         with contextlib.suppress(ValueError):
             found = json.loads(text)
             if isinstance(found, dict) and found.get("u") == uuid:
-                fields = {k: v for k, v in found.get("f", {}).items() if not k.endswith("_uuid")}
-                return {**found, "u": "its own", "f": fields}
+                return {**found, "u": "its own", "f": None, "e": sorted(found.get("e", ()))}
         return text
 
 

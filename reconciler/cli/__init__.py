@@ -86,7 +86,11 @@ def group(context: click.Context, /, **given: Any) -> None:
 
 def main() -> None:
     """Parse, run, exit."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == Exit.INTERRUPTED:
+        sys.stdout.flush()
+        os._exit(code)  # an ordinary exit would wait for the requests under way
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from reconciler.errors import AnswerError
 from reconciler.kinds.answer import flag, items, mapping, text, text_or_blank, texts
 from reconciler.kinds.connection import Connection
 from reconciler.model import Live, Ref, Repeat, Request, Value
@@ -104,9 +105,10 @@ class Trigger:
 
         One with `deleted_on` set is absent; whether the API ever shows one is unknown (field notes).
         """
-        return [
-            cls.decode_one(worker, item) for item in items(result, "trigger") if not item.get("deleted_on")
-        ]
+        present = [item for item in items(result, "trigger") if not item.get("deleted_on")]
+        if any("repo_connection" not in item for item in present):
+            raise AnswerError("the API's answer has a trigger without `repo_connection`")
+        return [cls.decode_one(worker, item) for item in present]
 
     @classmethod
     def decode_one(cls, worker: str, result: Any) -> tuple[Live[Trigger], Live[Connection] | None]:

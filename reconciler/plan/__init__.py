@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from reconciler.kinds import ORDER
 from reconciler.kinds.worker import Worker
-from reconciler.model import Address, Declared, Disposition, Plan
+from reconciler.model import Address, Declared, Disposition, Plan, Ref
 from reconciler.ownership import Marker
 from reconciler.plan import connections, losses, tokens, triggers, undeclared
-from reconciler.plan.board import MAX_DELETES, Board, Options
+from reconciler.plan.board import MAX_DELETES, Board, Options, Seen
 from reconciler.plan.match import match
 from reconciler.plan.steps import in_order
-from reconciler.states import Desired, Observed
+from reconciler.states import DeclaredTrigger, Desired, Observed
 
 __all__ = ["MAX_DELETES", "Options", "plan"]
 
@@ -21,12 +23,11 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     """Every declared resource once, no-ops too, and the writes that carry the changes out."""
     board = Board(desired=desired, observed=observed, options=options)
     board.diagnostics.extend(desired.diagnostics)
-    for worker in desired.workers.values():
-        _look_up(board, worker)
-    connections.decide(board)
+    sites = [_look(board, worker) for worker in desired.workers.values()]
+    connections.decide(board, {ref for site in sites for ref in _needed_connections(board, site)})
     tokens.decide(board)
-    for worker in desired.workers.values():
-        _decide_worker(board, worker)
+    for site in sites:
+        _decide_site(board, site)
     losses.check_deletes(board)
     labels = {live.id: connections.label(live.resource) for live in observed.connections}
     labels |= {live.id: f"token `{live.resource.build_token_name}`" for live in observed.tokens}
@@ -55,39 +56,77 @@ def _rank(address: Address) -> tuple[object, ...]:
     return (ORDER[address.kind], address.path)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Site:
+    """A declared Worker: its triggers with the live ones that they mean, and the live ones left over.
+
+    `stopped` is why nothing can be decided about it.
+    """
+
+    worker: Declared[Worker]
+    declared: tuple[DeclaredTrigger, ...]
+    pairs: tuple[tuple[DeclaredTrigger, Seen | None], ...] = ()
+    left: tuple[Seen, ...] = ()
+    stopped: str = ""
+
+
+def _look(board: Board, worker: Declared[Worker]) -> _Site:
+    _look_up(board, worker)
+    name = worker.resource.name
+    declared = tuple(one for one in board.desired.triggers if one.address.path[0] == name)
+    unread = board.observed.unread_workers.get(name) or (
+        board.observed.unread_scripts if name not in board.observed.tags else None
+    )
+    stopped = board.failed.get(worker.address) or (f"{unread.what} could not be read" if unread else "")
+    if stopped:
+        return _Site(worker=worker, declared=declared, stopped=stopped)
+    seen = {live.id: board.look(live) for live in board.observed.triggers if live.scope == name}
+    markers = {uuid: one.marker for uuid, one in seen.items() if isinstance(one.marker, Marker)}
+    pairs, left = match(declared, [one.live for one in seen.values()], markers, board.owner)
+    return _Site(
+        worker=worker,
+        declared=declared,
+        pairs=tuple((trigger, seen[live.id] if live else None) for trigger, live in pairs),
+        left=tuple(seen[live.id] for live in left),
+    )
+
+
 def _look_up(board: Board, worker: Declared[Worker]) -> None:
     """A declared Worker that does not exist fails its own addresses only."""
-    name = worker.resource.name
-    if name in board.observed.tags or board.observed.unread_scripts:
+    name, given = worker.resource.name, worker.resource.tag
+    if name in board.observed.tags or (board.observed.unread_scripts and not given):
         return
-    names = list(board.observed.workers or ())
-    nearest = difflib.get_close_matches(name, names, n=1)
+    nearest = difflib.get_close_matches(name, list(board.observed.workers or ()), n=1)
+    hint = f"did you mean `{nearest[0]}`?" if nearest else "deploy it first: `npx wrangler deploy`"
     board.fail(
-        f"there is no Worker `{name}` in this account",
-        hint=f"did you mean `{nearest[0]}`?" if nearest else "deploy it first: `npx wrangler deploy`",
+        f"the tag `{given}` is no Worker's" if given else f"there is no Worker `{name}` in this account",
+        hint="a Worker that was deleted and made again has a new tag" if given else hint,
         address=worker.address,
         position=worker.position,
     )
 
 
-def _decide_worker(board: Board, worker: Declared[Worker]) -> None:
-    """Every declared trigger of `worker` with its variables, then what is live beside them."""
-    name = worker.resource.name
-    declared = [trigger for trigger in board.desired.triggers if trigger.address.path[0] == name]
-    unread = board.observed.unread_workers.get(name) or (
-        board.observed.unread_scripts if name not in board.observed.tags else None
-    )
-    reason = board.failed.get(worker.address) or (f"{unread.what} could not be read" if unread else "")
-    if reason:
-        for trigger in declared:
-            triggers.stop(board, trigger, Disposition.UNKNOWN, reason)
+def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
+    """Those that a trigger refers to, but where it ignores its connection, or its Worker does not exist."""
+    if site.worker.address in board.failed:
         return
-    seen = {live.id: triggers.look(board, live) for live in board.observed.triggers if live.scope == name}
-    markers = {uuid: one.marker for uuid, one in seen.items() if isinstance(one.marker, Marker)}
-    pairs, left = match(declared, [one.live for one in seen.values()], markers, board.owner)
-    for trigger, live in pairs:
-        found = seen[live.id] if live else None
-        siblings = [one for one in seen.values() if one is not found]
-        triggers.decide(board, worker, trigger, found, siblings)
-    stay = undeclared.decide(board, name, [seen[live.id] for live in left], declared)
-    losses.check_kinds(board, pairs, stay)
+    live = {trigger.address for trigger, seen in site.pairs if seen}
+    for trigger in site.declared:
+        if trigger.address not in live or not trigger.ignores("repo_connection_uuid"):
+            yield trigger.resource.repo_connection_uuid
+
+
+def _decide_site(board: Board, site: _Site) -> None:
+    """Every declared trigger of a Worker with its variables, then what is live beside them."""
+    for trigger in site.declared if site.stopped else ():
+        triggers.stop(board, trigger, Disposition.UNKNOWN, site.stopped)
+    unread = next((one.unread for one in site.left if one.unread), None)
+    for trigger, seen in site.pairs:
+        if seen is None and unread:
+            # Its marker could say that it is the one that is looked for: not proved absent.
+            triggers.stop(board, trigger, Disposition.UNKNOWN, f"{unread.what} could not be read")
+            continue
+        siblings = [one for _, one in site.pairs if one is not None and one is not seen]
+        triggers.decide(board, site.worker, trigger, seen, [*siblings, *site.left])
+    stay = undeclared.decide(board, site.worker.resource.name, site.left, site.declared)
+    losses.check_kinds(board, site.pairs, stay)

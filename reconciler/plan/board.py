@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from reconciler import ownership
 from reconciler.errors import Diagnostic, Position, Severity
-from reconciler.model import Action, Address, Change, Disposition, Ref, Refusal, Step, Value
+from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.trigger import Trigger
+from reconciler.model import Action, Address, Change, Disposition, Live, Ref, Refusal, Step, Unread, Value
 from reconciler.plan.steps import Branch
 from reconciler.states import Desired, Observed
 
@@ -21,6 +24,21 @@ class Options:
     delete_unmanaged: tuple[str, ...] = ()
     accept_secret_loss: tuple[str, ...] = ()
     max_deletes: int = MAX_DELETES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A live trigger with its variables and what its marker says."""
+
+    live: Live[Trigger]
+    variables: Mapping[str, EnvVar]
+    marker: ownership.Marker | ownership.Newer | None
+    unread: Unread | None
+
+    def ours(self, owner: str | None) -> ownership.Marker | None:
+        """The marker, where it proves that `owner` made or adopted the trigger."""
+        found = self.marker
+        return found if isinstance(found, ownership.Marker) and found.owner == owner else None
 
 
 @dataclass(kw_only=True)
@@ -52,6 +70,12 @@ class Board:
     def may_destroy(self) -> bool:
         """Whoever could not look everywhere deletes and replaces nothing (DESIGN, principle 3)."""
         return not self.observed.unread
+
+    def look(self, live: Live[Trigger]) -> Seen:
+        """`live` with its variables and its marker."""
+        found = self.observed.variables.get(live.id, {})
+        unread = self.observed.unread_variables.get(live.id)
+        return Seen(live=live, variables=found, marker=ownership.read(found, live.id), unread=unread)
 
     def branch(self, worker: str) -> Branch:
         """The writes of one Worker."""

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from reconciler.kinds.connection import Connection
-from reconciler.model import Action, Address, Change, Declared, Disposition, Echo, FieldChange, Live, Step
+from reconciler.model import (
+    Action,
+    Address,
+    Change,
+    Declared,
+    Disposition,
+    Echo,
+    FieldChange,
+    Live,
+    Ref,
+    Step,
+)
 from reconciler.plan.board import Board
 
 
-def decide(board: Board) -> None:
-    """Connections have no owner and no list: what no trigger shows is neither known nor deleted."""
-    needed = {trigger.resource.repo_connection_uuid for trigger in board.desired.triggers}
+def decide(board: Board, needed: Collection[Ref]) -> None:
+    """Connections have no owner and no list: what no trigger shows is neither known nor deleted.
+
+    `needed` are those that a trigger refers to which can be decided about.
+    """
+    named = {trigger.resource.repo_connection_uuid for trigger in board.desired.triggers}
     for declared in board.desired.connections:
         lives = [
             live
@@ -20,7 +36,7 @@ def decide(board: Board) -> None:
             _decide_seen(board, declared, min(lives, key=lambda live: live.id))
         else:
             _decide_unseen(board, declared, needed=declared.address in needed)
-        if declared.address not in needed:
+        if declared.address not in named:
             board.warn(
                 "no trigger needs this connection",
                 hint="it is left as it is; name it as `repo_connection` of a trigger, or take it out",

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
-from reconciler.model import Action, Address, Live
+from reconciler.model import Action, Address
 from reconciler.ownership import MARKER, Marker
-from reconciler.plan.board import Board
+from reconciler.plan.board import Board, Seen
 from reconciler.plan.steps import Variables
 from reconciler.plan.variables import MAX_VARIABLES, ignores
 from reconciler.states import DeclaredTrigger
@@ -91,12 +91,12 @@ def check_variables(board: Board, trigger: DeclaredTrigger, found: Variables) ->
 
 def check_kinds(
     board: Board,
-    pairs: Sequence[tuple[DeclaredTrigger, Live[Trigger] | None]],
+    pairs: Sequence[tuple[DeclaredTrigger, Seen | None]],
     stay: Sequence[tuple[Address, Trigger]],
 ) -> None:
     """A Worker has at most one production and one preview trigger (field notes, Triggers)."""
-    for want, live in pairs:
-        new = live is None or live.resource.is_preview != want.resource.is_preview
+    for want, seen in pairs:
+        new = seen is None or seen.live.resource.is_preview != want.resource.is_preview
         if not new or "one-trigger-per-kind" in want.allow:
             continue
         others = [where for where, trigger in stay if trigger.is_preview == want.resource.is_preview]

@@ -27,6 +27,7 @@ class Variables:
 
     trigger: DeclaredTrigger
     marker: Marker | None = None
+    unfinished: bool = False
     changes: list[Change] = field(default_factory=list)
     writes: dict[str, EnvVar] = field(default_factory=dict)
     deletes: list[str] = field(default_factory=list)

@@ -2,54 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from reconciler import diff, ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import (
-    Action,
-    Address,
-    Cause,
-    Change,
-    Declared,
-    Disposition,
-    FieldChange,
-    Live,
-    MarkerDraft,
-    Unread,
-)
+from reconciler.model import Action, Address, Cause, Change, Declared, Disposition, FieldChange, MarkerDraft
 from reconciler.plan import losses, variables
-from reconciler.plan.board import Board
+from reconciler.plan.board import Board, Seen
 from reconciler.plan.steps import Variables
 from reconciler.states import DeclaredTrigger
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """A live trigger with its variables and what its marker says."""
-
-    live: Live[Trigger]
-    variables: Mapping[str, EnvVar]
-    marker: ownership.Marker | ownership.Newer | None
-    unread: Unread | None
-
-    def ours(self, owner: str | None) -> ownership.Marker | None:
-        """The marker, where it proves that `owner` made or adopted the trigger."""
-        found = self.marker
-        return found if isinstance(found, ownership.Marker) and found.owner == owner else None
-
-
-def look(board: Board, live: Live[Trigger]) -> Seen:
-    found = board.observed.variables.get(live.id, {})
-    return Seen(
-        live=live,
-        variables=found,
-        marker=ownership.read(found, live.id),
-        unread=board.observed.unread_variables.get(live.id),
-    )
 
 
 def stop(board: Board, trigger: DeclaredTrigger, disposition: Disposition, reason: str) -> None:
@@ -159,7 +123,8 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     if any(change.path in Trigger.immutable for change in fields):
         _decide_replace(board, trigger, seen, want, fields)
         return
-    found = variables.for_live_trigger(board, trigger, seen.variables, ours)
+    unfinished = seen.live.resource.path_includes == PENDING_PATHS
+    found = variables.for_live_trigger(board, trigger, seen.variables, ours, unfinished=unfinished)
     losses.check_variables(board, trigger, found)
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)

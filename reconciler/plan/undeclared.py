@@ -8,8 +8,7 @@ from reconciler import ownership
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import Action, Address, Cause, Change, Disposition
 from reconciler.plan import losses
-from reconciler.plan.board import Board
-from reconciler.plan.triggers import Seen
+from reconciler.plan.board import Board, Seen
 from reconciler.states import DeclaredTrigger
 
 

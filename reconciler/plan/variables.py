@@ -46,10 +46,18 @@ def for_new_trigger(trigger: DeclaredTrigger, *, reason: str, cause: Cause) -> V
 
 
 def for_live_trigger(
-    board: Board, trigger: DeclaredTrigger, live: Mapping[str, EnvVar], marker: Marker | None
+    board: Board,
+    trigger: DeclaredTrigger,
+    live: Mapping[str, EnvVar],
+    marker: Marker | None,
+    *,
+    unfinished: bool,
 ) -> Variables:
-    """Every declared variable, then what is live beside them."""
-    result = Variables(trigger=trigger, marker=marker)
+    """Every declared variable, then what is live beside them.
+
+    `unfinished` is a trigger whose creation was cut short: it still gets what is only sent on create.
+    """
+    result = Variables(trigger=trigger, marker=marker, unfinished=unfinished)
     for key, declared in trigger.variables.items():
         result.changes.append(_decide_declared(result, key, declared, live.get(key)))
     for key, seen in live.items():
@@ -63,7 +71,7 @@ def _decide_declared(result: Variables, key: str, declared: Declared[EnvVar], se
     if want.value is None:
         result.left |= {key} if seen else set()
         return _only_exists(declared, seen)
-    if ignores(result.trigger, key):
+    if ignores(result.trigger, key) and not (result.unfinished and seen is None):
         _keep_entry(result, key, seen)
         result.left |= {key} if seen else set()
         reason = "ignored: never compared, updated or deleted" if seen else "ignored, and not there"
