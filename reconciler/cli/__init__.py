@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="buildsctl", message="%(prog)s %(version)s")
 @group_options
 @click.pass_context
-def group(context: click.Context, /, **given: Any) -> None:
+def group(context: click.Context, /, settings: Globals) -> None:
     """Keep the configuration of Cloudflare Workers Builds in Git.
 
     YAML manifests say which repository connections, build tokens, triggers and environment variables
@@ -81,7 +81,7 @@ def group(context: click.Context, /, **given: Any) -> None:
       buildsctl apply
       buildsctl --sandbox plan examples/quickstart
     """
-    context.obj = Globals().with_later(given)
+    context.obj = settings
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """One command line; its exit code. Usage errors are 1: 2 means that there are changes."""
-    from reconciler.cli.output import say  # noqa: PLC0415 - after click, with the streams set up
+    from reconciler.cli.output import say
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -112,12 +112,12 @@ def run(arguments: list[str]) -> int:
         _say_usage(error)
         return Exit.ERROR
     except ManifestError as error:
-        from reconciler.render.problems import error_text, problems_text  # noqa: PLC0415 - only on an error
+        from reconciler.render.problems import error_text, problems_text
 
         say(problems_text(error.diagnostics) + "\n" + error_text(error))
         return error.exit_code
     except BuildsctlError as error:
-        from reconciler.render.problems import error_text  # noqa: PLC0415 - only on an error
+        from reconciler.render.problems import error_text
 
         say(error_text(error))
         return error.exit_code
@@ -131,8 +131,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _say_usage(error: click.ClickException) -> None:
-    from reconciler.cli.output import say  # noqa: PLC0415 - as above
-    from reconciler.render.escape import clean_lines  # noqa: PLC0415 - only on an error
+    from reconciler.cli.output import say
+    from reconciler.render.escape import clean_lines
 
     say(f"error: {clean_lines(error.format_message())}\n")
     if isinstance(error, click.UsageError) and error.ctx is not None:

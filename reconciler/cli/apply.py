@@ -13,50 +13,42 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Setting, deciding_options, global_options, manifest_options
-from reconciler.cli.output import colored, data, say, write_file
-from reconciler.cli.plan import decide, report_failure
+from reconciler.cli.options import (
+    Globals,
+    Manifests,
+    Report,
+    Setting,
+    deciding_options,
+    global_options,
+    manifest_options,
+    report_options,
+)
+from reconciler.cli.output import colored, data, say
+from reconciler.cli.plan import decide, report_failure, write_report
 from reconciler.errors import BuildsctlError, InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
     from reconciler.model import Outcome, Plan
+    from reconciler.plan import Options
 
 
-@click.command()
+@click.command(
+    params=[
+        Setting(
+            ["--auto-approve"],
+            is_flag=True,
+            weakens_safety=True,
+            help="Do not ask; needed without a terminal.",
+        )
+    ]
+)
 @manifest_options
 @deciding_options
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    cls=Setting,
-    envvar="BUILDSCTL_FORMAT",
-    help="How to show plan and outcomes.",
-)
-@click.option("--out", cls=Setting, metavar="FILE", help="Write plan and outcomes as JSON.")
-@click.option(
-    "--auto-approve",
-    cls=Setting,
-    is_flag=True,
-    weakens_safety=True,
-    help="Do not ask; needed without a terminal.",
-)
+@report_options
 @global_options
 def apply(
-    settings: Globals,
-    *,
-    paths: tuple[str, ...],
-    param: tuple[tuple[str, str], ...],
-    param_file: tuple[str, ...],
-    allow_commands: bool,
-    no_secrets: bool,
-    max_deletes: int,
-    format_: str,
-    out: str | None,
-    auto_approve: bool,
-    **globs: tuple[str, ...],
+    settings: Globals, manifests: Manifests, deciding: Options, report: Report, auto_approve: bool
 ) -> int:
     """Make the account what the manifests say. Running it again changes nothing.
 
@@ -76,28 +68,26 @@ def apply(
     """
     try:
         if not auto_approve and not sys.stdin.isatty():
-            raise UsageError(
-                "there is no terminal to ask on", hint="say --auto-approve where nobody can be asked"
-            )
-        desired = session.load(
-            paths, param=param, param_file=param_file, allow_commands=allow_commands, no_secrets=no_secrets
-        )
+            hint = "say --auto-approve where nobody can be asked"
+            raise UsageError("there is no terminal to ask on", hint=hint)
+        desired = session.load(manifests)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
-            plan = decide(desired, api, globs=globs, max_deletes=max_deletes)
-            return _carry_out(plan, api, settings, format_=format_, out=out, ask=not auto_approve)
+            plan = decide(desired, api, deciding)
+            color = colored(no_color=settings.no_color) and report.format == "text"
+            return _carry_out(plan, api, report, color=color, ask=not auto_approve)
     except BuildsctlError as error:
-        report_failure(error, format_, out)
+        report_failure(error, report)
         raise
 
 
-def _carry_out(plan: Plan, api: Api, settings: Globals, *, format_: str, out: str | None, ask: bool) -> int:
-    from reconciler import apply as carrying  # noqa: PLC0415 - late: `--help` applies nothing
-    from reconciler.plan.summary import exit_codes  # noqa: PLC0415 - as above
-    from reconciler.render.text import outcome_text, outcomes_ending, plan_text  # noqa: PLC0415 - as above
+def _carry_out(plan: Plan, api: Api, report: Report, *, color: bool, ask: bool) -> int:
+    from reconciler import apply as carrying
+    from reconciler.plan.summary import exit_codes
+    from reconciler.render import json
+    from reconciler.render.text import outcome_text, outcomes_ending, plan_text
 
-    color = colored(no_color=settings.no_color)
-    tell = say if format_ == "json" else data
-    tell(plan_text(plan, color=color and format_ != "json"))
+    tell = data if report.format == "text" else say
+    tell(plan_text(plan, color=color))
     outcomes: list[Outcome] = []
     stop = threading.Event()
     if plan.steps and not plan.refusals:
@@ -109,24 +99,14 @@ def _carry_out(plan: Plan, api: Api, settings: Globals, *, format_: str, out: st
         with _stopping(stop):
             for outcome in carrying.apply(plan, api, stop=stop):
                 outcomes.append(outcome)
-                tell(outcome_text(outcome, color=color and format_ != "json") + "\n")
+                tell(outcome_text(outcome, color=color) + "\n")
         tell("\n" + outcomes_ending(outcomes))
     codes = exit_codes(plan, outcomes, interrupted=stop.is_set())
-    _report(plan, outcomes, codes, format_=format_, out=out)
+    if report.out or report.format == "json":
+        write_report(json.dump(json.plan_document(plan, outcomes, codes=codes)), report)
     if plan.refusals:
         say("error: refused by a safety rule; nothing was written\n")
     return codes[0]
-
-
-def _report(plan: Plan, outcomes: list[Outcome], codes: list[int], *, format_: str, out: str | None) -> None:
-    from reconciler.render import json  # noqa: PLC0415 - late, as above
-
-    if out or format_ == "json":
-        text = json.dump(json.plan_document(plan, outcomes, codes=codes))
-        if out:
-            write_file(out, text)
-        if format_ == "json":
-            data(text)
 
 
 @contextmanager

@@ -1,15 +1,20 @@
-"""Options that several commands share, and how an option is read from the environment."""
+"""Options that several commands share, each group as one value; how an option is read from the environment."""
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from reconciler.plan import Options
+
 PREFIX = "BUILDSCTL_"
+Command = Callable[..., Any]
 
 
 class Setting(click.Option):
@@ -40,7 +45,26 @@ class Setting(click.Option):
         return found
 
 
-@dataclass(frozen=True)
+def bundle(
+    name: str, make: Callable[..., Any], params: Sequence[click.Parameter]
+) -> Callable[[Command], Command]:
+    """Give a command `params`, and hand them to it as the one value `name`, made by `make`."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def wrapped(**given: Any) -> Any:
+            mine = {str(param.name): given.pop(str(param.name)) for param in params}
+            return command(**{name: make(**mine)}, **given)
+
+        # click collects parameters here, the last one first.
+        earlier = getattr(command, "__click_params__", [])
+        wrapped.__click_params__ = [*earlier, *reversed(params)]  # type: ignore[attr-defined]
+        return wrapped
+
+    return decorate
+
+
+@dataclass(frozen=True, kw_only=True)
 class Globals:
     """The options that every command takes, on either side of its name."""
 
@@ -57,51 +81,60 @@ class Globals:
         return replace(self, **{name: value for name, value in given.items() if value})
 
 
-GLOBALS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("--account-id",), {"metavar": "ID", "help": "Cloudflare account; also CLOUDFLARE_ACCOUNT_ID."}),
-    (("--api-base-url",), {"metavar": "URL", "help": "Where the API is; also CLOUDFLARE_API_BASE_URL."}),
-    (("--sandbox",), {"is_flag": True, "help": "Work on a stand-in of the API inside this process."}),
-    (("--sandbox-file",), {"metavar": "FILE", "help": "The sandbox's data; default .buildsctl/sandbox.db."}),
-    (
-        ("--allow-http",),
-        {"is_flag": True, "weakens_safety": True, "help": "Send the token over plain HTTP all the same."},
-    ),
-    (("-v", "--verbose"), {"is_flag": True, "help": "Trace requests: method, path, status, time, ray id."}),
-    (("--no-color",), {"is_flag": True, "help": "No colour; also NO_COLOR."}),
-)
-_ENVIRONMENT = {
-    "--account-id": ["BUILDSCTL_ACCOUNT_ID", "CLOUDFLARE_ACCOUNT_ID"],
-    "--api-base-url": ["BUILDSCTL_API_BASE_URL", "CLOUDFLARE_API_BASE_URL"],
-}
+def _globals(*, first: bool) -> list[click.Parameter]:
+    """Before the command's name they read the environment; behind it they are hidden, so that each help
+    page is about its command."""
+
+    def option(*names: str, also: str = "", weakens_safety: bool = False, **settings: Any) -> Setting:
+        made = Setting([*names], hidden=not first, weakens_safety=weakens_safety or not first, **settings)
+        if also and first:
+            made.envvar = [str(made.envvar), also]
+        return made
+
+    return [
+        option(
+            "--account-id",
+            metavar="ID",
+            also="CLOUDFLARE_ACCOUNT_ID",
+            help="The account; also CLOUDFLARE_ACCOUNT_ID.",
+        ),
+        option(
+            "--api-base-url",
+            metavar="URL",
+            also="CLOUDFLARE_API_BASE_URL",
+            help="Where the API is; also CLOUDFLARE_API_BASE_URL.",
+        ),
+        option("--sandbox", is_flag=True, help="Work on a stand-in of the API inside this process."),
+        option("--sandbox-file", metavar="FILE", help="The sandbox's data; default .buildsctl/sandbox.db."),
+        option(
+            "--allow-http",
+            is_flag=True,
+            weakens_safety=True,
+            help="Send the token over plain HTTP all the same.",
+        ),
+        option("-v", "--verbose", is_flag=True, help="Trace requests: method, path, status, time, ray id."),
+        option("--no-color", is_flag=True, help="No colour; also NO_COLOR."),
+    ]
 
 
-def group_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The global options before the command's name; these read the environment."""
-    for names, settings in reversed(GLOBALS):
-        extra = {"envvar": _ENVIRONMENT[names[0]]} if names[0] in _ENVIRONMENT else {}
-        command = click.option(*names, cls=Setting, **settings, **extra)(command)
-    return command
+def _merged(**given: Any) -> Globals:
+    earlier = click.get_current_context().obj
+    return (earlier if isinstance(earlier, Globals) else Globals()).with_later(given)
 
 
-def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same behind the command's name; hidden, so that every help page is about its command."""
+group_options = bundle("settings", lambda **given: Globals().with_later(given), _globals(first=True))
+global_options = bundle("settings", _merged, _globals(first=False))
 
-    def wrapped(**given: Any) -> Any:
-        context = click.get_current_context()
-        known = {names[-1].removeprefix("--").replace("-", "_") for names, _ in GLOBALS}
-        earlier = context.obj if isinstance(context.obj, Globals) else Globals()
-        later = earlier.with_later({name: value for name, value in given.items() if name in known})
-        rest = {name: value for name, value in given.items() if name not in known}
-        return command(later, **rest)
 
-    wrapped.__doc__, wrapped.__name__ = command.__doc__, command.__name__
-    params = list(getattr(command, "__click_params__", ()))
-    result: Callable[..., Any] = wrapped
-    result.__click_params__ = params  # type: ignore[attr-defined] # how click's decorators hand options on
-    for names, settings in reversed(GLOBALS):
-        plain = {name: value for name, value in settings.items() if name != "weakens_safety"}
-        result = click.option(*names, hidden=True, **plain)(result)
-    return result
+@dataclass(frozen=True, kw_only=True)
+class Manifests:
+    """Which manifests to read, and how."""
+
+    paths: tuple[str, ...]
+    param: tuple[tuple[str, str], ...]
+    param_file: tuple[str, ...]
+    allow_commands: bool
+    no_secrets: bool
 
 
 def _pair(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -114,53 +147,71 @@ def _pair(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tupl
     return tuple(pairs)
 
 
-def manifest_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What every command takes that reads manifests."""
-    decorators = (
-        click.argument("paths", nargs=-1, metavar="[PATH]..."),
-        click.option(
-            "--param", cls=Setting, multiple=True, metavar="K=V", callback=_pair, help="Set a param."
-        ),
-        click.option(
-            "--param-file", cls=Setting, multiple=True, metavar="FILE", help="Set params from a YAML mapping."
-        ),
-        click.option(
-            "--allow-commands",
-            cls=Setting,
+manifest_options = bundle(
+    "manifests",
+    Manifests,
+    [
+        click.Argument(["paths"], nargs=-1, metavar="[PATH]..."),
+        Setting(["--param"], multiple=True, metavar="K=V", callback=_pair, help="Set a param."),
+        Setting(["--param-file"], multiple=True, metavar="FILE", help="Set params from a YAML mapping."),
+        Setting(
+            ["--allow-commands"],
             is_flag=True,
             weakens_safety=True,
             help="Let manifests run commands for secrets.",
         ),
-        click.option("--no-secrets", cls=Setting, is_flag=True, help="Ask no source for its secret."),
-    )
-    for decorator in reversed(decorators):
-        command = decorator(command)
-    return command
+        Setting(["--no-secrets"], is_flag=True, help="Ask no source for its secret."),
+    ],
+)
 
 
-def deciding_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What changes the decision: the same for `plan` and `apply`."""
-    globs: tuple[tuple[str, str], ...] = (
-        ("--delete-unmanaged", "Delete what nobody declares and nobody owns."),
-        ("--take-over", "Take what another owner, or the newer builds surface, holds."),
-        ("--accept-secret-loss", "Lose variables that cannot be written again."),
-    )
-    decorators = [
-        click.option(name, cls=Setting, weakens_safety=True, multiple=True, metavar="GLOB", help=text)
-        for name, text in globs
-    ]
-    decorators.append(
-        click.option(
-            "--max-deletes",
-            cls=Setting,
+def _options(**given: Any) -> Options:
+    from reconciler.plan import Options
+
+    return Options(**given)
+
+
+def _globs(name: str, text: str) -> Setting:
+    return Setting([name], multiple=True, weakens_safety=True, metavar="GLOB", help=text)
+
+
+deciding_options = bundle(
+    "deciding",
+    _options,
+    [
+        _globs("--delete-unmanaged", "Delete what nobody declares and nobody owns."),
+        _globs("--take-over", "Take what another owner, or the newer builds surface, holds."),
+        _globs("--accept-secret-loss", "Lose variables that cannot be written again."),
+        Setting(
+            ["--max-deletes"],
             weakens_safety=True,
             type=click.IntRange(min=0),
             default=5,
             show_default=True,
             metavar="N",
             help="Refuse a plan that deletes or replaces more.",
-        )
-    )
-    for decorator in reversed(decorators):
-        command = decorator(command)
-    return command
+        ),
+    ],
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """How to report: `format` on stdout, and JSON in the file `out` beside it."""
+
+    format: str
+    out: str | None = None
+
+
+def format_option(*formats: str) -> Setting:
+    return Setting(["--format"], type=click.Choice(formats), default=formats[0], help="How to report.")
+
+
+report_options = bundle(
+    "report",
+    Report,
+    [
+        format_option("text", "json"),
+        Setting(["--out"], metavar="FILE", help="Write the JSON too, on failure as well."),
+    ],
+)

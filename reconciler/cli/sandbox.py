@@ -33,12 +33,7 @@ def sandbox() -> None:
     help="0 picks a free one.",
 )
 @click.option(
-    "--data",
-    "data_file",
-    cls=Setting,
-    envvar="BUILDSCTL_DATA",
-    metavar="FILE",
-    help="Keep the data in a file; default in memory.",
+    "--data", "data_file", cls=Setting, metavar="FILE", help="Keep the data in a file; default in memory."
 )
 @click.option(
     "--seed", cls=Setting, metavar="FILE", help="Start with the Workers and objects of a JSON file."
@@ -56,7 +51,7 @@ def serve(settings: Globals, *, port: int, data_file: str | None, seed: str | No
       CLOUDFLARE_API_BASE_URL=http://127.0.0.1:8787/client/v4 \\
         CLOUDFLARE_API_TOKEN=any buildsctl plan
     """
-    from reconciler.sandbox.server import serve as bind  # noqa: PLC0415 - late: `--help` serves nothing
+    from reconciler.sandbox.server import serve as bind
 
     held = _open(data_file or ":memory:", seed)
     try:
@@ -94,7 +89,7 @@ def seed(settings: Globals, *, file: str) -> int:
 
 
 def _open(path: str, seed_file: str | None) -> Sandbox:
-    from reconciler.sandbox import Sandbox, SeedError, StoreError  # noqa: PLC0415 - late, as above
+    from reconciler.sandbox import Sandbox, SeedError, StoreError
 
     try:
         if path != ":memory:" and os.path.dirname(path):

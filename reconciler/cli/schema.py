@@ -23,11 +23,11 @@ def schema(settings: Globals, *, name: str) -> int:  # noqa: ARG001 - taken so t
       buildsctl schema plan
     """
     if name == "manifest":
-        from reconciler.manifest.schema import manifest_schema  # noqa: PLC0415 - only where it is asked for
+        from reconciler.manifest.schema import manifest_schema
 
         document = manifest_schema()
     else:
-        from reconciler.render.plan_schema import plan_schema  # noqa: PLC0415 - as above
+        from reconciler.render.plan_schema import plan_schema
 
         document = plan_schema()
     data(json.dumps(document, indent=2) + "\n")

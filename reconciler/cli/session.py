@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from reconciler.cli.options import Globals
+from reconciler.cli.options import Globals, Manifests
 from reconciler.cli.output import say
 from reconciler.errors import AuthenticationError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api, Handler, Trace
-    from reconciler.manifest import Resolver
+    from reconciler.manifest import ManifestSet
     from reconciler.states import Desired
 
 BASE_URL = "https://api.cloudflare.com/client/v4"
@@ -23,26 +23,28 @@ SANDBOX_FILE = ".buildsctl/sandbox.db"
 SANDBOX_ACCOUNT = "5a4db0c5a4db0c5a4db0c5a4db0c5a4d"
 
 
-def resolver(*, allow_commands: bool, skip: str = "") -> Resolver:
-    from reconciler.manifest.sources import Resolver  # noqa: PLC0415 - late: `--help` reads no manifest
-
-    return Resolver(os.environ, allow_commands=allow_commands, skip=skip)
+OFFLINE = "is not asked offline"
 
 
-def load(
-    paths: Sequence[str],
-    *,
-    param: Sequence[tuple[str, str]],
-    param_file: Sequence[str],
-    allow_commands: bool,
-    no_secrets: bool,
-) -> Desired:
+def load(manifests: Manifests) -> Desired:
     """The manifests, with their secrets asked for unless told not to."""
-    from reconciler import manifest  # noqa: PLC0415 - late: `--help` reads no manifest
+    from reconciler import manifest
 
-    skip = "is not asked, because of --no-secrets" if no_secrets else ""
-    found = resolver(allow_commands=allow_commands, skip=skip)
-    return manifest.load(paths, found, given=param, param_files=param_file)
+    skip = "is not asked, because of --no-secrets" if manifests.no_secrets else ""
+    resolver = manifest.Resolver(os.environ, allow_commands=manifests.allow_commands, skip=skip)
+    return manifest.load(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)
+
+
+def load_offline(manifests: Manifests) -> ManifestSet:
+    """The set with all its problems; no source is asked."""
+    from reconciler import manifest
+
+    return manifest.check(
+        manifests.paths,
+        manifest.Resolver({}, skip=OFFLINE),
+        given=manifests.param,
+        param_files=manifests.param_file,
+    )
 
 
 def account_id(settings: Globals, declared: str | None) -> str:
@@ -67,7 +69,7 @@ def account_id(settings: Globals, declared: str | None) -> str:
 @contextmanager
 def open_api(settings: Globals, account: str) -> Iterator[Api]:
     """The API of one account, live or the sandbox inside this process."""
-    from reconciler.api import Api  # noqa: PLC0415 - late: httpx takes its time to import
+    from reconciler.api import Api
 
     trace = _say_trace if settings.verbose else None
     if settings.sandbox:
@@ -89,7 +91,7 @@ def open_api(settings: Globals, account: str) -> Iterator[Api]:
 
 @contextmanager
 def _sandbox(settings: Globals) -> Iterator[Handler]:
-    from reconciler.sandbox import Sandbox, StoreError  # noqa: PLC0415 - late: only with --sandbox
+    from reconciler.sandbox import Sandbox, StoreError
 
     path = settings.sandbox_file or SANDBOX_FILE
     try:

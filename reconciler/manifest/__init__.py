@@ -12,7 +12,7 @@ from reconciler.manifest.parse import parse
 from reconciler.manifest.sources import Resolver
 from reconciler.states import Desired
 
-__all__ = ["ManifestSet", "Resolver", "load", "read"]
+__all__ = ["ManifestSet", "Resolver", "check", "load", "read"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,19 @@ def load(
     result = desired.assemble(found, resolver)
     found.problems.raise_errors()
     return replace(result, diagnostics=found.problems.sorted())
+
+
+def check(
+    paths: Sequence[str],
+    resolver: Resolver,
+    *,
+    given: Sequence[tuple[str, str]] = (),
+    param_files: Sequence[str] = (),
+) -> ManifestSet:
+    """The set with every problem that can be found; `desired` is left out."""
+    found = read(paths, given=given, param_files=param_files)
+    desired.assemble(found, resolver)
+    return found
 
 
 def read(

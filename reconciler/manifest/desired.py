@@ -171,6 +171,7 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
     if len(known) == 1:
         return Address.of(kind, str(next(iter(known))))
     hint = f"the set has {len(known)} under `{section}`: say which, here or in `defaults`"
+    hint = hint if known else f"define one under `{section}`, or give its UUID as `{long}`"
     found.problems.error(f"the trigger needs `{short}`", at=one.position, hint=hint, address=one.address)
     return None
 

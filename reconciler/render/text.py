@@ -53,7 +53,7 @@ def symbol(change: Change) -> str:
 
 def plan_text(plan: Plan, *, color: bool = False) -> str:
     """Every change with its reason, grouped by Worker; no-ops only as a count."""
-    shown = [change for change in plan.changes if symbol(change) != " "]
+    shown = [change for change in plan.changes if symbol(change) != " " and not _is_told(change, plan)]
     lines: list[str] = []
     for group, changes in groupby(shown, key=_group):
         lines += ["", clean(group)] if group else [""]
@@ -70,6 +70,14 @@ def plan_text(plan: Plan, *, color: bool = False) -> str:
         parts.append("\n".join((*failed, *hints, "so nothing is deleted or replaced in this run")))
     parts.append("\n".join(_ending(plan)))
     return "\n\n".join(parts) + "\n"
+
+
+def _is_told(change: Change, plan: Plan) -> bool:
+    """Is a variable that nobody can decide about told of by its trigger already?"""
+    if change.address.kind != "env" or change.disposition not in (Disposition.UNKNOWN, Disposition.REFUSED):
+        return False
+    rows = {one.address: one for one in plan.changes if one.address.path == change.address.path[:2]}
+    return any(one.disposition is change.disposition for one in rows.values())
 
 
 def _group(change: Change) -> str:
@@ -143,7 +151,8 @@ def _ending(plan: Plan) -> list[str]:
     if acts:
         lines = [f"Plan: {', '.join(acts)}{'; ' if still else ''}{', '.join(still)}."]
     else:
-        lines = [f"No changes{': ' if still else ''}{', '.join(still)}."]
+        words = "No changes that can be seen" if plan.unread else "No changes"
+        lines = [f"{words}{': ' if still else ''}{', '.join(still)}."]
     if counts["not-compared"]:
         verb = "secret is" if counts["not-compared"] == 1 else "secrets are"
         lines.append(f"{counts['not-compared']} {verb} not compared: their values cannot be read back.")
