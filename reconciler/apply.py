@@ -59,7 +59,9 @@ def check_sources(plan: Plan) -> None:
                 missing.append(f"{where}: {secret.source} {secret.missing}")
     if missing:
         raise SourceError(
-            "\n  ".join((f"{len(missing)} secrets to be written cannot be had:", *missing)),
+            "\n  ".join(
+                (f"{len(missing)} secret{'s' * (len(missing) > 1)} to be written cannot be had:", *missing)
+            ),
             hint="give each source a value; nothing was written",
         )
 
@@ -164,8 +166,9 @@ def apply(plan: Plan, api: Api, *, stop: threading.Event | None = None) -> Itera
                     known = worst.get(address, result)
                     worst[address] = min(known, result, key=lambda one: _WORST.index(one.status))
                     left[address] -= 1
-                    if not left[address]:
-                        yield _outcome(address, actions.get(address, Action.NO_OP), worst[address])
+                    action = actions.get(address, Action.NO_OP)
+                    if not left[address] and (action, worst[address].status) != (Action.NO_OP, Status.DONE):
+                        yield _outcome(address, action, worst[address])
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from reconciler.diff import normal
@@ -133,9 +133,13 @@ def cause(*, applied: str | None, before: str | None, after: str | None) -> Caus
     return Cause.LIVE if applied == after else Cause.BOTH
 
 
-def joined(causes: list[Cause]) -> Cause:
-    """The cause of a change with several differences."""
-    return causes[0] if len(set(causes)) == 1 else Cause.BOTH
+def joined(causes: Collection[Cause]) -> Cause:
+    """The cause of a change with several differences. Nobody is accused where nothing remembers."""
+    known = set(causes) - {Cause.UNKNOWN}
+    if len(known) > 1:
+        return Cause.BOTH
+    cause = known.pop() if known else Cause.UNKNOWN
+    return Cause.UNKNOWN if cause is Cause.MANIFEST and Cause.UNKNOWN in causes else cause
 
 
 _TOKEN_NAME = re.compile(

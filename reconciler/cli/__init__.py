@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any
 
 import click
 

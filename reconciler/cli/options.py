@@ -1,4 +1,4 @@
-"""Options that several commands share, each group as one value; how an option is read from the environment."""
+"""Options that several commands share, each group as one value; they can come from the environment too."""
 
 from __future__ import annotations
 

@@ -40,7 +40,9 @@ def report_failure(error: BuildsctlError, report: Report) -> None:
     from reconciler.model import Plan
     from reconciler.render import json
 
-    found = (Diagnostic(severity=Severity.ERROR, summary=str(error), hint=error.hint),)
+    found: tuple[Diagnostic, ...] = (
+        Diagnostic(severity=Severity.ERROR, summary=str(error), hint=error.hint),
+    )
     if isinstance(error, ManifestError):
         found = error.diagnostics
     plan = Plan(account_id="", owner=None, changes=(), diagnostics=found)

@@ -24,8 +24,10 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     board = Board(desired=desired, observed=observed, options=options)
     board.diagnostics.extend(desired.diagnostics)
     sites = [_look(board, worker) for worker in desired.workers.values()]
+    matched = [(trigger, seen) for site in sites for trigger, seen in site.pairs if seen]
+    repointed = [seen.live.id for trigger, seen in matched if not trigger.ignores("build_token_uuid")]
+    tokens.decide(board, repointed)
     connections.decide(board, {ref for site in sites for ref in _needed_connections(board, site)})
-    tokens.decide(board)
     for site in sites:
         _decide_site(board, site)
     losses.check_deletes(board)
@@ -107,12 +109,14 @@ def _look_up(board: Board, worker: Declared[Worker]) -> None:
 
 
 def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
-    """Those that a trigger refers to, but where it ignores its connection, or its Worker does not exist."""
+    """Those that a trigger refers to, but where it ignores its connection, or cannot be made."""
     if site.worker.address in board.failed:
         return
-    live = {trigger.address for trigger, seen in site.pairs if seen}
-    for trigger in site.declared:
-        if trigger.address not in live or not trigger.ignores("repo_connection_uuid"):
+    if site.stopped:
+        yield from (trigger.resource.repo_connection_uuid for trigger in site.declared)
+    for trigger, seen in site.pairs:
+        ignored = seen and trigger.ignores("repo_connection_uuid")
+        if not ignored and not triggers.cannot_tell(board, trigger, seen):
             yield trigger.resource.repo_connection_uuid
 
 

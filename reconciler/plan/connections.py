@@ -33,7 +33,8 @@ def decide(board: Board, needed: Collection[Ref]) -> None:
             if live.resource.natural_key == declared.resource.natural_key and not live.resource.deleted
         ]
         if lives:
-            _decide_seen(board, declared, min(lives, key=lambda live: live.id))
+            live = min(lives, key=lambda live: live.id)
+            _decide_seen(board, declared, live, needed=declared.address in named)
         else:
             _decide_unseen(board, declared, needed=declared.address in needed)
         if declared.address not in named:
@@ -45,13 +46,15 @@ def decide(board: Board, needed: Collection[Ref]) -> None:
             )
 
 
-def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connection]) -> None:
+def _decide_seen(
+    board: Board, declared: Declared[Connection], live: Live[Connection], *, needed: bool
+) -> None:
     """Ids decide, names inform: only another owner's id is a difference."""
     board.ids[declared.address] = live.id
     want, seen = declared.resource, live.resource
     fields: tuple[FieldChange, ...] = ()
     reason = "as declared"
-    if want.provider_account_id != seen.provider_account_id:
+    if needed and want.provider_account_id != seen.provider_account_id:
         fields = (
             FieldChange(
                 path="provider_account_id", before=seen.provider_account_id, after=want.provider_account_id

@@ -14,22 +14,23 @@ from reconciler.plan.steps import Variables
 from reconciler.plan.variables import MAX_VARIABLES, ignores
 from reconciler.states import DeclaredTrigger
 
+MAX_TRIGGERS = 2  # a Worker (field notes, Triggers)
 
-def refuse_replace(
-    board: Board, trigger: DeclaredTrigger, live: Mapping[str, EnvVar], ours: Marker | None
-) -> bool:
+
+def refuse_replace(board: Board, trigger: DeclaredTrigger, seen: Seen) -> bool:
     """A replace writes again what is declared with a value; everything else would be lost."""
-    if trigger.protect or (ours and ours.protect):
+    ours = seen.ours(board.owner)
+    if trigger.protect or (isinstance(seen.marker, Marker) and seen.marker.protect):
         _refuse_protected(board, trigger.address, "replaced")
         return True
     lost = []
-    for key in live:
+    for key in seen.variables:
         declared = trigger.variables.get(key)
         known = declared is not None or (ours is not None and ours.knows(key))
         without_value = declared is not None and declared.resource.value is None
         if key != MARKER and (ignores(trigger, key) or not known or without_value):
             lost.append(key)
-    return _refuse_loss(board, trigger.address, live, lost, "replace")
+    return _refuse_loss(board, trigger.address, seen.variables, lost, "replace")
 
 
 def refuse_delete(board: Board, trigger: Address, live: Mapping[str, EnvVar], ours: Marker | None) -> bool:
@@ -94,19 +95,23 @@ def check_kinds(
     pairs: Sequence[tuple[DeclaredTrigger, Seen | None]],
     stay: Sequence[tuple[Address, Trigger]],
 ) -> None:
-    """A Worker has at most one production and one preview trigger (field notes, Triggers)."""
+    """A Worker has at most two triggers, one production and one preview (field notes, Triggers)."""
     for want, seen in pairs:
         new = seen is None or seen.live.resource.is_preview != want.resource.is_preview
-        if not new or "one-trigger-per-kind" in want.allow:
-            continue
-        others = [where for where, trigger in stay if trigger.is_preview == want.resource.is_preview]
-        if others:
+        others = [where for where, one in stay if one.is_preview == want.resource.is_preview]
+        if new and others and "one-trigger-per-kind" not in want.allow:
             kind = "preview" if want.resource.is_preview else "production"
-            board.refuse(
-                want.address,
-                f"the Worker would have two {kind} triggers: `{others[0]}` is kept",
-                hint=f"delete that one with --delete-unmanaged '{others[0]}', or declare it",
+            summary = f"the Worker would have two {kind} triggers: `{others[0]}` is kept"
+        elif seen is None and stay and len(pairs) + len(stay) > MAX_TRIGGERS:
+            others = [where for where, _ in stay]
+            total = len(pairs) + len(stay)
+            summary = (
+                f"the Worker would have {total} triggers, the API takes {MAX_TRIGGERS}: `{others[0]}` is kept"
             )
+        else:
+            continue
+        hint = f"delete that one with --delete-unmanaged '{others[0]}', or declare it"
+        board.refuse(want.address, summary, hint=hint)
 
 
 def check_deletes(board: Board) -> None:

@@ -22,9 +22,9 @@ def match(
     """Pairs in the order of `declared`, and the live triggers that nobody declared.
 
     By kind first, since the API allows one of each a Worker: so a rename is an update, and a trigger that
-    the dashboard made anew is found again. Where several share a kind, by the marker's key, then by name,
-    then the older, then the lower UUID. What is left over pairs across kinds only where our own marker
-    says so. `markers` is by trigger UUID.
+    the dashboard made anew is found again. Where several share a kind, by the marker's key (our own marker's
+    first), then by name, then the older, then the lower UUID. What is left over pairs across kinds only
+    where our own marker says so. `markers` is by trigger UUID.
     """
     left = sorted(lives, key=lambda live: (live.created_on, live.id))
     found: dict[str, Live[Trigger]] = {}
@@ -35,11 +35,15 @@ def match(
     def same_kind(want: DeclaredTrigger, live: Live[Trigger]) -> bool:
         return want.resource.is_preview == live.resource.is_preview
 
+    def is_ours(live: Live[Trigger]) -> bool:
+        return owner is not None and live.id in markers and markers[live.id].owner == owner
+
     tests: tuple[Test, ...] = (
+        lambda want, live: same_kind(want, live) and has_key(want, live) and is_ours(live),
         lambda want, live: same_kind(want, live) and has_key(want, live),
         lambda want, live: same_kind(want, live) and want.resource.trigger_name == live.resource.trigger_name,
         same_kind,
-        lambda want, live: has_key(want, live) and owner is not None and markers[live.id].owner == owner,
+        lambda want, live: has_key(want, live) and is_ours(live),
     )
     for test in tests:
         for want in declared:

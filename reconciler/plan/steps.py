@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from reconciler.kinds import ORDER
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.model import Action, Address, Change, Echo, FieldChange, MarkerDraft, Ref, Step, Value
@@ -21,13 +22,15 @@ from reconciler.states import DeclaredTrigger
 class Variables:
     """What becomes of a trigger's variables. `entries` is the marker's `e` after the run.
 
-    `marker` is ours, or None where the trigger is nobody's or is being taken over. `left` are the
-    variables that stay live beside those declared with a value.
+    `marker` is ours, or None where the trigger is nobody's or is being taken over. `unfinished` is a trigger
+    whose creation was cut short: it still gets what is only sent on create. `absent` says why a variable is
+    not there. `left` are the variables that stay live beside those declared with a value.
     """
 
     trigger: DeclaredTrigger
     marker: Marker | None = None
     unfinished: bool = False
+    absent: str = "not there"
     changes: list[Change] = field(default_factory=list)
     writes: dict[str, EnvVar] = field(default_factory=dict)
     deletes: list[str] = field(default_factory=list)
@@ -149,4 +152,5 @@ class Branch:
 
 def in_order(first: list[Step], branches: Mapping[str, Branch]) -> tuple[Step, ...]:
     """Connections and tokens, then Worker by Worker."""
+    first = sorted(first, key=lambda step: ORDER[step.covers[0].kind])
     return (*first, *(step for branch in branches.values() for step in branch))

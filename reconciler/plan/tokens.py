@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from reconciler.kinds.token import Token, TokenReference
 from reconciler.model import Action, Address, Cause, Change, Declared, Disposition, Echo, Live, Step
@@ -13,8 +13,11 @@ from reconciler.plan.board import Board
 Generations = Sequence[tuple[Generation, Live[Token]]]
 
 
-def decide(board: Board) -> None:
-    """Managed tokens and references, then what is ours and nobody declares."""
+def decide(board: Board, repointed: Collection[str]) -> None:
+    """Managed tokens and references, then what is ours and nobody declares.
+
+    `repointed` are the live triggers that get the token that the manifests say.
+    """
     used: set[str] = set()
     for declared in board.desired.tokens:
         if board.observed.unread_tokens:
@@ -27,10 +30,11 @@ def decide(board: Board) -> None:
                 position=declared.position,
             )
         elif isinstance(declared.resource, TokenReference):
-            _decide_reference(board, declared, declared.resource)
+            used |= _decide_reference(board, declared, declared.resource)
         else:
             used |= _decide_managed(board, declared, declared.resource)
-    _report_orphans(board, used)
+    _check_uuids(board)
+    _report_orphans(board, used, repointed)
 
 
 def _generations(board: Board, owner: str | None, name: str | None) -> Generations:
@@ -93,7 +97,7 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
     return set()
 
 
-def _decide_reference(board: Board, declared: Declared[TokenReference], want: TokenReference) -> None:
+def _decide_reference(board: Board, declared: Declared[TokenReference], want: TokenReference) -> set[str]:
     lives = _referenced(board, want)
     if len(lives) == 1:
         board.ids[declared.address] = lives[0].id
@@ -105,7 +109,7 @@ def _decide_reference(board: Board, declared: Declared[TokenReference], want: To
             after=dict(want.fields),
             position=declared.position,
         )
-        return
+        return {lives[0].id}
     called = f"`{want.build_token_name or want.build_token_uuid}`"
     if lives:
         listed = ", ".join(f"{live.id} (API token {live.resource.cloudflare_token_id})" for live in lives)
@@ -115,7 +119,8 @@ def _decide_reference(board: Board, declared: Declared[TokenReference], want: To
         summary = f"there is no build token {called} in this account"
         names = [live.resource.build_token_name for live in board.observed.tokens]
         nearest = difflib.get_close_matches(want.build_token_name, names, n=1)
-        hint = f"did you mean `{nearest[0]}`?" if nearest else "the name must match exactly"
+        hint = "the name must match exactly" if want.build_token_name else "is it of another account?"
+        hint = f"did you mean `{nearest[0]}`?" if nearest else hint
     board.fail(summary, hint=hint, address=declared.address, position=declared.position)
     board.idle(
         declared.address,
@@ -124,6 +129,7 @@ def _decide_reference(board: Board, declared: Declared[TokenReference], want: To
         after=dict(want.fields),
         position=declared.position,
     )
+    return {live.id for live in lives}
 
 
 def _referenced(board: Board, want: TokenReference) -> list[Live[Token]]:
@@ -139,16 +145,36 @@ def _referenced(board: Board, want: TokenReference) -> list[Live[Token]]:
     return [live for _, live in _generations(board, owner, name)[:1]]
 
 
-def _report_orphans(board: Board, used: set[str]) -> None:
+def _check_uuids(board: Board) -> None:
+    """A `build_token_uuid` on a trigger is a reference as well, and must not lead nowhere."""
+    known = {live.id for live in board.observed.tokens}
+    for trigger in board.desired.triggers:
+        uuid = trigger.resource.build_token_uuid
+        if isinstance(uuid, str) and uuid not in known and not board.observed.unread_tokens:
+            board.fail(
+                f"there is no build token `{uuid}` in this account",
+                hint="name a token under `tokens`, and refer to it with `build_token`",
+                address=trigger.address,
+                position=trigger.position,
+            )
+
+
+def _report_orphans(board: Board, used: set[str], repointed: Collection[str]) -> None:
     """Tokens that carry our name and that no declaration stands for: old generations, doubles, leftovers."""
     if board.owner is None:
         return
     for generation, live in _generations(board, board.owner, None):
         if live.id in used:
             continue
+        users = [
+            f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`"
+            for one in board.observed.triggers
+            if one.resource.build_token_uuid == live.id and one.id not in repointed
+        ]
+        reason = "made by this owner, and no longer what the manifests say; kept"
         board.idle(
             Address.of("token", f"{generation.name}#{generation.number}~{live.id[:8]}"),
             disposition=Disposition.ORPHAN,
-            reason="made by this owner, and no longer what the manifests say; kept",
+            reason=reason + (f"; still used by {', '.join(users)}" if users else ""),
             before=dict(live.resource.fields),
         )

@@ -15,6 +15,8 @@ from reconciler.plan.board import Board, Seen
 from reconciler.plan.steps import Variables
 from reconciler.states import DeclaredTrigger
 
+REMADE = "without marker and variables beside a trigger of ours: the dashboard made it anew"
+
 
 def stop(board: Board, trigger: DeclaredTrigger, disposition: Disposition, reason: str) -> None:
     """Nothing is done to a trigger, nor to its variables."""
@@ -37,7 +39,7 @@ def decide(
     siblings: Sequence[Seen],
 ) -> None:
     """One declared trigger, and the live one that it means."""
-    problem = _cannot_tell(board, trigger, seen)
+    problem = cannot_tell(board, trigger, seen)
     if problem:
         stop(board, trigger, Disposition.UNKNOWN, problem)
         return
@@ -53,12 +55,14 @@ def decide(
     _decide_present(board, trigger, seen, siblings)
 
 
-def _cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> str:
+def cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> str:
     """Why nothing can be decided about the trigger; empty where something can.
 
     A token list that could not be read leaves a live trigger its token: only that field is unknown.
     """
     for ref in (trigger.resource.repo_connection_uuid, trigger.resource.build_token_uuid):
+        if trigger.address in board.failed:
+            return board.failed[trigger.address]
         if isinstance(ref, str):
             continue
         if ref in board.failed:
@@ -80,6 +84,8 @@ def _refuses(
         )
     if marker is None or marker.owner == board.owner:
         return None
+    if board.owner is None:
+        return f"it belongs to owner `{marker.owner}`", "with `owner: null` nothing can be taken over"
     allowed = board.desired.take_over_from | worker.resource.take_over_from
     if marker.owner in allowed or board.named(trigger.address, board.options.take_over):
         return None
@@ -99,7 +105,7 @@ def _decide_absent(board: Board, worker: Declared[Worker], trigger: DeclaredTrig
         stop(board, trigger, Disposition.REFUSED, summary)
         return
     want = _bound(board, trigger, None)
-    found = variables.for_new_trigger(trigger, reason="its trigger is created", cause=Cause.UNKNOWN)
+    found = variables.for_new_trigger(board, trigger, reason="its trigger is created", cause=Cause.UNKNOWN)
     board.changes.append(
         Change(
             address=trigger.address,
@@ -123,8 +129,15 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     if any(change.path in Trigger.immutable for change in fields):
         _decide_replace(board, trigger, seen, want, fields)
         return
-    unfinished = seen.live.resource.path_includes == PENDING_PATHS
-    found = variables.for_live_trigger(board, trigger, seen.variables, ours, unfinished=unfinished)
+    found = Variables(
+        trigger=trigger,
+        marker=ours,
+        unfinished=seen.live.resource.path_includes == PENDING_PATHS,
+        absent="not there: the dashboard made its trigger anew"
+        if _is_remade(board, seen, siblings)
+        else "not there",
+    )
+    variables.for_live_trigger(board, found, seen.variables)
     losses.check_variables(board, trigger, found)
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
@@ -162,7 +175,7 @@ def _decide_replace(
     if not board.may_destroy:
         stop(board, trigger, Disposition.UNKNOWN, "not replaced, since not everything could be read")
         return
-    refused = losses.refuse_replace(board, trigger, seen.variables, seen.ours(board.owner))
+    refused = losses.refuse_replace(board, trigger, seen)
     board.changes.append(
         Change(
             address=trigger.address,
@@ -177,7 +190,9 @@ def _decide_replace(
         )
     )
     cause = _cause(fields, []) or Cause.UNKNOWN
-    found = variables.for_new_trigger(trigger, reason="written again: its trigger is replaced", cause=cause)
+    found = variables.for_new_trigger(
+        board, trigger, reason="written again: its trigger is replaced", cause=cause
+    )
     gone = variables.going(trigger, seen.variables, reason="goes with the trigger that is replaced")
     board.changes.extend((*found.changes, *gone))
     if refused:
@@ -238,7 +253,8 @@ def _why_adopt(seen: Seen, draft: MarkerDraft) -> list[str]:
     """What alone is a reason to write a marker: owner, key, protection, set of variables (section 5)."""
     marker = seen.marker
     if not isinstance(marker, ownership.Marker):
-        return ["it has no marker yet"]
+        found = ownership.MARKER in seen.variables
+        return ["the one it carries is malformed, or another trigger's" if found else "it has none yet"]
     reasons = {
         f"it belonged to owner `{marker.owner}`": marker.owner != draft.owner,
         f"its key was `{marker.key}`": marker.key != draft.key,
@@ -255,7 +271,9 @@ def _reason(
     reason = f"{names} differ{'s' if len(fields) == 1 else ''}" if fields else "as declared"
     if why:
         reason = f"as declared; its marker is written: {', '.join(why)}"
-    remade = seen.marker is None and not seen.variables and any(one.ours(board.owner) for one in siblings)
-    if remade:
-        reason += "; without marker and variables beside a trigger of ours: the dashboard made it anew"
-    return reason
+    return f"{reason}; {REMADE}" if _is_remade(board, seen, siblings) else reason
+
+
+def _is_remade(board: Board, seen: Seen, siblings: Sequence[Seen]) -> bool:
+    """No marker and no variables, while the Worker's other trigger carries ours."""
+    return seen.marker is None and not seen.variables and any(one.ours(board.owner) for one in siblings)

@@ -46,6 +46,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
         )
         return False
     ours = seen.ours(board.owner)
+    named = board.named(address, board.options.delete_unmanaged)
     if seen.unread or not board.may_destroy:
         board.idle(
             address,
@@ -56,7 +57,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
         return False
     refused = losses.refuse_delete(board, address, seen.variables, ours)
     held = sorted(key for key in seen.variables if key != ownership.MARKER)
-    reason = "no longer declared" if ours else "named by --delete-unmanaged"
+    reason = "named by --delete-unmanaged" if named else "no longer declared"
     board.changes.append(
         Change(
             address=address,
@@ -65,7 +66,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
             after=None,
             reason=reason + (f"; its variables go with it: {', '.join(held)}" if held else ""),
             disposition=Disposition.REFUSED if refused else Disposition.DECLARED,
-            cause=Cause.MANIFEST if ours else Cause.LIVE,
+            cause=Cause.LIVE if named else Cause.MANIFEST,
         )
     )
     board.branch(address.path[0]).delete(address, seen.live.id, ())

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from reconciler import ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.model import Action, Cause, Change, Declared, Disposition, FieldChange, Secret, Value
-from reconciler.ownership import MARKER, Marker, entry, hash_name
+from reconciler.ownership import MARKER, entry, hash_name
 from reconciler.plan.board import Board
 from reconciler.plan.steps import Variables
 from reconciler.states import DeclaredTrigger
@@ -22,12 +22,12 @@ def ignores(trigger: DeclaredTrigger, key: str) -> bool:
     return any(fnmatchcase(name, glob) for glob in trigger.ignore for name in names)
 
 
-def for_new_trigger(trigger: DeclaredTrigger, *, reason: str, cause: Cause) -> Variables:
+def for_new_trigger(board: Board, trigger: DeclaredTrigger, *, reason: str, cause: Cause) -> Variables:
     """All variables with a value are written, ignored ones too: a field is still sent on create."""
     result = Variables(trigger=trigger)
     for key, declared in trigger.variables.items():
         if declared.resource.value is None:
-            result.changes.append(_only_exists(declared, None))
+            result.changes.append(_only_exists(board, declared, None))
             continue
         result.writes[key] = declared.resource
         result.entries[hash_name(key)] = entry(declared.resource)
@@ -45,32 +45,23 @@ def for_new_trigger(trigger: DeclaredTrigger, *, reason: str, cause: Cause) -> V
     return result
 
 
-def for_live_trigger(
-    board: Board,
-    trigger: DeclaredTrigger,
-    live: Mapping[str, EnvVar],
-    marker: Marker | None,
-    *,
-    unfinished: bool,
-) -> Variables:
-    """Every declared variable, then what is live beside them.
-
-    `unfinished` is a trigger whose creation was cut short: it still gets what is only sent on create.
-    """
-    result = Variables(trigger=trigger, marker=marker, unfinished=unfinished)
-    for key, declared in trigger.variables.items():
-        result.changes.append(_decide_declared(result, key, declared, live.get(key)))
+def for_live_trigger(board: Board, result: Variables, live: Mapping[str, EnvVar]) -> None:
+    """Fill `result`: every declared variable, then what is live beside them."""
+    declared = result.trigger.variables
+    for key, one in declared.items():
+        result.changes.append(_decide_declared(board, result, key, one, live.get(key)))
     for key, seen in live.items():
-        if key != MARKER and key not in trigger.variables:
+        if key != MARKER and key not in declared:
             result.changes.append(_decide_undeclared(board, result, key, seen))
-    return result
 
 
-def _decide_declared(result: Variables, key: str, declared: Declared[EnvVar], seen: EnvVar | None) -> Change:
+def _decide_declared(
+    board: Board, result: Variables, key: str, declared: Declared[EnvVar], seen: EnvVar | None
+) -> Change:
     want, marker = declared.resource, result.marker
     if want.value is None:
         result.left |= {key} if seen else set()
-        return _only_exists(declared, seen)
+        return _only_exists(board, declared, seen)
     if ignores(result.trigger, key) and not (result.unfinished and seen is None):
         _keep_entry(result, key, seen)
         result.left |= {key} if seen else set()
@@ -83,7 +74,7 @@ def _decide_declared(result: Variables, key: str, declared: Declared[EnvVar], se
         moved = ownership.cause(applied=applied, before=None, after=entry(want))
         if marker and applied is None:
             moved = Cause.MANIFEST
-        reason = "not there" if applied is None else "it was written before and is gone"
+        reason = result.absent if applied is None else "it was written before and is gone"
         return _row(declared, Action.CREATE, None, reason=reason, cause=moved)
     fields = _differences(want, seen, applied)
     if fields:
@@ -160,13 +151,14 @@ def going(trigger: DeclaredTrigger, live: Mapping[str, EnvVar], *, reason: str) 
     )
 
 
-def _only_exists(declared: Declared[EnvVar], seen: EnvVar | None) -> Change:
+def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) -> Change:
     """Declared without a value: it should exist; never written, never deleted."""
     reason = "its value is looked after elsewhere"
-    if seen is None:
-        reason = "missing, and its value is looked after elsewhere"
-    elif seen.is_secret != declared.resource.is_secret:
-        reason = f"there, but not as `is_secret: {str(declared.resource.is_secret).lower()}`"
+    kind = "secret" if declared.resource.is_secret else "plain variable"
+    if seen is None or seen.is_secret != declared.resource.is_secret:
+        reason = f"it should exist as a {kind}, and is missing" if seen is None else f"it is no {kind}"
+        hint = "set it where its value is looked after, or give it a value here"
+        board.warn(reason, hint=hint, address=declared.address, position=declared.position)
     return _row(declared, Action.NO_OP, seen, reason=reason)
 
 

@@ -54,11 +54,14 @@ def symbol(change: Change) -> str:
 def plan_text(plan: Plan, *, color: bool = False) -> str:
     """Every change with its reason, grouped by Worker; no-ops only as a count."""
     shown = [change for change in plan.changes if symbol(change) != " " and not _is_told(change, plan)]
+    new = (Action.CREATE, Action.REPLACE)
+    born = {one.address.path for one in plan.changes if one.address.kind == "trigger" and one.action in new}
     lines: list[str] = []
     for group, changes in groupby(shown, key=_group):
         lines += ["", clean(group)] if group else [""]
         for change in changes:
-            lines += _change_lines(change, plan.labels, color=color)
+            comes = change.action is Action.CREATE and change.address.path[:2] in born
+            lines += _change_lines(change, plan.labels, color=color, born=comes)
     lines += _refusal_lines(plan)
     text = "\n".join(lines).strip("\n")
     parts = [text] if text else []
@@ -84,24 +87,21 @@ def _group(change: Change) -> str:
     return change.address.path[0] if change.address.kind in ("trigger", "env") else ""
 
 
-def _change_lines(change: Change, labels: Mapping[str, str], *, color: bool) -> list[str]:
+def _change_lines(change: Change, labels: Mapping[str, str], *, color: bool, born: bool) -> list[str]:
+    """`born`: the variable comes with its trigger, and needs no sentence of its own."""
     sign = symbol(change)
     painted = f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
     indent = "      " if change.address.kind == "env" else "  "
     head = f"{indent}{painted} {clean(str(change.address))}"
-    why = "; ".join(filter(None, (clean(change.reason), CAUSES[change.cause or Cause.UNKNOWN])))
+    moved = change.action is not Action.DELETE and change.disposition is not Disposition.ADOPT
+    cause = CAUSES[change.cause] if change.cause and moved else ""
+    why = "; ".join(filter(None, (clean(change.reason), cause)))
     if change.address.kind == "env":
-        return [f"{head}{_variable(change, labels)}", *_why(change, indent, why)]
+        return [f"{head}{_variable(change, labels)}", *([] if born else [f"{indent}    {why}"])]
     lines = [head, f"{indent}    {why}"]
     if change.action is Action.CREATE:
         lines += [f"{indent}    {name} = {shown}" for name, shown in _created(change, labels)]
     return lines + [f"{indent}    {_field(one, labels)}" for one in change.fields]
-
-
-def _why(change: Change, indent: str, why: str) -> list[str]:
-    """A variable that comes or goes with its trigger needs no sentence of its own."""
-    plain = change.action is Action.CREATE and change.cause is Cause.UNKNOWN
-    return [] if plain else [f"{indent}    {why}"]
 
 
 def _variable(change: Change, labels: Mapping[str, str]) -> str:
@@ -154,8 +154,9 @@ def _ending(plan: Plan) -> list[str]:
         words = "No changes that can be seen" if plan.unread else "No changes"
         lines = [f"{words}{': ' if still else ''}{', '.join(still)}."]
     if counts["not-compared"]:
-        verb = "secret is" if counts["not-compared"] == 1 else "secrets are"
-        lines.append(f"{counts['not-compared']} {verb} not compared: their values cannot be read back.")
+        one = counts["not-compared"] == 1
+        told = "secret is not compared: its value" if one else "secrets are not compared: their values"
+        lines.append(f"{counts['not-compared']} {told} cannot be read back.")
     lines.append(f"Requests: {plan.reads} read, {len(plan.steps)} to write.")
     if plan.undeclared_workers:
         many = plan.undeclared_workers != 1
