@@ -25,6 +25,7 @@ from reconciler.errors import (
     AuthenticationError,
     ForbiddenError,
     GatewayError,
+    IgnoredError,
     NetworkError,
     NotFoundError,
     RateLimitedError,
@@ -42,6 +43,8 @@ MAX_RETRY_AFTER_SECONDS = 300.0  # the longest that the API shuts a user out (fi
 
 Handler = Callable[[str, str, Mapping[str, str], Mapping[str, str], bytes], Any]
 """`(method, path, query, headers, body)` to something with `status`, `headers`, `body`: the sandbox."""
+Sleep = Callable[[float], object]
+"""Wait for so many seconds; true where the run was told to stop meanwhile."""
 T = TypeVar("T")
 
 
@@ -59,14 +62,17 @@ class Trace:
 class Gate:
     """One for all threads: a 429 holds everybody up, not only the request that met it."""
 
-    def __init__(self, *, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+    def __init__(self, *, clock: Callable[[], float], sleep: Sleep) -> None:
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
         self._closed_until = 0.0
 
-    def pass_through(self) -> None:
+    def pass_through(self) -> bool:
+        """Wait until it is open; false where the run was told to stop meanwhile."""
         while (left := self._closed_until - self._clock()) > 0:
-            self._sleep(left)
+            if self._sleep(left):
+                return False
+        return True
 
     def close(self, seconds: float) -> None:
         with self._lock:
@@ -74,7 +80,7 @@ class Gate:
 
 
 class Api:
-    """One account of the API. It sends GETs only, until `writing` gives a twin that may send more."""
+    """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting."""
 
     def __init__(
         self,
@@ -85,9 +91,11 @@ class Api:
         handler: Handler | None = None,
         trace: Callable[[Trace], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Sleep | None = None,
     ) -> None:
         self.account_id = account_id
+        self.stop = threading.Event()
+        sleep = sleep or self.stop.wait
         self.reads = self.writes = 0
         self._may_write = False
         self._lock = threading.Lock()
@@ -160,7 +168,7 @@ class Api:
     def _decoded(self, request: Request, result: Any, decode: Callable[[Any], T]) -> T:
         try:
             return decode(result)
-        except AnswerError as error:
+        except (AnswerError, IgnoredError) as error:
             raise _named(error, request) from None
 
     def _send(self, request: Request) -> tuple[Any, Any]:
@@ -168,21 +176,23 @@ class Api:
         if request.method != "GET" and not self._may_write:
             raise AssertionError("a plan sends only GETs")
         for attempt in range(1, ATTEMPTS + 1):
-            self._gate.pass_through()
-            with self._lock:
-                self.reads += request.method == "GET"
-                self.writes += request.method != "GET"
             try:
+                if not self._gate.pass_through():
+                    raise _never_sent(request)
+                with self._lock:
+                    self.reads += request.method == "GET"
+                    self.writes += request.method != "GET"
                 return self._once(request)
             except RateLimitedError as error:
-                if attempt == ATTEMPTS:
-                    raise
                 self._gate.close(error.retry_after)
-            except (GatewayError, NetworkError) as error:
-                if attempt == ATTEMPTS or not (request.repeat is Repeat.IDEMPOTENT or error.never_sent):
+                if attempt == ATTEMPTS or not self._gate.pass_through():
                     raise
+            except (GatewayError, NetworkError) as error:
+                again = request.repeat is Repeat.IDEMPOTENT or error.never_sent
                 limit = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2**attempt)
-                self._sleep(random.uniform(0, limit))  # noqa: S311 - jitter, not a secret
+                pause = random.uniform(0, limit)  # noqa: S311 - jitter, not a secret
+                if attempt == ATTEMPTS or not again or self._sleep(pause):
+                    raise
         raise AssertionError("the loop returns or raises")
 
     def _once(self, request: Request) -> tuple[Any, Any]:
@@ -294,7 +304,9 @@ def _open(request: Request, status: int, ray: str, content: bytes, retry_after: 
     if not isinstance(envelope, dict) or not isinstance(envelope.get("success"), bool):
         envelope = None
     if 200 <= status < 300 and envelope and envelope["success"]:
-        return envelope.get("result"), envelope.get("result_info")
+        if "result" in envelope or request.method == "DELETE":
+            return envelope.get("result"), envelope.get("result_info")
+        envelope = None  # half an answer proves nothing
     if 200 <= status < 300 and not content and request.method == "DELETE":
         return None, None
     code = _code(envelope or {})
@@ -413,6 +425,13 @@ def _network_error(error: httpx.HTTPError) -> NetworkError:
     result = NetworkError(text, hint=hint)
     result.never_sent = never_sent
     return result
+
+
+def _never_sent(request: Request) -> NetworkError:
+    error = NetworkError("the run was told to stop")
+    error.never_sent = True
+    named: NetworkError = _named(error, request)
+    return named
 
 
 def _named(error: ApiError, request: Request) -> Any:

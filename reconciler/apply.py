@@ -7,7 +7,6 @@ parallel. A branch goes on when another fails; what depends on a failure is skip
 from __future__ import annotations
 
 import queue
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from reconciler.errors import (
     AuthenticationError,
     ForbiddenError,
     GatewayError,
+    IgnoredError,
     NetworkError,
     SourceError,
 )
@@ -77,7 +77,6 @@ class _Result:
 @dataclass
 class _Run:
     api: Api
-    stop: threading.Event
     ids: dict[Address, str]
     results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
     bad: dict[Address, str] = field(default_factory=dict)
@@ -112,7 +111,7 @@ class _Run:
             reason = f"`{broken[0]}` {self.bad[broken[0]]}"
         elif self.denied:
             reason = "the token may not write"
-        elif self.stop.is_set():
+        elif self.api.stop.is_set():
             reason = "the run was told to stop"
         if reason:
             self._mark(step, "was skipped")
@@ -122,7 +121,9 @@ class _Run:
         except ApiError as error:
             self._mark(step, "failed")
             self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
-            unsure = isinstance(error, GatewayError | NetworkError) and not error.never_sent
+            unsure = isinstance(error, AnswerError)
+            if isinstance(error, GatewayError | NetworkError):
+                unsure = not error.never_sent
             return _Result(step, Status.UNKNOWN if unsure else Status.FAILED, error)
         return _Result(step, Status.DONE)
 
@@ -139,7 +140,7 @@ class _Run:
             if step.gives and given:
                 self.ids[step.gives] = given
             if wrong:
-                raise AnswerError(
+                raise IgnoredError(
                     f"the API answered, but did not take over {', '.join(f'`{one}`' for one in wrong)}",
                     hint="run plan: it shows what is live now",
                 )
@@ -147,9 +148,9 @@ class _Run:
         self.api.write(request, check)
 
 
-def apply(plan: Plan, api: Api, *, stop: threading.Event | None = None) -> Iterator[Outcome]:
-    """Every write of `plan`. `stop` ends it after the requests under way."""
-    run = _Run(api, stop or threading.Event(), dict(plan.ids))
+def apply(plan: Plan, api: Api) -> Iterator[Outcome]:
+    """Every write of `plan`. `api.stop` ends it after the requests under way."""
+    run = _Run(api, dict(plan.ids))
     actions = {change.address: change.action for change in plan.changes}
     left: dict[Address, int] = {}
     for step in plan.steps:

@@ -14,6 +14,7 @@
         ├── RateLimitedError      1   429, after waiting
         ├── GatewayError          1   5xx, after repeating
         ├── AnswerError           1   not JSON, not the envelope, not the shape of the reference
+        ├── IgnoredError          1   the answer shows that a field was not taken over
         └── NetworkError          1   no answer: DNS, TLS, connection, time limit
 
 Messages name things and never quote a body or a header: those may hold a secret.
@@ -172,6 +173,10 @@ class GatewayError(ApiError):
 
 class AnswerError(ApiError):
     """An answer came that is not what the reference describes."""
+
+
+class IgnoredError(ApiError):
+    """The API answered, and did not do all that it was asked to."""
 
 
 class NetworkError(ApiError):

@@ -74,9 +74,7 @@ class _Look:
         declared = self.desired.workers.values()
         if any(worker.resource.tag is None for worker in declared):
             self.ask(lambda: self.api.get(Worker.read(), Worker.decode), self.scripts, self.no_scripts)
-        if self.desired.tokens or any(
-            isinstance(one.resource.build_token_uuid, str) for one in self.desired.triggers
-        ):
+        if self.desired.tokens:
             self.ask(
                 lambda: self.api.pages(Token.read, Token.decode, key=lambda live: live.id),
                 self.all_tokens,

@@ -87,14 +87,13 @@ def main() -> None:
     """Parse, run, exit."""
     code = run(sys.argv[1:])
     if code == Exit.INTERRUPTED:
-        sys.stdout.flush()
         os._exit(code)  # an ordinary exit would wait for the requests under way
     sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """One command line; its exit code. Usage errors are 1: 2 means that there are changes."""
-    from reconciler.cli.output import say
+    from reconciler.cli.output import lost, say
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -126,7 +125,12 @@ def run(arguments: list[str]) -> int:
         say(f"error: this is a bug in buildsctl {__version__}: {type(error).__name__}\n")
         say("hint: please report it with the command; BUILDSCTL_DEBUG=1 shows where it happened\n")
         return Exit.ERROR
-    return result if isinstance(result, int) else Exit.OK
+    code = result if isinstance(result, int) else Exit.OK
+    if lost:
+        say(f"error: {lost[0]}\n")
+        lost.clear()
+        return code or Exit.ERROR
+    return code
 
 
 def _say_usage(error: click.ClickException) -> None:

@@ -24,8 +24,8 @@ from reconciler.cli.options import (
     report_options,
 )
 from reconciler.cli.output import colored, data, say
-from reconciler.cli.plan import decide, report_failure, write_report
-from reconciler.errors import BuildsctlError, InterruptedRunError, UsageError
+from reconciler.cli.plan import decide, reporting, write_report
+from reconciler.errors import InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
@@ -66,8 +66,8 @@ def apply(
       6 authentication or permission · 7 could not look everywhere
       130 interrupted
     """
-    try:
-        if not auto_approve and not sys.stdin.isatty():
+    with reporting(report):
+        if not auto_approve and not (sys.stdin and sys.stdin.isatty()):
             hint = "say --auto-approve where nobody can be asked"
             raise UsageError("there is no terminal to ask on", hint=hint)
         desired = session.load(manifests)
@@ -75,9 +75,6 @@ def apply(
             plan = decide(desired, api, deciding)
             color = colored(no_color=settings.no_color) and report.format == "text"
             return _carry_out(plan, api, report, color=color, ask=not auto_approve)
-    except BuildsctlError as error:
-        report_failure(error, report)
-        raise
 
 
 def _carry_out(plan: Plan, api: Api, report: Report, *, color: bool, ask: bool) -> int:
@@ -89,19 +86,18 @@ def _carry_out(plan: Plan, api: Api, report: Report, *, color: bool, ask: bool) 
     tell = data if report.format == "text" else say
     tell(plan_text(plan, color=color))
     outcomes: list[Outcome] = []
-    stop = threading.Event()
     if plan.steps and not plan.refusals:
         carrying.check_sources(plan)
         if ask and not click.confirm("\nApply these changes?", err=True):
             raise UsageError("not applied: the answer was no", hint="nothing was written")
         api.allow_writes()
         tell("\n")
-        with _stopping(stop):
-            for outcome in carrying.apply(plan, api, stop=stop):
+        with _stopping(api.stop):
+            for outcome in carrying.apply(plan, api):
                 outcomes.append(outcome)
                 tell(outcome_text(outcome, color=color) + "\n")
         tell("\n" + outcomes_ending(outcomes))
-    codes = exit_codes(plan, outcomes, interrupted=stop.is_set())
+    codes = exit_codes(plan, outcomes, interrupted=api.stop.is_set())
     if report.out or report.format == "json":
         write_report(json.dump(json.plan_document(plan, outcomes, codes=codes)), report)
     if plan.refusals:

@@ -10,6 +10,9 @@ from typing import TextIO
 
 from reconciler.errors import UsageError
 
+lost: list[str] = []
+"""Why output was lost, where it was; a reader that went away is no reason."""
+
 
 def data(text: str) -> None:
     """To stdout. A reader that went away (`| head`) does not stop the command."""
@@ -21,20 +24,32 @@ def say(text: str) -> None:
     _write(sys.stderr, text)
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO | None, text: str) -> None:
+    """Output that cannot be had must not stop a run half-way: the error is told once, and kept."""
+    if stream is None:
+        return
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
-        # What is still to be written goes nowhere, the flush at exit too; the command ends as it would.
+    except OSError as error:
+        # What is still to be written goes nowhere, the flush at exit too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            lost.append(f"the output cannot be written: {error.strerror}")
 
 
 def colored(*, no_color: bool) -> bool:
     """Colour only on a terminal that can show it (no-color.org)."""
     if no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def check_writable(path: str) -> None:
+    """Find out before the work is done, not after."""
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise UsageError(f"`{path}` cannot be written", hint="name a file in a folder that exists")
 
 
 def write_file(path: str, text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -17,8 +19,16 @@ from reconciler.cli.options import (
     manifest_options,
     report_options,
 )
-from reconciler.cli.output import colored, data, write_file
-from reconciler.errors import BuildsctlError, Diagnostic, Exit, ManifestError, Severity
+from reconciler.cli.output import check_writable, colored, data, say, write_file
+from reconciler.errors import (
+    BuildsctlError,
+    Diagnostic,
+    Exit,
+    InterruptedRunError,
+    ManifestError,
+    Severity,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from reconciler.api import Api
@@ -35,18 +45,35 @@ def decide(desired: Desired, api: Api, options: Options) -> Plan:
     return plan(desired, observe(desired, api), options, account_id=api.account_id)
 
 
-def report_failure(error: BuildsctlError, report: Report) -> None:
-    """A report is written in every case: what went wrong, as a plan without changes."""
+@contextmanager
+def reporting(report: Report) -> Iterator[None]:
+    """A report is written in every case: what went wrong is a plan without changes."""
+    try:
+        if report.out:
+            check_writable(report.out)
+        yield
+    except (BuildsctlError, KeyboardInterrupt) as error:
+        failure = error if isinstance(error, BuildsctlError) else InterruptedRunError("interrupted")
+        _report_failure(failure, report)
+        if failure is error:
+            raise
+        raise failure from None
+
+
+def _report_failure(error: BuildsctlError, report: Report) -> None:
     from reconciler.model import Plan
     from reconciler.render import json
 
-    found: tuple[Diagnostic, ...] = (
-        Diagnostic(severity=Severity.ERROR, summary=str(error), hint=error.hint),
-    )
+    found: tuple[Diagnostic, ...]
+    found = (Diagnostic(severity=Severity.ERROR, summary=str(error), hint=error.hint),)
     if isinstance(error, ManifestError):
         found = error.diagnostics
     plan = Plan(account_id="", owner=None, changes=(), diagnostics=found)
-    write_report(json.dump(json.plan_document(plan, codes=[error.exit_code])), report)
+    try:
+        write_report(json.dump(json.plan_document(plan, codes=[error.exit_code])), report)
+    except UsageError as second:
+        if str(second) != str(error):
+            say(f"warning: {second}\n")  # the first error is the one that counts
 
 
 def write_report(text: str, report: Report) -> None:
@@ -92,13 +119,10 @@ def plan(
     from reconciler.render import json
     from reconciler.render.text import plan_text
 
-    try:
+    with reporting(report):
         desired = session.load(manifests)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             result = decide(desired, api, deciding)
-    except BuildsctlError as error:
-        report_failure(error, report)
-        raise
     if report.out or report.format == "json":
         write_report(json.dump(json.plan_document(result)), report)
     if report.format == "text":

@@ -23,11 +23,8 @@ SANDBOX_FILE = ".buildsctl/sandbox.db"
 SANDBOX_ACCOUNT = "5a4db0c5a4db0c5a4db0c5a4db0c5a4d"
 
 
-OFFLINE = "is not asked offline"
-
-
 def load(manifests: Manifests) -> Desired:
-    """The manifests, with their secrets asked for unless told not to."""
+    """What the manifests want, with their secrets asked for unless told not to."""
     from reconciler import manifest
 
     skip = "is not asked, because of --no-secrets" if manifests.no_secrets else ""
@@ -39,12 +36,10 @@ def load_offline(manifests: Manifests) -> ManifestSet:
     """The set with all its problems; no source is asked."""
     from reconciler import manifest
 
-    return manifest.check(
-        manifests.paths,
-        manifest.Resolver({}, skip=OFFLINE),
-        given=manifests.param,
-        param_files=manifests.param_file,
-    )
+    resolver = manifest.Resolver({}, skip="is not asked offline")
+    return manifest.check(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)[
+        0
+    ]
 
 
 def account_id(settings: Globals, declared: str | None) -> str:
@@ -109,13 +104,19 @@ def _sandbox(settings: Globals) -> Iterator[Handler]:
 def base_url(settings: Globals) -> str:
     """Where the API is. The token goes there: so over TLS, unless it never leaves this machine."""
     url = settings.api_base_url or BASE_URL
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise UsageError(
-            f"`{url}` is no base URL of the API" if not parts.username else "the base URL holds a user name",
-            hint=f"the live API is {BASE_URL}",
-        )
-    if parts.scheme == "http" and not settings.allow_http and not _is_loopback(parts.hostname):
+    hint = f"the live API is {BASE_URL}"
+    try:
+        parts = urlsplit(url)
+        host, plain = parts.hostname or "", parts.port is None or parts.port > 0
+        host.encode("idna")
+    except ValueError:
+        raise UsageError("the base URL cannot be read", hint=hint) from None
+    if "@" in parts.netloc:
+        raise UsageError("the base URL holds a user name", hint="the token comes from the environment")
+    odd = not url.isascii() or not url.isprintable() or " " in url or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not host or not plain or odd:
+        raise UsageError(f"`{url}` is no base URL of the API", hint=hint)
+    if parts.scheme == "http" and not settings.allow_http and not _is_loopback(host):
         raise UsageError(
             f"the base URL `{url}` would send the token unencrypted",
             hint="use https, or insist with --allow-http",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reconciler.manifest import desired, files, lint, merge, params, schema
 from reconciler.manifest.merge import Effective
@@ -32,18 +33,11 @@ class ManifestSet:
     triggers: tuple[Effective, ...] = ()
 
 
-def load(
-    paths: Sequence[str],
-    resolver: Resolver,
-    *,
-    given: Sequence[tuple[str, str]] = (),
-    param_files: Sequence[str] = (),
-) -> Desired:
+def load(paths: Sequence[str], resolver: Resolver, **options: Any) -> Desired:
     """What the manifests at `paths` want. Raises `ManifestError` with every problem of every file."""
-    found = read(paths, given=given, param_files=param_files)
-    result = desired.assemble(found, resolver)
+    found, wanted = check(paths, resolver, **options)
     found.problems.raise_errors()
-    return replace(result, diagnostics=found.problems.sorted())
+    return wanted
 
 
 def check(
@@ -52,11 +46,11 @@ def check(
     *,
     given: Sequence[tuple[str, str]] = (),
     param_files: Sequence[str] = (),
-) -> ManifestSet:
-    """The set with every problem that can be found; `desired` is left out."""
+) -> tuple[ManifestSet, Desired]:
+    """The set with every problem that can be found, and what it wants, good where no problem is an error."""
     found = read(paths, given=given, param_files=param_files)
-    desired.assemble(found, resolver)
-    return found
+    wanted = desired.assemble(found, resolver)
+    return found, replace(wanted, diagnostics=found.problems.sorted())
 
 
 def read(

@@ -146,11 +146,16 @@ def _referenced(board: Board, want: TokenReference) -> list[Live[Token]]:
 
 
 def _check_uuids(board: Board) -> None:
-    """A `build_token_uuid` on a trigger is a reference as well, and must not lead nowhere."""
+    """A `build_token_uuid` on a trigger is a reference as well, and must not lead nowhere.
+
+    Where the set has no tokens the list is not read for this alone.
+    """
+    if not board.desired.tokens or board.observed.unread_tokens:
+        return
     known = {live.id for live in board.observed.tokens}
     for trigger in board.desired.triggers:
         uuid = trigger.resource.build_token_uuid
-        if isinstance(uuid, str) and uuid not in known and not board.observed.unread_tokens:
+        if isinstance(uuid, str) and uuid not in known:
             board.fail(
                 f"there is no build token `{uuid}` in this account",
                 hint="name a token under `tokens`, and refer to it with `build_token`",
