@@ -18,18 +18,17 @@ from urllib.parse import quote
 
 import httpx
 
-from reconciler import __version__
+from reconciler import __version__, answers
 from reconciler.errors import (
     AnswerError,
     ApiError,
-    AuthenticationError,
-    ForbiddenError,
     GatewayError,
     IgnoredError,
     NetworkError,
     NotFoundError,
     RateLimitedError,
     RejectedError,
+    UsageError,
 )
 from reconciler.model import Address, MarkerDraft, Repeat, Request, Secret, Value
 
@@ -37,9 +36,9 @@ CONNECTIONS = 16  # more make httpx's pool slower, not faster
 ATTEMPTS = 5  # of one request
 MAX_ANSWER = 50_000_000  # bytes of one answer
 MAX_PAGES = 500
+PAGE_OUT_OF_RANGE = 12013
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
-MAX_RETRY_AFTER_SECONDS = 300.0  # the longest that the API shuts a user out (field notes, Access)
 
 Handler = Callable[[str, str, Mapping[str, str], Mapping[str, str], bytes], Any]
 """`(method, path, query, headers, body)` to something with `status`, `headers`, `body`: the sandbox."""
@@ -101,14 +100,17 @@ class Api:
         self._lock = threading.Lock()
         self._clock, self._sleep, self._trace = clock, sleep, trace
         self._gate = Gate(clock=clock, sleep=sleep)
-        self._client = httpx.Client(
-            base_url=base_url.rstrip("/"),
-            headers={"Authorization": f"Bearer {token}", "User-Agent": f"buildsctl/{__version__}"},
-            timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
-            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
-            follow_redirects=False,
-            transport=httpx.MockTransport(_adapt(handler)) if handler else None,
-        )
+        try:
+            self._client = httpx.Client(
+                base_url=base_url.rstrip("/"),
+                headers={"Authorization": f"Bearer {token}", "User-Agent": f"buildsctl/{__version__}"},
+                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
+                limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+                follow_redirects=False,
+                transport=httpx.MockTransport(_adapt(handler)) if handler else None,
+            )
+        except (httpx.InvalidURL, ValueError):
+            raise UsageError("the base URL, or that of a proxy, cannot be used") from None
 
     def __enter__(self) -> Api:
         return self
@@ -129,27 +131,33 @@ class Api:
     ) -> list[T]:
         """All items of a paginated list, counted against `total_count`.
 
-        A page that repeats an item, or a list that changed while it was read, is an error: what was not
-        seen must not pass for absent.
+        A list that changed while it was read is an error: what was not seen must not pass for absent.
         """
         found: dict[str, T] = {}
         for number in range(1, MAX_PAGES + 1):
             request = page(number)
-            result, info = self._send(request)
-            items = self._decoded(request, result, _list)
-            for item in items:
-                one = self._decoded(request, item, decode)
-                if key(one) in found:
-                    raise _named(
-                        AnswerError("a page of the list repeats an item: it changed while it was read"),
-                        request,
-                    )
-                found[key(one)] = one
-            total, more = _page_info(info, request, len(items), len(found))
-            if not more or not items:
-                if total is not None and total != len(found):
-                    text = f"the list holds {total} items by its own count, {len(found)} were read"
-                    raise _named(AnswerError(text, hint="run it again"), request)
+            try:
+                result, info = self._send(request)
+            except RejectedError as error:
+                if number > 1 and error.code == PAGE_OUT_OF_RANGE:
+                    return list(found.values())  # asked for only where no page said how many there are
+                raise
+            ones = [
+                self._decoded(request, item, decode) for item in self._decoded(request, result, answers.items)
+            ]
+            total, more = answers.page_info(info, request, len(found) + len(ones))
+            repeated = [key(one) for one in ones if key(one) in found]
+            if more is None and number == 2 and repeated == list(found):
+                return list(found.values())  # whoever ignores `page` gives everything at once
+            if repeated:
+                text = "a page of the list repeats an item"
+                raise _named(AnswerError(text, hint="it changed meanwhile: run it again"), request)
+            found |= {key(one): one for one in ones}
+            done = more is False or not ones
+            if done and total is not None and total != len(found):
+                text = f"the list holds {total} items by its own count, {len(found)} were read"
+                raise _named(AnswerError(text, hint="it changed meanwhile: run it again"), request)
+            if done:
                 return list(found.values())
         raise _named(AnswerError(f"the list has more than {MAX_PAGES} pages"), page(MAX_PAGES))
 
@@ -178,7 +186,7 @@ class Api:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 if not self._gate.pass_through():
-                    raise _never_sent(request)
+                    raise _never_sent(request, "the run was told to stop")
                 with self._lock:
                     self.reads += request.method == "GET"
                     self.writes += request.method != "GET"
@@ -209,15 +217,19 @@ class Api:
                 status, ray = response.status_code, response.headers.get("cf-ray", "")[:40]
                 content = _read(response)
                 retry_after = response.headers.get("retry-after", "")
+            return answers.open_envelope(request, status, ray, content, retry_after)
         except httpx.HTTPError as error:
             raise _named(_network_error(error), request) from None
+        except UnicodeError:
+            raise _never_sent(request, "the host name cannot be resolved") from None
+        except ApiError as error:
+            raise _named(error, request) from None
         finally:
             if self._trace:
                 took = (self._clock() - started) * 1000
                 self._trace(
                     Trace(method=request.method, path=path, status=status, milliseconds=took, ray=ray)
                 )
-        return _open(request, status, ray, content, retry_after)
 
 
 def _adapt(handler: Handler) -> Callable[[httpx.Request], httpx.Response]:
@@ -257,34 +269,6 @@ def _wire(value: Value) -> Any:
             return value
 
 
-def _list(result: Any) -> list[Any]:
-    if result is None:
-        return []
-    if not isinstance(result, list):
-        raise AnswerError("the API's answer is not a list")
-    return result
-
-
-def _page_info(info: Any, request: Request, count: int, found: int) -> tuple[int | None, bool]:
-    """How many items there are in all, where the answer says so, and whether another page may follow."""
-    facts = info if isinstance(info, dict) else {}
-
-    def fact(name: str) -> int | None:
-        value = facts.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-    total = fact("total_count")
-    if total is not None:
-        return total, found < total
-    if isinstance(facts.get("next_page"), bool):
-        return None, facts["next_page"]
-    asked = dict(request.query)
-    pages = fact("total_pages")
-    if pages is not None:
-        return None, int(asked["page"]) < pages
-    return None, count >= (fact("per_page") or int(asked["per_page"]))
-
-
 def _read(response: httpx.Response) -> bytes:
     chunks, size = [], 0
     for chunk in response.iter_bytes():
@@ -293,116 +277,6 @@ def _read(response: httpx.Response) -> bytes:
             raise AnswerError(f"the answer has more than {MAX_ANSWER:,} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-def _open(request: Request, status: int, ray: str, content: bytes, retry_after: str) -> tuple[Any, Any]:
-    """Take the answer out of its envelope, or raise the error that it is."""
-    try:
-        envelope = json.loads(content) if content else None
-    except (ValueError, RecursionError):
-        envelope = None
-    if not isinstance(envelope, dict) or not isinstance(envelope.get("success"), bool):
-        envelope = None
-    if 200 <= status < 300 and envelope and envelope["success"]:
-        if "result" in envelope or request.method == "DELETE":
-            return envelope.get("result"), envelope.get("result_info")
-        envelope = None  # half an answer proves nothing
-    if 200 <= status < 300 and not content and request.method == "DELETE":
-        return None, None
-    code = _code(envelope or {})
-    error = _error_for(status, code, is_envelope=envelope is not None)
-    if isinstance(error, RateLimitedError):
-        error.retry_after = _seconds(retry_after)
-    error.status, error.code, error.ray = status, code, ray
-    raise _named(error, request)
-
-
-def _code(envelope: Mapping[str, Any]) -> int:
-    errors = envelope.get("errors")
-    for error in errors if isinstance(errors, list) else ():
-        if isinstance(error, dict) and isinstance(error.get("code"), int):
-            return int(error["code"])
-    return 0
-
-
-def _seconds(retry_after: str) -> float:
-    """`Retry-After` in seconds; a second where it is missing or a date, which Cloudflare does not send."""
-    try:
-        return min(MAX_RETRY_AFTER_SECONDS, max(0.0, float(retry_after)))
-    except ValueError:
-        return 1.0
-
-
-_KNOWN = {
-    12002: (
-        "the API refuses the body, and does not say which field",
-        "run `buildsctl validate`; if it finds nothing, compare with the limits in the README",
-    ),
-    12013: ("the API refuses a query parameter", ""),
-    12030: (
-        "the Worker already has as many triggers as it may have",
-        "run plan again and look for kept ones",
-    ),
-    12042: ("the Worker already has a trigger of this kind", "run plan again and look for kept ones"),
-    12040: ("the Worker has no build configuration", ""),
-    8000008: (
-        "the GitHub App is not authorised for this repository's owner",
-        "install the Cloudflare Workers and Pages App there, and check `provider_account_id`",
-    ),
-    8000012: (
-        "the GitHub App may not see this repository",
-        "add the repository to the Cloudflare Workers and Pages App, and check `repo_id`",
-    ),
-}
-
-_TOKEN_HINTS = {
-    12005: "set CLOUDFLARE_API_TOKEN (or BUILDSCTL_API_TOKEN) to a user-scoped API token",
-    12006: (
-        "Workers Builds takes only *user* API tokens: make one under My Profile, API Tokens, with "
-        "Workers Builds Configuration: Edit and Workers Scripts: Read; account-owned tokens are refused"
-    ),
-    9109: "the token is expired or not valid for this account: make a new one",
-}
-
-
-def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
-    if status == 429:
-        return RateLimitedError(
-            "the rate limit is used up: 1,200 requests in 5 minutes for all of a user's tools",
-            hint="wait five minutes, and look for other tools that use the same user's tokens",
-        )
-    if status >= 500:
-        return GatewayError("the API, or a gateway before it, failed", hint="run it again in a while")
-    if status == 401 or code in (12005, 12006, 9106):
-        hint = _TOKEN_HINTS.get(code, "check that the token is complete, active and a user-scoped one")
-        if code == 12006:
-            return AuthenticationError("the API does not take this kind of token, or it is dead", hint=hint)
-        return AuthenticationError("the API does not accept the token", hint=hint)
-    if status == 403 or (is_envelope and code in (9109, 10000)):
-        return ForbiddenError(
-            "the token may not do this",
-            hint=(
-                "it needs Workers Builds Configuration (Read to plan, Edit to apply) and Workers Scripts: "
-                "Read, for this account: is the account id right?"
-            ),
-        )
-    if not is_envelope:
-        what = "a redirect" if 300 <= status < 400 else "no JSON envelope"
-        return AnswerError(
-            f"what answered is not the API: {what}",
-            hint="check CLOUDFLARE_API_BASE_URL and any proxy between",
-        )
-    if status == 404:
-        summary, hint = _KNOWN.get(
-            code, ("not found", "check the account id; run plan again if it was there before")
-        )
-        return NotFoundError(summary, hint=hint)
-    if code in _KNOWN:
-        summary, hint = _KNOWN[code]
-        return RejectedError(summary, hint=hint)
-    if status < 300:
-        return RejectedError("the API answered `success: false`")
-    return RejectedError("the API refuses the request")
 
 
 def _network_error(error: httpx.HTTPError) -> NetworkError:
@@ -427,8 +301,8 @@ def _network_error(error: httpx.HTTPError) -> NetworkError:
     return result
 
 
-def _never_sent(request: Request) -> NetworkError:
-    error = NetworkError("the run was told to stop")
+def _never_sent(request: Request, text: str) -> NetworkError:
+    error = NetworkError(text)
     error.never_sent = True
     named: NetworkError = _named(error, request)
     return named

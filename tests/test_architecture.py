@@ -21,7 +21,7 @@ LAYERS = (
     ("kinds", "diff", "ownership"),
     ("states",),
     ("plan",),
-    ("api",),
+    ("answers", "api"),
     ("manifest", "observe", "apply"),
     ("render",),
     ("cli",),

@@ -23,7 +23,7 @@ from reconciler.cli.options import (
     manifest_options,
     report_options,
 )
-from reconciler.cli.output import colored, data, say
+from reconciler.cli.output import check_writable, colored, data, say
 from reconciler.cli.plan import decide, reporting, write_report
 from reconciler.errors import InterruptedRunError, UsageError
 
@@ -88,6 +88,8 @@ def _carry_out(plan: Plan, api: Api, report: Report, *, color: bool, ask: bool) 
     outcomes: list[Outcome] = []
     if plan.steps and not plan.refusals:
         carrying.check_sources(plan)
+        if report.out:
+            check_writable(report.out)
         if ask and not click.confirm("\nApply these changes?", err=True):
             raise UsageError("not applied: the answer was no", hint="nothing was written")
         api.allow_writes()

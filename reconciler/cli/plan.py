@@ -19,7 +19,7 @@ from reconciler.cli.options import (
     manifest_options,
     report_options,
 )
-from reconciler.cli.output import check_writable, colored, data, say, write_file
+from reconciler.cli.output import colored, data, say, write_file
 from reconciler.errors import (
     BuildsctlError,
     Diagnostic,
@@ -49,8 +49,6 @@ def decide(desired: Desired, api: Api, options: Options) -> Plan:
 def reporting(report: Report) -> Iterator[None]:
     """A report is written in every case: what went wrong is a plan without changes."""
     try:
-        if report.out:
-            check_writable(report.out)
         yield
     except (BuildsctlError, KeyboardInterrupt) as error:
         failure = error if isinstance(error, BuildsctlError) else InterruptedRunError("interrupted")
@@ -123,9 +121,9 @@ def plan(
         desired = session.load(manifests)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             result = decide(desired, api, deciding)
-    if report.out or report.format == "json":
-        write_report(json.dump(json.plan_document(result)), report)
     if report.format == "text":
         data(plan_text(result, color=colored(no_color=settings.no_color)))
+    if report.out or report.format == "json":
+        write_report(json.dump(json.plan_document(result)), report)
     code = exit_codes(result)[0]
     return Exit.OK if code == Exit.CHANGES and not detailed_exitcode else code

@@ -108,10 +108,10 @@ def base_url(settings: Globals) -> str:
     try:
         parts = urlsplit(url)
         host, plain = parts.hostname or "", parts.port is None or parts.port > 0
-        host.encode("idna")
+        host.encode("idna").decode("idna")
     except ValueError:
         raise UsageError("the base URL cannot be read", hint=hint) from None
-    if "@" in parts.netloc:
+    if "@" in url:
         raise UsageError("the base URL holds a user name", hint="the token comes from the environment")
     odd = not url.isascii() or not url.isprintable() or " " in url or parts.query or parts.fragment
     if parts.scheme not in ("http", "https") or not host or not plain or odd:
@@ -152,6 +152,8 @@ def api_token(environment: Mapping[str, str]) -> str:
 
 
 def _say_trace(trace: Trace) -> None:
+    from reconciler.render.escape import clean
+
     status = trace.status or "no answer"
     ray = f" ray {trace.ray}" if trace.ray else ""
-    say(f"{trace.method} {trace.path} {status} {trace.milliseconds:.0f} ms{ray}\n")
+    say(clean(f"{trace.method} {trace.path} {status} {trace.milliseconds:.0f} ms{ray}") + "\n")

@@ -5,10 +5,13 @@ Answers may hold fields that the reference does not list; those pass unseen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from reconciler.errors import AnswerError
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 def items(result: Any, what: str) -> list[Mapping[str, Any]]:
@@ -31,6 +34,14 @@ def text(item: Mapping[str, Any], name: str) -> str:
     """A string that has to be there."""
     value = item.get(name)
     if not isinstance(value, str) or not value:
+        raise AnswerError(f"the API's answer has no usable `{name}`")
+    return value
+
+
+def identifier(item: Mapping[str, Any], name: str) -> str:
+    """A UUID or a tag: it becomes part of a path, so `..` and the like are no id."""
+    value = item.get(name)
+    if not isinstance(value, str) or not _ID.fullmatch(value):
         raise AnswerError(f"the API's answer has no usable `{name}`")
     return value
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from reconciler.errors import Position
-from reconciler.kinds.answer import mapping, text, text_or_blank
+from reconciler.kinds.answer import identifier, mapping, text_or_blank
 from reconciler.model import Address, Declared, Live, Ref, Request, Value
 
 PROVIDERS = ("github", "gitlab", "gitlab_internal", "origin")
@@ -90,7 +90,7 @@ class Connection:
             return None
         item = mapping(result, "connection")
         return Live(
-            id=text(item, "repo_connection_uuid"),
+            id=identifier(item, "repo_connection_uuid"),
             created_on=text_or_blank(item, "created_on"),
             resource=cls(
                 provider_type=text_or_blank(item, "provider_type") or "github",

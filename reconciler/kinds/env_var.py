@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,6 +10,9 @@ from typing import Any, ClassVar
 from reconciler.errors import AnswerError
 from reconciler.kinds.answer import flag, mapping
 from reconciler.model import Address, Ref, Request, Secret, Value
+
+KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+"""Names that the API takes (field notes, Environment variables)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +68,8 @@ class EnvVar:
         """The map of a trigger's variables. `null` is an empty map."""
         found = {}
         for key, item in mapping({} if result is None else result, "variables").items():
+            if not key.strip(".") or any("\ud800" <= one <= "\udfff" for one in key):
+                raise AnswerError("the API's answer has a variable whose name cannot stand in a path")
             fields = mapping(item, "variable")
             value = fields.get("value")
             if value is not None and not isinstance(value, str):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from reconciler.errors import Position
-from reconciler.kinds.answer import mapping, text, text_or_blank
+from reconciler.kinds.answer import identifier, mapping, text_or_blank
 from reconciler.model import Address, Declared, Live, Ref, Repeat, Request, Secret, Value
 
 PER_PAGE = 200  # the largest page the API gives (field notes, Build tokens)
@@ -80,7 +80,7 @@ class Token:
         """One item of the list, or the answer of a create."""
         item = mapping(item, "token")
         return Live(
-            id=text(item, "build_token_uuid"),
+            id=identifier(item, "build_token_uuid"),
             resource=cls(
                 build_token_name=text_or_blank(item, "build_token_name"),
                 cloudflare_token_id=text_or_blank(item, "cloudflare_token_id"),

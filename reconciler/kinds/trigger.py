@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from reconciler.errors import AnswerError
-from reconciler.kinds.answer import flag, items, mapping, text, text_or_blank, texts
+from reconciler.kinds.answer import flag, identifier, items, mapping, text_or_blank, texts
 from reconciler.kinds.connection import Connection
 from reconciler.model import Live, Ref, Repeat, Request, Value
 
@@ -130,7 +130,7 @@ class Trigger:
             build_caching_enabled=flag(item, "build_caching_enabled"),
         )
         live = Live(
-            id=text(item, "trigger_uuid"),
+            id=identifier(item, "trigger_uuid"),
             resource=trigger,
             scope=worker,
             created_on=text_or_blank(item, "created_on"),

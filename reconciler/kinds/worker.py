@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from reconciler.kinds.answer import items, text
+from reconciler.kinds.answer import identifier, items, text
 from reconciler.model import Request, Value
 
 
@@ -42,4 +42,4 @@ class Worker:
     @staticmethod
     def decode(result: Any) -> dict[str, str]:
         """The answer of `read` as name → tag."""
-        return {text(item, "id"): text(item, "tag") for item in items(result, "Worker")}
+        return {text(item, "id"): identifier(item, "tag") for item in items(result, "Worker")}

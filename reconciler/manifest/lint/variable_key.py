@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from reconciler.errors import Severity
+from reconciler.kinds.env_var import KEY
 from reconciler.manifest.lint.finding import Finding
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import key_position
 
 NAME = "variable-key"
 SEVERITY = Severity.ERROR
-_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def check(triggers: Sequence[Effective], *, has_marker: bool) -> Iterator[Finding]:  # noqa: ARG001
     """Any other is 400 / 12002 without a reason (field notes, Environment variables)."""
     for trigger in triggers:
         for key in trigger.variables:
-            if not _KEY.fullmatch(key):
+            if not KEY.fullmatch(key):
                 yield Finding(
                     trigger=trigger,
                     summary=f"`{key}` is not a name that the API takes (400 / 12002)",
