@@ -1,0 +1,462 @@
+"""Manifests at the command line: `validate`, `render` and `schema manifest`, and what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from test_manifest_text import HEAD, WORKER, load, write
+
+from reconciler import cli
+from reconciler.states import Desired
+
+ROOT = Path(__file__).parents[1]
+COMMAND = Path(sys.executable).with_name("buildsctl")
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A command line inside `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Ran:
+        code = cli.run(list(arguments))
+        shown = capsys.readouterr()
+        assert "this is a bug" not in shown.out + shown.err
+        assert "Traceback" not in shown.out + shown.err
+        return Ran(code, shown.out, shown.err)
+
+    return run
+
+
+# --- validate
+
+
+def test_validate_says_what_it_saw(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, {"buildsctl.yaml": HEAD + WORKER})
+    ran = run("validate")
+    assert (ran.code, ran.err) == (0, "")
+    assert re.fullmatch(r"1 Workers?, 1 triggers?: no problems\n", ran.out)
+
+
+def test_a_problem_with_its_line_and_a_caret(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, HEAD + "workers: {web: {triggers: {p: {ignore_changes: []}}}}\n")
+    ran = run("validate", "m.yaml")
+    assert ran.code == 1
+    assert ran.out.startswith(
+        "m.yaml:5:32: error: unknown field `ignore_changes`\n"
+        "  in trigger/web/p\n"
+        "    5 | workers: {web: {triggers: {p: {ignore_changes: []}}}}\n"
+        "                                       ^\n"
+        "  hint: did you mean `ignore`?\n"
+    )
+    assert ran.out.endswith("1 error\n")
+
+
+def test_the_caret_stays_under_its_place_in_a_long_line(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, f"{HEAD}defaults: {{build_command: {'x' * 500}, zzz: 1}}\n")
+    ran = run("validate", "m.yaml")
+    lines = ran.out.splitlines()
+    (number,) = [number for number, line in enumerate(lines) if line.strip() == "^"]
+    assert lines[number - 1][lines[number].index("^") :].startswith("zzz: 1")
+    assert max(map(len, lines[number - 1 : number + 1])) < 150
+
+
+def test_validate_as_json(tmp_path: Path, run: Run) -> None:
+    write(
+        tmp_path,
+        HEAD + "x: 1\nworkers: {web: {triggers: {p: {branch_includes: [a, b], deploy_command: d}}}}\n",
+    )
+    ran = run("validate", "--format", "json", "m.yaml")
+    document = json.loads(ran.out)
+    assert (ran.code, document["valid"]) == (1, False)
+    first, second = document["diagnostics"]
+    assert first["range"] == {"filename": "m.yaml", "start": {"line": 5, "column": 1}}
+    assert (second["severity"], second["rule"], second["address"]) == (
+        "error",
+        "branch-filter",
+        "trigger/web/p",
+    )
+    write(tmp_path, HEAD)
+    assert json.loads(run("validate", "--format", "json", "m.yaml").out) == {"valid": True, "diagnostics": []}
+
+
+HOSTILE = '"\\e]0;owned\\a\\u202e\\u2066\\x9b31m\\r\\u200b\\ufeff\\u2028"'
+
+
+@pytest.mark.parametrize("command", [["validate"], ["validate", "--format", "json"], ["render"], ["plan"]])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{HOSTILE}: 1\n",
+        f"workers: {{{HOSTILE}: {{}}}}\n",
+        f"defaults: {{environment_variables: {{{HOSTILE}: x}}}}\n{WORKER}",
+        f"defaults: {{profile: {HOSTILE}}}\n{WORKER}",
+        f"defaults: {{ignore: [{HOSTILE}]}}\n{WORKER}",
+        f"defaults: {{repo_connection: {HOSTILE}}}\n{WORKER}",
+        f"lint: {{allow: [{HOSTILE}]}}\n",
+        f"params: {{{HOSTILE}: x}}\n",
+        f'defaults: {{build_command: "${{{{ {HOSTILE[1:-1]} }}}}"}}\n{WORKER}',
+        "# \u202e\u2066 \u200b\nzzz: '\u202e\u2066\u200b'\n",
+        f"account_id: {HOSTILE}\n",
+    ],
+)
+def test_what_moves_a_cursor_or_turns_the_text_is_written_out(
+    tmp_path: Path, run: Run, command: list[str], text: str
+) -> None:
+    write(tmp_path, HEAD + text)
+    ran = run(*command, "m.yaml", *(["--sandbox"] if command == ["plan"] else []))
+    shown = ran.out + ran.err
+    assert ran.code == 1
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", shown)
+
+
+def test_a_hostile_file_name_and_a_hostile_source_line(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, {"b/\x1b[2J\u202e\n.yaml": "zzz: '\u202e\u2066'\n"})
+    ran = run("validate", "b")
+    assert ran.code == 1
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202e\u2066]", ran.out + ran.err)
+
+
+def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/b/\xff.yaml")).write_text("zzz: 1\n", encoding="utf-8")
+    for more in ([], ["--format", "json"]):
+        ran = subprocess.run(
+            [COMMAND, "validate", "b", *more], cwd=tmp_path, capture_output=True, check=False
+        )
+        assert ran.returncode == 1
+        assert b"bug" not in ran.stderr
+        assert b"unknown field `zzz`" in ran.stdout
+        ran.stdout.decode()
+
+
+@pytest.mark.parametrize("command", ["validate", "render", "plan"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "there is no manifest here: neither `buildsctl.yaml` nor a folder `builds`"),
+        (["gone.yaml"], "there is no `gone.yaml`"),
+        (["empty"], "the folder `empty` holds no manifest"),
+        (["--param", "x", "m.yaml"], "`x` is not NAME=VALUE"),
+        (["--param", "=x", "m.yaml"], "`=x` is not NAME=VALUE"),
+        (["--zzz"], "--zzz"),
+    ],
+)
+def test_usage_errors(tmp_path: Path, run: Run, command: str, arguments: list[str], message: str) -> None:
+    write(tmp_path, {"m.yaml": HEAD + WORKER})
+    (tmp_path / "empty").mkdir()
+    ran = run(command, *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("error: ")
+    assert message in ran.err
+    assert "hint: " in ran.err
+
+
+def test_params_from_the_command_line(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        tmp_path,
+        {
+            "m.yaml": HEAD + WORKER + 'defaults: {build_command: "${{ params.v }}"}\n',
+            "p.yaml": "v: from a file\n",
+        },
+    )
+    assert 'build_command: "a=b"' in run("render", "m.yaml", "--param", "v=a=b").out
+    assert 'build_command: "from a file"' in run("render", "m.yaml", "--param-file", "p.yaml").out
+    assert 'build_command: "x"' in run("render", "m.yaml", "--param-file", "p.yaml", "--param", "v=x").out
+    assert 'build_command: ""' in run("render", "m.yaml", "--param", "v=").out
+    monkeypatch.setenv("BUILDSCTL_PARAM", '["v=from the environment"]')
+    assert 'build_command: "from the environment"' in run("render", "m.yaml").out
+    monkeypatch.setenv("BUILDSCTL_PARAM", "v=x")
+    assert "JSON array" in run("render", "m.yaml").err
+
+
+def test_a_param_that_is_no_text_is_refused_or_harmless(tmp_path: Path) -> None:
+    write(tmp_path, HEAD + WORKER + 'defaults: {build_command: "${{ params.v }}"}\n')
+    for command in (["validate"], ["render"], ["validate", "--format", "json"]):
+        arguments = [COMMAND, *command, "m.yaml", "--param", b"v=\xff"]
+        ran = subprocess.run(arguments, cwd=tmp_path, capture_output=True, check=False)
+        assert b"this is a bug" not in ran.stderr, command
+
+
+# --- secrets
+
+
+def test_offline_commands_ask_no_source(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """\
+defaults:
+  environment_variables:
+    A: {value_from: {env: A_SECRET}}
+    B: {value_from: {file: fifo}}
+    C: {value_from: {command: [touch, ran]}}
+"""
+    write(tmp_path, HEAD + WORKER + text)
+    os.mkfifo(tmp_path / "fifo")
+    monkeypatch.setenv("A_SECRET", "canary-4711")
+    for command in (["validate"], ["validate", "--format", "json"], ["render"]):
+        ran = run(*command, "m.yaml", "--allow-commands")
+        assert ran.code == 0
+        assert "canary-4711" not in ran.out + ran.err
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--no-secrets"], ["--allow-commands", "--no-secrets"]])
+def test_no_secrets_and_no_command_unless_allowed(tmp_path: Path, run: Run, flags: list[str]) -> None:
+    text = "defaults: {environment_variables: {C: {value_from: {command: [touch, ran]}}}}\n"
+    write(tmp_path, HEAD + WORKER + text)
+    run("plan", "m.yaml", "--sandbox", *flags)
+    assert not (tmp_path / "ran").exists()
+    if not flags:
+        run("plan", "m.yaml", "--sandbox", "--allow-commands")
+        assert (tmp_path / "ran").exists()
+
+
+def test_no_variable_of_the_environment_allows_commands(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "defaults: {environment_variables: {C: {value_from: {command: [touch, ran]}}}}\n"
+    write(tmp_path, HEAD + WORKER + text)
+    monkeypatch.setenv("BUILDSCTL_ALLOW_COMMANDS", "1")
+    run("plan", "m.yaml", "--sandbox")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_source_that_is_a_folder_is_a_missing_secret(tmp_path: Path, run: Run) -> None:
+    text = "defaults: {environment_variables: {C: {value_from: {file: folder}}}}\n"
+    write(tmp_path, HEAD + WORKER + text)
+    (tmp_path / "folder").mkdir()
+    run("plan", "m.yaml", "--sandbox")
+
+
+# --- render
+
+SET = r"""
+version: 1
+owner: acme/builds
+account_id: 0123456789abcdef0123456789abcdef
+take_over_from: [old/owner]
+params: {branch: main, shell: "$HOME ${HOME} $${{ literal }}"}
+connections:
+  acme/site: {provider_account_id: "41", repo_id: "42"}
+  group/sub/lab: {provider_type: gitlab, provider_account_id: "1", repo_id: "2", repo_name: Lab}
+tokens:
+  deploy:
+    cloudflare_token_id: ed17574386854bf78a67040be0a770b0
+    build_token_secret: {value_from: {env: DEPLOY}, value_version: "2", allow_empty: true}
+  from-dashboard: {build_token_name: "Workers Builds - 2026-01-02 10:00"}
+  by-id: {build_token_uuid: 11111111-1111-4111-8111-111111111111}
+lint: {allow: [variable-key]}
+defaults: {repo_connection: acme/site, build_token: deploy, build_caching_enabled: true,
+  ignore: [root_directory]}
+profiles:
+  node:
+    params: {dir: "${{ worker.name }}"}
+    root_directory: apps/${{ params.dir }}
+    path_includes: ["apps/${{ params.dir }}/*", "packages/*"]
+    triggers:
+      production: {branch_includes: ["${{ params.branch }}"], deploy_command: npx wrangler deploy}
+      preview:
+        branch_includes: ["*"]
+        branch_excludes: ["${{ params.branch }}"]
+        deploy_command: "${{ params.shell }}"
+workers:
+  api: {profile: node}
+  "true": {profile: node, params: {dir: "null"}}
+  null-ish: {profile: node, triggers: {preview: null}, take_over_from: [someone, "123"]}
+  bare:
+  web:
+    profile: node
+    tag: 0123456789abcdef0123456789abcdef
+    repo_connection: group/sub/lab
+    lint: {allow: [branch-filter]}
+    triggers:
+      production:
+        trigger_name: "Deploy: default # branch"
+        branch_includes: ["true", "null", yes, "1", "1e3", "~", "", "- a", "a: b", "x #y", "é", "\u202e"]
+        path_includes: ['"q"', "'q'", "y\n", "[", "{a: b}", "!x", "&x", "*x", "|", ">", "%", "@", "`", "-"]
+        build_command: |
+          npm ci
+          npm run build	# with a tab
+        path_excludes: []
+        protect: true
+        ignore: [build_command, "environment_variables.CI_*", repo_connection]
+        environment_variables:
+          NODE_VERSION: "24"
+          "true": "yes"
+          "1": "0x1F"
+          EMPTY: ""
+          NULL_TEXT: "null"
+          CONTROL: "a\tb\x1b[0m\x7f\x85\u2028\U0001F600\U000E0001"
+          LONG: {value: "the long way", is_secret: false}
+          ELSEWHERE: {is_secret: true}
+          PLAIN_ELSEWHERE: {is_secret: false}
+          E: {value_from: {env: SENTRY}}
+          F: {value_from: {file: "secrets/a b.txt"}, value_version: "x"}
+          G: {value_from: {command: [op, "op://a/b", "--x=${{ params.branch }}", "true"]}, allow_empty: true}
+      preview:
+        environment_variables: {NODE_VERSION: "22"}
+"""
+
+
+def meaning(wanted: Desired) -> Any:
+    """What a set wants, without its places."""
+
+    def of(one: Any) -> Any:
+        return (
+            str(one.address),
+            one.resource,
+            set(one.ignore),
+            one.protect,
+            getattr(one, "allow", None),
+            {key: variable.resource for key, variable in getattr(one, "variables", {}).items()},
+        )
+
+    return (
+        wanted.owner,
+        wanted.account_id,
+        wanted.take_over_from,
+        {name: of(one) for name, one in wanted.workers.items()},
+        [of(one) for one in wanted.connections],
+        [of(one) for one in wanted.tokens],
+        [of(one) for one in wanted.triggers],
+    )
+
+
+def test_render_is_a_manifest_that_means_the_same(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, {"buildsctl.yaml": SET})
+    first = run("render")
+    assert (first.code, first.err) == (0, "")
+    write(tmp_path, {"rendered.yaml": first.out})
+    second = run("render", "rendered.yaml")
+    assert (second.code, second.err) == (0, "")
+    assert _without_comments(second.out) == _without_comments(first.out)
+    before, after = (load(tmp_path, {}, paths=[name]) for name in ("buildsctl.yaml", "rendered.yaml"))
+    assert meaning(after) == meaning(before)
+
+
+def _without_comments(text: str) -> list[str]:
+    return [re.sub(r"\s+# [\w./-]+:\d+$", "", line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('workers: {"true": {}}\n', "a Worker of a boolean's name"),
+        (WORKER.replace("[main]", '["true"]'), "a branch called true"),
+        (WORKER.replace("[main]", '["null"]'), "a branch called null"),
+        (WORKER.replace("production:", '"False":'), "a trigger of a boolean's name"),
+        (WORKER + 'defaults: {environment_variables: {"NULL": x}}\n', "a variable called NULL"),
+        ("take_over_from: [old]\n", "whom to take over"),
+        (WORKER + "lint: {allow: [branch-filter]}\n", "rules turned off"),
+        (
+            WORKER + 'defaults: {ignore: ["environment_variables.$${{ a }}"]}\n',
+            "what looks like an expression",
+        ),
+        (
+            WORKER + "defaults: {lint: {allow: [variable-key]}, environment_variables: {'': x, 'a b': y}}\n",
+            "keys",
+        ),
+        ("workers: {}\n", "no Worker"),
+        ("profiles: {p: {}}\n", "nothing"),
+    ],
+)
+def test_render_round_trips(tmp_path: Path, run: Run, text: str, name: str) -> None:
+    write(tmp_path, HEAD + text)
+    ran = run("render", "m.yaml")
+    assert ran.code == 0, ran.err
+    write(tmp_path, {"again.yaml": ran.out})
+    assert meaning(load(tmp_path, {}, paths=["again.yaml"])) == meaning(load(tmp_path, {}, paths=["m.yaml"]))
+
+
+def test_render_says_where_each_line_came_from(tmp_path: Path, run: Run) -> None:
+    files = {
+        "a.yaml": HEAD + "lint: {allow: [variable-key]}\n",
+        "b.yaml": "defaults:\n  build_command: from defaults\n  ignore: [build_token]\n",
+        "c.yaml": "profiles:\n  p:\n    root_directory: x\n    environment_variables: {A: x}\n",
+        "w/d.yaml": (
+            "workers:\n  web:\n    profile: p\n    triggers:\n      production:\n"
+            "        branch_includes: [main]\n        deploy_command: '${{ params.x }}'\n"
+        ),
+    }
+    write(tmp_path, {f"builds/{name}": text for name, text in files.items()})
+    ran = run("render", "--param", "x=y")
+    lines = {line.split(":")[0].strip(): line.partition("  # ")[2] for line in ran.out.splitlines()}
+    assert lines["owner"] == "builds/a.yaml:2"
+    assert lines["build_command"] == "builds/b.yaml:2"
+    assert lines["root_directory"] == "builds/c.yaml:3"
+    assert lines["A"] == "builds/c.yaml:4"
+    assert lines["production"] == "builds/w/d.yaml:5"
+    assert lines["branch_includes"] == "builds/w/d.yaml:6"
+    assert lines["deploy_command"] == "builds/w/d.yaml:7"
+    assert lines["ignore"] == "builds/b.yaml:3"
+    assert lines["lint"] == "builds/a.yaml:5"
+
+
+def test_render_one_worker(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, {"buildsctl.yaml": SET})
+    ran = run("render", "--worker", "web")
+    assert ran.code == 0
+    assert "  web:" in ran.out
+    assert "  api:" not in ran.out
+    ran = run("render", "--worker", "wbe")
+    assert (ran.code, ran.out) == (1, "")
+    assert "hint: did you mean `web`?" in ran.err
+
+
+def test_render_tells_all_problems_and_no_half_of_a_manifest(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, HEAD + "x: 1\ny: 2\n")
+    ran = run("render", "m.yaml")
+    assert (ran.code, ran.out) == (1, "")
+    assert "m.yaml:5:1: error" in ran.err
+    assert "m.yaml:6:1: error" in ran.err
+    assert "error: 2 problems in the manifests\n" in ran.err
+
+
+# --- schema, and the installed command
+
+
+def test_the_published_schema_is_fresh(run: Run) -> None:
+    ran = run("schema", "manifest")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == (ROOT / "schemas/manifest.schema.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not COMMAND.exists(), reason="the command is not installed beside this Python")
+def test_the_installed_command(tmp_path: Path) -> None:
+    write(tmp_path, {"good.yaml": HEAD + WORKER, "bad.yaml": "zzz: 1\n"})
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([COMMAND, *arguments], cwd=tmp_path, capture_output=True, check=False)
+
+    good, bad, piped = run("validate", "good.yaml"), run("validate", "bad.yaml"), run("render", "good.yaml")
+    assert (good.returncode, good.stderr) == (0, b"")
+    assert (bad.returncode, bad.stdout.startswith(b"bad.yaml:1:1: error: ")) == (1, True)
+    assert (piped.returncode, piped.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not COMMAND.exists(), reason="the command is not installed beside this Python")
+@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8"])
+def test_the_locale_changes_nothing_but_the_spelling(tmp_path: Path, locale: str) -> None:
+    write(tmp_path, HEAD + "ünknöwn: '日本'\n" + WORKER)
+    environment = {**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ran = subprocess.run(
+        [COMMAND, "validate", "m.yaml"], cwd=tmp_path, env=environment, capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (1, b"")
+    assert b"m.yaml:5:1: error: unknown field `" in ran.stdout
