@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.api import CONNECTIONS, Api
-from reconciler.errors import ApiError, AuthenticationError, ForbiddenError, NotFoundError
+from reconciler.errors import AnswerError, ApiError, AuthenticationError, ForbiddenError, NotFoundError
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token
@@ -32,9 +32,11 @@ def observe(desired: Desired, api: Api) -> Observed:
     try:
         look.start()
         look.run()
+    except KeyboardInterrupt:
+        api.stop.set()  # nobody waits for what is under way
+        raise
     finally:
-        # Nothing is under way unless the run was interrupted: then nobody waits for what still is.
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=not api.stop.is_set(), cancel_futures=True)
     if look.denied and not look.builds_read:
         raise look.denied
     return look.result()
@@ -106,8 +108,12 @@ class _Look:
         self.workers = workers
         for worker in self.desired.workers.values():
             name = worker.resource.name
-            if worker.resource.tag is None and name in workers:
-                self.worker(name, workers[name])
+            tag = workers.get(name)
+            if worker.resource.tag is None and tag:
+                self.worker(name, tag)
+            elif worker.resource.tag is None and tag == "":
+                error = AnswerError("the API's answer has no usable `tag`")
+                self.unread_workers[name] = Unread(what=f"the tag of Worker `{name}`", error=error)
 
     def no_scripts(self, error: ApiError) -> None:
         self.unread_scripts = Unread(what="the account's list of Workers", error=error)

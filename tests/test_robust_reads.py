@@ -190,7 +190,7 @@ def test_a_plan_says_which_read_failed_and_how(server: FakeServer, folder: Path,
 
 
 SHAPES: dict[str, dict[str, Any]] = {
-    "names": {"id": 7, "tag": None},
+    "names": {"id": 7, "tag": 7},
     "tokens": {"build_token_uuid": None, "build_token_name": 3, "cloudflare_token_id": {}},
     "triggers api": {
         "trigger_uuid": None,

@@ -1,4 +1,4 @@
-"""The main job on the sandbox: plan, apply, no changes, an outside edit, the plan shows it, apply mends it."""
+"""The main job on the sandbox: plan, apply, no changes, an edit by hand, seen by plan, mended by apply."""
 
 from __future__ import annotations
 

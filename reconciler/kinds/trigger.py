@@ -37,9 +37,13 @@ class Trigger:
     schema: ClassVar[Mapping[str, Any]] = {
         "trigger_name": {"type": "string", "minLength": 1, "description": "Default: the trigger's key."},
         "repo_connection": {"type": "string", "description": "The key of a connection of this set."},
-        "repo_connection_uuid": {"type": "string", "description": "Instead of `repo_connection`."},
+        "repo_connection_uuid": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Instead of `repo_connection`.",
+        },
         "build_token": {"type": "string", "description": "The key of a token of this set."},
-        "build_token_uuid": {"type": "string", "description": "Instead of `build_token`."},
+        "build_token_uuid": {"type": "string", "minLength": 1, "description": "Instead of `build_token`."},
         "branch_includes": {
             **_LIST,
             "description": "Branches that build; `*` alone makes a preview trigger.",

@@ -41,5 +41,8 @@ class Worker:
 
     @staticmethod
     def decode(result: Any) -> dict[str, str]:
-        """The answer of `read` as name → tag."""
-        return {text(item, "id"): identifier(item, "tag") for item in items(result, "Worker")}
+        """The answer of `read` as name → tag; the tag is empty where a Worker shows none."""
+        return {
+            text(item, "id"): identifier(item, "tag") if item.get("tag") else ""
+            for item in items(result, "Worker")
+        }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.errors import Position
 from reconciler.manifest import desired, files, lint, merge, params, schema
 from reconciler.manifest.merge import Effective
-from reconciler.manifest.nodes import Key, Node, Problems, nearest
+from reconciler.manifest.nodes import Node, Problems, nearest
 from reconciler.manifest.parse import parse
 from reconciler.manifest.sources import Resolver
 from reconciler.states import Desired
@@ -20,17 +21,25 @@ __all__ = ["ManifestSet", "Resolver", "check", "load", "read"]
 class ManifestSet:
     """All files as one, layers merged and expressions replaced; nodes keep their places.
 
-    `workers` are the bodies by name, `triggers` what each says. `problems` may hold errors.
+    `root` is the set as it was written, `head` its sections without `defaults`, `profiles` and `workers`,
+    interpolated; `workers` are the bodies by name, `triggers` what each says. `problems` may hold errors.
     """
 
     problems: Problems
-    owner: Node | None = None
-    account_id: Node | None = None
     root: Node
-    connections: Mapping[str, Node] = field(default_factory=dict)
-    tokens: Mapping[str, Node] = field(default_factory=dict)
+    head: Mapping[str, Node] = field(default_factory=dict)
     workers: Mapping[str, Node] = field(default_factory=dict)
     triggers: tuple[Effective, ...] = ()
+
+    def section(self, name: str) -> dict[str, Node]:
+        """`connections` or `tokens`, without those that are broken."""
+        node = self.head.get(name)
+        return node.mapping if node else {}
+
+    @property
+    def owner(self) -> str | None:
+        node = self.head.get("owner")
+        return node.value if node else None
 
 
 def load(paths: Sequence[str], resolver: Resolver, **options: Any) -> Desired:
@@ -58,134 +67,187 @@ def read(
 ) -> ManifestSet:
     """The set as it stands, its problems collected."""
     problems = Problems()
-    roots = []
-    broken_file = False
-    for filename in files.find(paths):
-        text = files.read(filename, problems)
-        root = parse(text, filename, problems) if text is not None else None
-        broken_file |= root is None and problems.failed
-        if root is not None:
-            roots.append(root)
-    root = merge.merge_files(roots, problems)
-    broken = schema.check(root, problems)
+    found = files.find(paths)
+    roots = [_parse(name, problems) for name in found]
+    whole = None not in roots
     overrides = _overrides(given, param_files, problems)
-    if broken_file or broken & {("",), ("defaults",), ("params",), ("lint",)}:
+    root = merge.merge_files(
+        [one for one in roots if one], Position(filename=found[0], line=1, column=1), problems
+    )
+    problems.hide_secrets(root)
+    broken = schema.check(root, problems)
+    if not whole or overrides is None or broken & {("",), ("defaults",), ("params",), ("lint",)}:
         return ManifestSet(problems=problems, root=root)  # what follows would only repeat it
     _check_head(root, broken, problems)
     return _effective(root, broken, overrides, problems)
 
 
+def _parse(filename: str, problems: Problems) -> Node | None:
+    """A file's mapping, empty where the file is; None where it cannot be read."""
+    text = files.read(filename, problems)
+    if text is None:
+        return None
+    before = len(problems.found)
+    root = parse(text, filename, problems)
+    if root is None and len(problems.found) == before:
+        return Node({}, Position(filename=filename, line=1, column=1))
+    return root
+
+
 def _overrides(
     given: Sequence[tuple[str, str]], param_files: Sequence[str], problems: Problems
-) -> dict[str, Node]:
-    """Params from `--param-file` and `--param`, the latter wins."""
+) -> dict[str, Node] | None:
+    """Params from `--param-file` and `--param`, the latter wins; None where a file cannot be used."""
     found: dict[str, Node] = {}
+    usable = True
     for filename in param_files:
-        text = files.read(filename, problems)
-        node = parse(text, filename, problems) if text is not None else None
+        node = _parse(filename, problems)
+        if node and not isinstance(node.value, dict):
+            problems.error("a param file is a mapping of names to strings", at=node.position)
+            node = None
+        usable &= node is not None
         for name, value in node.mapping.items() if node else ():
             if isinstance(value.value, str):
                 found[name] = value
             else:
                 hint = f'quote it: "{value.text}"' if value.text else ""
                 problems.error(f"the param `{name}` must be a string", at=value.position, hint=hint)
-    return found | params.from_options(given, "--param")
+    return found | params.from_options(given, "--param") if usable else None
 
 
 def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) -> None:
-    at = root.position if root.position.filename else None
     if "version" not in root.mapping and ("version",) not in broken:
-        problems.error("no manifest of the set says `version`", at=at, hint="write `version: 1` into one")
+        hint = "write `version: 1` into one"
+        problems.error("no manifest of the set says `version`", at=root.position, hint=hint)
     if "owner" not in root.mapping:
         hint = "write `owner: NAME`, a name for who manages these resources; `owner: null` for nobody"
-        problems.error("no manifest of the set says `owner`", at=at, hint=hint)
-    allow = [root.get("lint", "allow")]
-    for section in ("profiles", "workers"):
-        for body in (root.get(section) or root).mapping.values() if root.get(section) else ():
-            allow.append(body.get("lint", "allow"))
-            triggers = body.get("triggers")
-            allow += [one.get("lint", "allow") for one in (triggers.mapping if triggers else {}).values()]
-    for names in allow:
-        for name in names.items if names else ():
-            if isinstance(name.value, str) and name.value not in lint.NAMES:
-                hint = nearest(name.value, lint.NAMES) or f"rules: {', '.join(sorted(lint.NAMES))}"
-                problems.error(f"there is no lint rule `{name.value}`", at=name.position, hint=hint)
+        problems.error("no manifest of the set says `owner`", at=root.position, hint=hint)
+    for name in _allowed_rules(root):
+        if isinstance(name.value, str) and name.value not in lint.NAMES:
+            hint = nearest(name.value, lint.NAMES) or f"rules: {', '.join(sorted(lint.NAMES))}"
+            problems.error(f"there is no lint rule `{name.value}`", at=name.position, hint=hint)
+
+
+def _allowed_rules(node: Node) -> Iterator[Node]:
+    """The names in every `lint.allow`, wherever the schema lets one stand."""
+    for key, child in node.mapping.items():
+        allowed = child.get("allow") if key == "lint" else None
+        yield from allowed.items if allowed else ()
+        if key not in ("params", merge.VARIABLES, "connections", "tokens"):
+            yield from _allowed_rules(child)
 
 
 def _effective(
     root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems
 ) -> ManifestSet:
-    top = {**params.params_of(root), **overrides}
-    scope = params.Scope(top, problems)
-    owner, account_id = (
-        params.interpolate(node, scope) if node else None
-        for node in (root.get("owner"), root.get("account_id"))
-    )
-    shared = {
-        section: {
-            key: params.interpolate(body, replace(scope, address=schema.where([section, key])))
-            for key, body in (root.get(section) or Node({}, root.position)).mapping.items()
+    scope = params.Scope({**params.params_of(root), **overrides}, problems)
+    before = len(problems.found)
+    head: dict[str, Node] = {
+        name: params.interpolate(root.mapping[name], scope)
+        for name in ("owner", "account_id", "take_over_from")
+        if name in root.mapping and (name,) not in broken
+    }
+    for section in ("connections", "tokens"):
+        bodies = {
+            key: params.interpolate(body, scope.inside(schema.where([section, key])))
+            for key, body in _section(root, section).items()
             if (section, key) not in broken
         }
-        for section in ("connections", "tokens")
-    }
-    workers, triggers = {}, []
-    for name, body in (root.get("workers") or Node({}, root.position)).mapping.items():
-        profiles = merge.profiles_of(root, body, problems, f"worker/{name}")
-        if ("workers", name) in broken or any(_is_broken(root, one, broken) for one in profiles):
+        head[section] = Node(bodies, root.position)
+    workers: dict[str, Node] = {}
+    triggers: list[Effective] = []
+    changed: dict[str, Node] = {}
+    has_marker = "owner" not in head or head["owner"].value is not None
+    for name, body in _section(root, "workers").items():
+        if ("workers", name) in broken:
             continue
-        workers[name] = body
-        merged = {**params.params_of(root)}
-        for layer in (*profiles, body):
-            merged |= params.params_of(layer)
-        inside = replace(scope, params={**merged, **overrides}, names={"worker.name": name})
-        place = name.position if isinstance(name, Key) else body.position
-        found = [
-            _interpolated(one, inside)
-            for one in merge.effective_triggers(root, Key(name, place), body, profiles)
-        ]
-        if "tag" in body.mapping:
-            workers[name] = Node(
-                {**body.mapping, "tag": params.interpolate(body.mapping["tag"], inside)}, place
-            )
-        has_marker = owner is None or owner.value is not None
+        profiles = merge.profiles_of(root, body, problems, f"worker/{name}")
+        if any(one is bad for one in profiles for bad in _broken_profiles(root, broken)):
+            continue
+        given: dict[str, Node] = {}
+        for layer in (root, *profiles, body):
+            given |= params.params_of(layer)
+        inside = params.Scope({**given, **overrides}, problems).inside(f"worker/{name}", worker=name)
+        workers[name], found, changes = _worker(root, name, body, profiles, inside)
         lint.check(found, problems, has_marker=has_marker)
         triggers += found
-    _report_unused(root, overrides, problems)
-    return ManifestSet(
-        problems=problems,
-        root=root,
-        owner=owner,
-        account_id=account_id,
-        workers=workers,
-        triggers=tuple(triggers),
-        connections=shared["connections"],
-        tokens=shared["tokens"],
-    )
+        changed |= {name: changes} if changes.value else {}
+    if len(problems.found) == before or not problems.failed:
+        # What came out of expressions has to fit the schema as well as what stood there from the start.
+        schema.check(
+            Node({**head, "workers": Node(changed, root.position)}, root.position), problems, final=True
+        )
+    _report_unused(root, broken, overrides, problems)
+    return ManifestSet(problems=problems, root=root, head=head, workers=workers, triggers=tuple(triggers))
 
 
-def _is_broken(root: Node, profile: Node, broken: set[tuple[str, ...]]) -> bool:
-    profiles = root.get("profiles")
-    names = [name for name, one in profiles.mapping.items() if one is profile] if profiles else []
-    return any(("profiles", name) in broken for name in names)
+def _section(root: Node, section: str) -> dict[str, Node]:
+    node = root.get(section)
+    return node.mapping if node else {}
+
+
+def _broken_profiles(root: Node, broken: set[tuple[str, ...]]) -> list[Node]:
+    return [body for name, body in _section(root, "profiles").items() if ("profiles", name) in broken]
+
+
+def _worker(
+    root: Node, name: str, body: Node, profiles: Sequence[Node], scope: params.Scope
+) -> tuple[Node, list[Effective], Node]:
+    """A Worker's own fields and its triggers, interpolated; and of these what expressions changed."""
+    own = {
+        field: params.interpolate(node, scope)
+        for field, node in body.mapping.items()
+        if field in ("tag", "take_over_from")
+    }
+    changed = {field: node for field, node in own.items() if node is not body.mapping[field]}
+    triggers, changed_triggers = [], {}
+    for raw in merge.effective_triggers(root, name, body, profiles):
+        one = _interpolated(raw, scope.inside(raw.address, trigger=raw.key))
+        triggers.append(one)
+        fields = {key: node for key, node in one.fields.items() if node is not raw.fields[key]}
+        found = {key: node for key, node in one.variables.items() if node is not raw.variables[key]}
+        if found:
+            fields[merge.VARIABLES] = Node(found, one.position)
+        if fields:
+            changed_triggers[one.key] = Node(fields, one.position)
+    if changed_triggers:
+        changed["triggers"] = Node(changed_triggers, body.position)
+    whole = Node({**body.mapping, **own}, body.position, key=body.key)
+    return whole, triggers, Node(changed, body.position)
 
 
 def _interpolated(trigger: Effective, scope: params.Scope) -> Effective:
-    inside = replace(scope, names={**scope.names, "trigger.name": trigger.key}, address=trigger.address)
     return replace(
         trigger,
-        fields={name: params.interpolate(node, inside) for name, node in trigger.fields.items()},
-        variables={key: params.interpolate(node, inside) for key, node in trigger.variables.items()},
+        fields={name: params.interpolate(node, scope) for name, node in trigger.fields.items()},
+        variables={key: params.interpolate(node, scope) for key, node in trigger.variables.items()},
+        ignore=tuple(params.interpolate(node, scope) for node in trigger.ignore),
     )
 
 
-def _report_unused(root: Node, overrides: Mapping[str, Node], problems: Problems) -> None:
-    used = params.referenced([root, *overrides.values()])
-    params.report_unused(params.params_of(root), used, problems)
+def _report_unused(
+    root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems
+) -> None:
+    """Each param has to be referred to where it holds: by its Worker, by the users of its profile."""
+    top, defaults = params.params_of(root), root.get("defaults")
+    profiles, workers = _section(root, "profiles"), _section(root, "workers")
+    every = [params.params_of(one) for one in (*profiles.values(), *workers.values())]
+    used = params.referenced([root], [top, overrides, *every])
+    params.report_unused(top, used, problems)
     params.report_unused(overrides, used, problems)
-    for section in ("profiles", "workers"):
-        bodies = root.get(section)
-        for name, body in (bodies.mapping if bodies else {}).items():
-            params.report_unused(
-                params.params_of(body), used, problems, address=schema.where([section, name])
-            )
+    silent = Problems()
+    users: dict[str, list[Node]] = {name: [] for name in profiles}
+    for name, body in workers.items():
+        if ("workers", name) in broken:
+            continue
+        mine = merge.profiles_of(root, body, silent, "")
+        for profile, one in profiles.items():
+            if any(one is other for other in mine):
+                users[profile].append(body)
+        layers = [params.params_of(one) for one in (root, *mine, body)]
+        used = params.referenced([defaults, *mine, body], [*layers, overrides])
+        params.report_unused(params.params_of(body), used, problems, address=f"worker/{name}")
+    for name, body in profiles.items():
+        layers = [params.params_of(one) for one in (root, body, *users[name])]
+        used = params.referenced([defaults, body, *users[name]], [*layers, overrides])
+        params.report_unused(params.params_of(body), used, problems, address=schema.where(["profiles", name]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from reconciler.kinds.token import Token, TokenReference
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
 from reconciler.manifest.merge import VARIABLES, Effective
-from reconciler.manifest.nodes import Node, Problems, key_position, nearest
+from reconciler.manifest.nodes import Node, Problems, nearest
 from reconciler.manifest.sources import SOURCES, Resolver
 from reconciler.model import Address, Declared, Ref, Secret
 from reconciler.ownership import MARKER
@@ -29,19 +28,21 @@ REQUIRED = ("branch_includes", "deploy_command")
 def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
     """What the set wants. Problems go on the set's list; the result is only good where none is an error."""
     problems = found.problems
-    owner = found.owner.value if found.owner else None
-    connections = [_connection(name, body, found) for name, body in found.connections.items()]
+    connections = [
+        Connection.parse(name, body.bare(), body.place) for name, body in found.section("connections").items()
+    ]
     _check_natural_keys(connections, problems)
-    tokens = [_token(name, body, found, owner, resolver) for name, body in found.tokens.items()]
-    triggers = [one for one in (_trigger(effective, found, resolver) for effective in found.triggers) if one]
+    tokens = [_token(name, body, found, resolver) for name, body in found.section("tokens").items()]
+    triggers = [_trigger(one, found, resolver) for one in found.triggers]
+    account_id = found.head.get("account_id")
     return Desired(
-        owner=owner,
-        account_id=found.account_id.value if found.account_id else None,
-        take_over_from=_names(found.root.get("take_over_from")),
-        workers={name: _worker(name, body, found) for name, body in found.workers.items()},
+        owner=found.owner,
+        account_id=account_id.value if account_id else None,
+        take_over_from=_names(found.head.get("take_over_from")),
+        workers={name: _worker(name, body) for name, body in found.workers.items()},
         connections=tuple(connections),
         tokens=tuple(one for one in tokens if one),
-        triggers=tuple(triggers),
+        triggers=tuple(one for one in triggers if one),
     )
 
 
@@ -49,25 +50,12 @@ def _names(node: Node | None) -> frozenset[str]:
     return frozenset(item.value for item in node.items) if node else frozenset()
 
 
-def _section(found: ManifestSet, section: str) -> Mapping[str, Node]:
-    node = found.root.get(section)
-    return node.mapping if node else {}
-
-
-def _worker(name: str, body: Node, found: ManifestSet) -> Declared[Worker]:
+def _worker(name: str, body: Node) -> Declared[Worker]:
     tag = body.get("tag")
-    return Declared(
-        address=Address.of(Worker.kind, name),
-        position=key_position(_section(found, "workers"), name),
-        resource=Worker(
-            name=str(name), tag=tag.value if tag else None, take_over_from=_names(body.get("take_over_from"))
-        ),
+    resource = Worker(
+        name=name, tag=tag.value if tag else None, take_over_from=_names(body.get("take_over_from"))
     )
-
-
-def _connection(name: str, body: Node, found: ManifestSet) -> Declared[Connection]:
-    position = key_position(_section(found, "connections"), name)
-    return Connection.parse(str(name), body.bare(), position)
+    return Declared(address=Address.of(Worker.kind, name), position=body.place, resource=resource)
 
 
 def _check_natural_keys(connections: list[Declared[Connection]], problems: Problems) -> None:
@@ -84,22 +72,19 @@ def _check_natural_keys(connections: list[Declared[Connection]], problems: Probl
 
 
 def _token(
-    name: str, body: Node, found: ManifestSet, owner: str | None, resolver: Resolver
+    name: str, body: Node, found: ManifestSet, resolver: Resolver
 ) -> Declared[Token] | Declared[TokenReference] | None:
-    position = key_position(_section(found, "tokens"), name)
     bare: dict[str, Any] = body.bare()
     secret = body.get("build_token_secret")
     if secret is None:
-        return token.parse(str(name), bare, position)
-    if found.owner and owner is None:
+        return token.parse(name, bare, body.place)
+    if "owner" in found.head and found.owner is None:
         hint = "a token's live name carries its owner: set one, or refer to a token by `build_token_name`"
-        problems = found.problems
-        problems.error(
-            "with `owner: null` no token can be managed", at=position, hint=hint, address=f"token/{name}"
-        )
+        summary = "with `owner: null` no token can be managed"
+        found.problems.error(summary, at=body.place, hint=hint, address=f"token/{name}")
         return None
     bare["build_token_secret"] = _secret(secret, found.problems, resolver, f"token/{name}")
-    return token.parse(str(name), bare, position)
+    return token.parse(name, bare, body.place)
 
 
 def _secret(node: Node, problems: Problems, resolver: Resolver, address: str) -> tuple[Secret, str]:
@@ -133,8 +118,8 @@ def _trigger(one: Effective, found: ManifestSet, resolver: Resolver) -> Declared
         body[long] = _reference(one, short, long, found)
     variables = {
         key: Declared(
-            address=Address.of(EnvVar.kind, one.worker, one.key, str(key)),
-            position=key_position(one.variables, key),
+            address=Address.of(EnvVar.kind, one.worker, one.key, key),
+            position=node.place,
             resource=_variable(one, key, node, problems, resolver),
         )
         for key, node in one.variables.items()
@@ -143,12 +128,12 @@ def _trigger(one: Effective, found: ManifestSet, resolver: Resolver) -> Declared
     if len(problems.found) > before or None in (body["repo_connection_uuid"], body["build_token_uuid"]):
         return None
     return DeclaredTrigger(
-        address=Address.of(Trigger.kind, str(one.worker), str(one.key)),
+        address=Address.of(Trigger.kind, one.worker, one.key),
         position=one.position,
-        resource=Trigger.parse(Address.of(Worker.kind, one.worker), str(one.key), body),
+        resource=Trigger.parse(Address.of(Worker.kind, one.worker), one.key, body),
         ignore=ignore,
         protect=bool(body.get("protect")),
-        allow=one.allow,
+        allow=frozenset(one.allow),
         variables=variables,
     )
 
@@ -158,7 +143,8 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
     if long in one.fields:
         return str(one.fields[long].value)
     kind, section = ("connection", "connections") if short == "repo_connection" else ("token", "tokens")
-    known = _section(found, section)
+    node_of_section = found.root.get(section)
+    known = node_of_section.mapping if node_of_section else {}
     if short in one.fields:
         node = one.fields[short]
         if node.value in known:
@@ -169,7 +155,7 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
         )
         return None
     if len(known) == 1:
-        return Address.of(kind, str(next(iter(known))))
+        return Address.of(kind, next(iter(known)))
     hint = f"the set has {len(known)} under `{section}`: say which, here or in `defaults`"
     hint = hint if known else f"define one under `{section}`, or give its UUID as `{long}`"
     found.problems.error(f"the trigger needs `{short}`", at=one.position, hint=hint, address=one.address)

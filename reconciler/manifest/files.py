@@ -49,7 +49,13 @@ def find(paths: Sequence[str]) -> list[str]:
 
 
 def _search(folder: str) -> Iterator[str]:
-    for where, folders, names in os.walk(folder):
+    def fail(error: OSError) -> None:
+        raise UsageError(
+            f"the folder `{error.filename}` cannot be searched: {error.strerror}",
+            hint="what is in it would pass for not declared; make it readable, or name the files",
+        )
+
+    for where, folders, names in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             if name.endswith((".yaml", ".yml")) and not name.startswith("."):

@@ -7,17 +7,17 @@ unite over all layers (DESIGN section 3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from reconciler.errors import Position
 from reconciler.kinds.trigger import Trigger
-from reconciler.manifest.nodes import Key, Node, Problems, key_position, nearest
+from reconciler.manifest.nodes import Node, Problems, nearest
 
 VARIABLES = "environment_variables"
 
 
-def merge_files(roots: Sequence[Node], problems: Problems) -> Node:
+def merge_files(roots: Sequence[Node], position: Position, problems: Problems) -> Node:
     """One mapping of all files. The same leaf given twice is an error that names both places."""
     merged: dict[str, Node] = {}
     for root in roots:
@@ -25,7 +25,6 @@ def merge_files(roots: Sequence[Node], problems: Problems) -> Node:
             _merge_into(merged, root.value, problems, top=True)
         elif root.value is not None:
             problems.error("a manifest is a mapping", at=root.position, hint="it starts with `version: 1`")
-    position = roots[0].position if roots else Position(filename="", line=1, column=1)
     return Node(merged, position)
 
 
@@ -38,19 +37,21 @@ def _merge_into(into: dict[str, Node], more: dict[str, Node], problems: Problems
             # Into a copy: an alias shares its node with other places.
             both = dict(first.value)
             _merge_into(both, node.value, problems, top=False)
-            into[key] = Node(both, first.position)
-        elif not (top and key == "version" and first.value == node.value):
-            place = key_position(into, key) or first.position
+            into[key] = Node(both, first.position, key=first.key)
+        elif not (top and key == "version" and first.value == node.value and first.text == node.text):
             problems.error(
-                f"`{key}` is given twice, first at {place}",
-                at=key_position(more, key) or node.position,
+                f"`{key}` is given twice, first at {first.place}",
+                at=node.place,
                 hint="all files are one set: keep one of them",
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effective:
-    """What one trigger says once all layers are merged. Nodes keep their places."""
+    """What one trigger says once all layers are merged. Nodes keep their places.
+
+    `allow` holds the lint rules that are off, with the place where it is said.
+    """
 
     worker: str
     key: str
@@ -58,7 +59,7 @@ class Effective:
     fields: dict[str, Node] = field(default_factory=dict)
     variables: dict[str, Node] = field(default_factory=dict)
     ignore: tuple[Node, ...] = ()
-    allow: frozenset[str] = frozenset()
+    allow: Mapping[str, Position] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -85,56 +86,48 @@ def profiles_of(root: Node, worker: Node, problems: Problems, address: str) -> l
     named = worker.get("profile") if "profile" in worker.mapping else root.get("defaults", "profile")
     if named is None or named.value is None:
         return []
-    known = root.get("profiles")
+    profiles = root.get("profiles")
+    known = profiles.mapping if profiles else {}
     found = []
-    for name in named.items or [named]:
-        profile = known.get(name.value) if known else None
-        if profile is None:
-            names = known.mapping if known else {}
-            hint = nearest(name.value, names) or "define it under `profiles`"
-            problems.error(
-                f"there is no profile `{name.value}`", at=name.position, hint=hint, address=address
-            )
+    for name in named.items if isinstance(named.value, list) else [named]:
+        if name.value in known:
+            found.append(known[name.value])
         else:
-            found.append(profile)
+            hint = nearest(name.value, known) or "define it under `profiles`"
+            summary = f"there is no profile `{name.value}`"
+            problems.error(summary, at=name.position, hint=hint, address=address)
     return found
 
 
-def effective_triggers(root: Node, name: Key, worker: Node, profiles: Sequence[Node]) -> Iterator[Effective]:
-    """Every trigger of a Worker, in the order in which the layers bring them."""
-    places: dict[str, Position] = {}
-    for layer in (*profiles, worker):
-        triggers = layer.get("triggers")
-        for key, body in (triggers.mapping if triggers else {}).items():
-            if body.value is None:
-                places.pop(key, None)
-            else:
-                places[key] = key.position if isinstance(key, Key) else body.position
-    set_allow = root.get("lint", "allow")
-    for key, position in places.items():
-        yield _merge_layers(
-            _layers(root, key, worker, profiles),
-            Effective(
-                worker=name,
-                key=key,
-                position=position,
-                allow=frozenset(item.value for item in set_allow.items) if set_allow else frozenset(),
-            ),
-        )
+def effective_triggers(root: Node, name: str, worker: Node, profiles: Sequence[Node]) -> Iterator[Effective]:
+    """Every trigger of a Worker, in the order in which the layers bring them. A `null` removes what the
+    layers before it brought, for good."""
+    blocks: dict[str, list[Node]] = {}
+    for layer in profiles:
+        _add_blocks(blocks, layer)
+    own: dict[str, list[Node]] = {key: [] for key in blocks}
+    _add_blocks(own, worker)
+    top = [node for node in (root, root.get("defaults"), *profiles) if node]  # of `root` only `lint`
+    for key, mine in own.items():
+        before = blocks.get(key, [])
+        start = Effective(worker=name, key=key, position=[*before, *mine][-1].place)
+        yield _merge_layers([*top, *before, worker, *mine], start)
 
 
-def _layers(root: Node, key: str, worker: Node, profiles: Sequence[Node]) -> Iterable[Node]:
-    found = [root.get("defaults"), *profiles]
-    found += [profile.get("triggers", key) for profile in profiles]
-    found += [worker, worker.get("triggers", key)]
-    return [node for node in found if node is not None]
+def _add_blocks(blocks: dict[str, list[Node]], layer: Node) -> None:
+    triggers = layer.get("triggers")
+    for key, body in (triggers.mapping if triggers else {}).items():
+        if body.value is None:
+            blocks.pop(key, None)
+        else:
+            blocks.setdefault(key, []).append(body)
 
 
 def _merge_layers(layers: Iterable[Node], start: Effective) -> Effective:
     fields: dict[str, Node] = {}
     variables: dict[str, Node] = {}
     ignore: list[Node] = []
-    allow = set(start.allow)
+    allow: dict[str, Position] = {}
     for layer in layers:
         for name, node in layer.mapping.items():
             if name == VARIABLES:
@@ -143,18 +136,10 @@ def _merge_layers(layers: Iterable[Node], start: Effective) -> Effective:
                 ignore += node.items
             elif name == "lint":
                 allowed = node.get("allow")
-                allow |= {item.value for item in allowed.items} if allowed else set()
+                allow |= {item.value: item.position for item in (allowed.items if allowed else ())}
             elif name in Trigger.schema or name == "protect":
                 _merge_field(fields, name, node)
-    return Effective(
-        worker=start.worker,
-        key=start.key,
-        position=start.position,
-        fields=fields,
-        variables=variables,
-        ignore=tuple(ignore),
-        allow=frozenset(allow),
-    )
+    return replace(start, fields=fields, variables=variables, ignore=tuple(ignore), allow=allow)
 
 
 def _merge_variables(variables: dict[str, Node], node: Node) -> None:

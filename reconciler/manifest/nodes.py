@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.errors import Diagnostic, ManifestError, Position, Severity
 
 
-class Key(str):
-    """A mapping key that knows where it stands."""
-
-    __slots__ = ("position",)
-    position: Position
-
-    def __new__(cls, text: str, position: Position) -> Key:
-        key = super().__new__(cls, text)
-        key.position = position
-        return key
-
-
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A YAML value with its place. A mapping holds nodes by `Key`, a list holds nodes.
+    """A YAML value with its place. A mapping holds nodes by key, a list holds nodes.
 
     `text` is a plain scalar as it was written: `1.10` is a number, and still has to be quoted as `1.10`.
+    `key` is where the key stands under which a mapping holds it.
     """
 
     value: Any
     position: Position
     text: str = ""
+    key: Position | None = None
 
     @property
     def mapping(self) -> dict[str, Node]:
@@ -43,6 +33,11 @@ class Node:
         """Its elements; none where it is not a list."""
         return self.value if isinstance(self.value, list) else []
 
+    @property
+    def place(self) -> Position:
+        """Where its key stands, or it itself."""
+        return self.key or self.position
+
     def get(self, *path: str) -> Node | None:
         """The node at `path`, or None."""
         node: Node | None = self
@@ -53,36 +48,40 @@ class Node:
     def bare(self) -> Any:
         """The value without positions. Depth is limited by the parser."""
         if isinstance(self.value, dict):
-            return {str(key): child.bare() for key, child in self.value.items()}
+            return {key: child.bare() for key, child in self.value.items()}
         if isinstance(self.value, list):
             return [child.bare() for child in self.value]
         return self.value
 
-    def strings(self) -> Iterator[Node]:
-        """Every string scalar in it."""
-        if isinstance(self.value, str):
+    def scalars(self) -> Iterator[Node]:
+        """Every scalar in it."""
+        if not isinstance(self.value, dict | list):
             yield self
-        children = self.value.values() if isinstance(self.value, dict) else self.items
-        for child in children:
-            yield from child.strings()
+        for child in (*self.mapping.values(), *self.items):
+            yield from child.scalars()
 
 
 def key_position(mapping: Mapping[str, Node], key: str) -> Position | None:
     """Where `key` stands in `mapping`."""
-    return next((found.position for found in mapping if found == key and isinstance(found, Key)), None)
+    node = mapping.get(key)
+    return node.place if node else None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean `x`?)`, or nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1)
+    """`did you mean `x`?`, or nothing."""
+    found = difflib.get_close_matches(name[:200], list(known), n=1)
     return f"did you mean `{found[0]}`?" if found else ""
 
 
 @dataclass
 class Problems:
-    """Collects every problem of all files, to be told at once. `texts` holds the files' lines."""
+    """Collects every problem of all files, to be told at once.
+
+    `texts` holds the files' lines; those in `hidden` may hold a secret, and are never shown.
+    """
 
     texts: dict[str, list[str]] = field(default_factory=dict)
+    hidden: set[tuple[str, int]] = field(default_factory=set)
     found: list[Diagnostic] = field(default_factory=list)
 
     def error(
@@ -100,17 +99,8 @@ class Problems:
         address: str = "",
         rule: str = "",
     ) -> None:
-        lines = self.texts.get(at.filename, []) if at else []
         self.found.append(
-            Diagnostic(
-                severity=severity,
-                summary=summary,
-                hint=hint,
-                address=address,
-                rule=rule,
-                position=at,
-                source_line=lines[at.line - 1] if at and at.line <= len(lines) else "",
-            )
+            Diagnostic(severity=severity, summary=summary, hint=hint, address=address, rule=rule, position=at)
         )
 
     @property
@@ -123,12 +113,44 @@ class Problems:
             raise ManifestError(self.sorted())
 
     def sorted(self) -> tuple[Diagnostic, ...]:
-        """Each once, in the order of the files."""
+        """Each once, with its source line, in the order of the files."""
+        once: dict[tuple[object, ...], Diagnostic] = {}
+        for one in self.found:
+            # A problem in a profile is met once for each Worker that uses it, and told once.
+            once.setdefault((one.severity, one.summary, one.position, one.rule), one)
 
         def place(one: Diagnostic) -> tuple[str, int, int]:
             at = one.position
             return (at.filename, at.line, at.column) if at else ("", 0, 0)
 
-        # A problem in a profile is met once for each Worker that uses it, and told once.
-        once = {(one.severity, one.summary, one.position, one.rule): one for one in reversed(self.found)}
-        return tuple(sorted(once.values(), key=place))
+        return tuple(
+            replace(one, source_line=self._line(one.position)) for one in sorted(once.values(), key=place)
+        )
+
+    def _line(self, at: Position | None) -> str:
+        if at is None or (at.filename, at.line) in self.hidden:
+            return ""
+        lines = self.texts.get(at.filename, [])
+        return lines[at.line - 1] if at.line <= len(lines) else ""
+
+    def hide_secrets(self, root: Node) -> None:
+        """Note the lines on which somebody may have written a secret where its source belongs."""
+        for node in _where_secrets_go(root):
+            source = node.get("value_from")
+            named = set(source.scalars()) if source and source.mapping else set()
+            for scalar in node.scalars():
+                if scalar not in named and not isinstance(scalar.value, bool | None):
+                    last = scalar.position.line + str(scalar.value).count("\n")
+                    self.hidden |= {
+                        (scalar.position.filename, line) for line in range(scalar.position.line, last + 1)
+                    }
+
+
+def _where_secrets_go(node: Node) -> Iterator[Node]:
+    for key, child in node.mapping.items():
+        if key == "build_token_secret":
+            yield child
+        elif key == "environment_variables":
+            yield from (one for one in child.mapping.values() if isinstance(one.value, dict | list))
+        else:
+            yield from _where_secrets_go(child)

@@ -7,22 +7,30 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.errors import Position
-from reconciler.manifest.nodes import Key, Node, Problems, key_position, nearest
+from reconciler.manifest.nodes import Node, Problems, nearest
 
 _PART = re.compile(r"\$\$\{\{|\$\{\{(.*?)\}\}|\$\{\{", re.DOTALL)
 _PARAM = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_-]*)")
 MAX_LENGTH = 20_000  # of a string, once interpolated
-MAX_DEPTH = 10  # of params that refer to params
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What expressions may refer to at one place. `params` are nodes: they may hold expressions too."""
+    """What expressions may refer to at one place. `params` are nodes: they may hold expressions too.
+
+    `done` holds what each param came to, so that each is expanded once; None while it is under way.
+    """
 
     params: Mapping[str, Node]
     problems: Problems
     names: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
+    done: dict[str, str | None] = field(default_factory=dict, compare=False)
+
+    def inside(self, address: str, **names: str) -> Scope:
+        """The same params at a place that has more names."""
+        more = {f"{name}.name": value for name, value in names.items()}
+        return Scope(self.params, self.problems, {**self.names, **more}, address)
 
 
 def params_of(node: Node | None) -> dict[str, Node]:
@@ -31,79 +39,101 @@ def params_of(node: Node | None) -> dict[str, Node]:
 
 
 def interpolate(node: Node, scope: Scope) -> Node:
-    """`node` with every expression replaced. The structure never changes."""
-    if isinstance(node.value, str):
-        if "${{" not in node.value:
-            return node
-        text = _expand(node, scope, MAX_DEPTH)
-        return Node(text, node.position, node.text)
-    if isinstance(node.value, list):
-        return Node([interpolate(one, scope) for one in node.value], node.position)
-    if isinstance(node.value, dict):
-        inner = {key: interpolate(one, scope) for key, one in node.value.items()}
-        return Node(inner, node.position)
-    return node
+    """`node` with every expression replaced; the same object where there is none."""
+    value = node.value
+    if isinstance(value, str):
+        if "${{" in value:
+            value = _expand(node, scope)
+    elif isinstance(value, list):
+        value = [interpolate(one, scope) for one in value]
+        value = node.value if all(a is b for a, b in zip(value, node.value, strict=True)) else value
+    elif isinstance(value, dict):
+        value = {key: interpolate(one, scope) for key, one in value.items()}
+        value = node.value if all(value[key] is one for key, one in node.value.items()) else value
+    return node if value is node.value else Node(value, node.position, node.text, node.key)
 
 
-def _expand(node: Node, scope: Scope, depth: int) -> str:
+def _expand(node: Node, scope: Scope) -> str:
+    """An expression that is not known stays as it stands, so that it causes no second problem."""
+
     def value(found: re.Match[str]) -> str:
         if found[0] == "$${{":
             return "${{"
         if found[1] is None:
             hint = "close it with `}}`, or write `$${{` for the characters themselves"
-            scope.problems.error("`${{` is never closed", at=node.position, hint=hint, address=scope.address)
-            return ""
-        return _value(found[1].strip(), node, scope, depth)
+            _say(scope, "`${{` is never closed", node, hint)
+            return found[0]
+        told = _value(found[1].strip(), node, scope)
+        return found[0] if told is None else told
 
     text = _PART.sub(value, node.value)
     if len(text) > MAX_LENGTH:
-        scope.problems.error(f"longer than {MAX_LENGTH:,} characters once interpolated", at=node.position)
-        return ""
+        _say(scope, f"longer than {MAX_LENGTH:,} characters once interpolated", node)
+        return text[:0]
     return text
 
 
-def _value(expression: str, node: Node, scope: Scope, depth: int) -> str:
+def _value(expression: str, node: Node, scope: Scope) -> str | None:
     if expression in scope.names:
         return scope.names[expression]
     param = _PARAM.fullmatch(expression)
-    found = scope.params.get(param[1]) if param else None
-    if found is None:
-        known = [*(f"params.{name}" for name in scope.params), *scope.names]
+    name = param[1] if param else ""
+    if name not in scope.params:
+        known = [*(f"params.{one}" for one in scope.params), *scope.names]
         hint = nearest(expression, known) or f"known here: {', '.join(known) or 'nothing'}"
-        scope.problems.error(
-            f"`${{{{ {expression} }}}}` is not known", at=node.position, hint=hint, address=scope.address
-        )
-        return ""
-    if depth == 0:
-        scope.problems.error(f"`{expression}` refers to itself", at=found.position, address=scope.address)
-        return ""
-    return _expand(found, scope, depth - 1)
+        _say(scope, f"`${{{{ {expression} }}}}` is not known", node, hint)
+        return None
+    if name not in scope.done:
+        scope.done[name] = None
+        scope.done[name] = _expand(scope.params[name], scope)
+    elif scope.done[name] is None:
+        _say(scope, f"`{expression}` refers to itself", scope.params[name])
+    return scope.done[name]
 
 
-def referenced(nodes: Iterable[Node | None]) -> set[str]:
-    """The names of all params that expressions in `nodes` refer to."""
-    return {name for node in nodes if node for text in node.strings() for name in _names(text.value)}
+def _say(scope: Scope, summary: str, node: Node, hint: str = "") -> None:
+    scope.problems.error(summary, at=node.position, hint=hint, address=scope.address)
 
 
-def _names(text: str) -> Iterator[str]:
-    for found in _PART.finditer(text):
-        param = _PARAM.fullmatch((found[1] or "").strip())
-        if param:
-            yield param[1]
+def referenced(nodes: Iterable[Node | None], params: Iterable[Mapping[str, Node]]) -> set[str]:
+    """The params that expressions in `nodes` refer to, and those that these refer to in turn."""
+    found: set[str] = set()
+    new = {name for node in nodes if node for name in _names(node)}
+    layers = list(params)
+    while new - found:
+        found |= new
+        new = {inner for layer in layers for name in new if name in layer for inner in _names(layer[name])}
+    return found
+
+
+def _names(node: Node) -> Iterator[str]:
+    """Those of a whole node, but of a mapping's own `params`, which only define."""
+    for key, child in node.mapping.items():
+        if key != "params":
+            yield from _names(child)
+    for child in node.items:
+        yield from _names(child)
+    if isinstance(node.value, str):
+        for found in _PART.finditer(node.value):
+            param = _PARAM.fullmatch((found[1] or "").strip())
+            if param:
+                yield param[1]
 
 
 def report_unused(
     params: Mapping[str, Node], used: set[str], problems: Problems, *, address: str = ""
 ) -> None:
     """A param that no expression refers to is a slip of the pen."""
-    for name, node in params.items():
-        if name not in used:
-            at: Position | None = key_position(params, name) or node.position
+    unused = {name: node for name, node in params.items() if name not in used}
+    # One that only an unused one refers to goes with it; of a circle all are told.
+    inner = {name for other, node in unused.items() for name in _names(node) if name != other}
+    for name, node in unused.items():
+        if name not in inner or set(unused) <= inner:
             hint = nearest(name, used) or f"refer to it as `${{{{ params.{name} }}}}`, or take it out"
-            problems.error(f"the param `{name}` is never used", at=at, hint=hint, address=address)
+            problems.error(f"the param `{name}` is never used", at=node.place, hint=hint, address=address)
 
 
 def from_options(pairs: Iterable[tuple[str, str]], source: str) -> dict[str, Node]:
     """Params given on the command line."""
     at = Position(filename=source, line=1, column=1)
-    return {Key(name, at): Node(value, at, value) for name, value in pairs}
+    return {name: Node(value, at, value) for name, value in pairs}

@@ -13,9 +13,10 @@ from typing import Any
 import yaml
 
 from reconciler.errors import Position
-from reconciler.manifest.nodes import Key, Node, Problems
+from reconciler.manifest.nodes import Node, Problems
 
 MAX_DEPTH = 40
+MAX_DIGITS = 4_000  # more make a float: Python refuses to read such integers
 MAX_NODES = 400_000  # of one file, aliases expanded
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -44,14 +45,15 @@ class _Open:
     position: Position
     anchor: str | None
     started: int
-    key: Key | None = None
+    depth: int = 1
+    key: tuple[str, Position] | None = None
 
 
 @dataclass
 class _Parser:
     filename: str
     problems: Problems
-    anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
+    anchors: dict[str, tuple[Node, int, int]] = field(default_factory=dict)
     stack: list[_Open] = field(default_factory=list)
     root: Node | None = None
     nodes: int = 0
@@ -70,7 +72,7 @@ class _Parser:
             case yaml.ScalarEvent():
                 self.count(1, position)
                 node = Node(self.scalar(event, position), position, event.value if event.implicit[0] else "")
-                self.add(node, event.anchor, 1)
+                self.add(node, event.anchor, size=1, depth=0)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
                 if event.tag is not None and not event.implicit:
                     raise _Broken(f"the tag `{event.tag}` is not supported", position, "take it out")
@@ -78,49 +80,57 @@ class _Parser:
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 done = self.stack.pop()
                 node = Node(done.value, done.position)
-                self.add(node, done.anchor, self.nodes - done.started)
+                self.add(node, done.anchor, size=self.nodes - done.started, depth=done.depth)
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
                     hint = "an anchor (&name) comes before its alias, and never inside itself"
                     raise _Broken(f"the alias `*{event.anchor}` has no anchor", position, hint)
-                node, size = self.anchors[event.anchor]
+                node, size, depth = self.anchors[event.anchor]
                 self.count(size, position)
-                self.add(node, None, size)
+                self.check_depth(depth, position)
+                self.add(node, None, size=size, depth=depth)
             case yaml.DocumentStartEvent() if self.root is not None:
                 raise _Broken("a second document in one file", position, "put it into a file of its own")
 
     def open(self, value: Any, anchor: str | None, position: Position) -> None:
-        if len(self.stack) >= MAX_DEPTH:
-            raise _Broken(f"nested more than {MAX_DEPTH} deep", position)
+        self.check_depth(1, position)
         self.stack.append(_Open(value, position, anchor, self.nodes))
         self.count(1, position)
 
-    def add(self, node: Node, anchor: str | None, size: int) -> None:
+    def check_depth(self, more: int, position: Position) -> None:
+        if len(self.stack) + more > MAX_DEPTH:
+            raise _Broken(f"nested more than {MAX_DEPTH} deep", position)
+
+    def add(self, node: Node, anchor: str | None, *, size: int, depth: int) -> None:
+        """`size` and `depth` are those of the whole node, aliases expanded."""
         if anchor:
-            self.anchors[anchor] = (node, size)
+            self.anchors[anchor] = (node, size, depth)
         if not self.stack:
             self.root = node
             return
         top = self.stack[-1]
+        top.depth = max(top.depth, depth + 1)
         if isinstance(top.value, list):
             top.value.append(node)
         elif top.key is None:
             top.key = self.key(node, top)
         else:
-            top.value[top.key] = node
+            name, place = top.key
+            place = top.value[name].place if name in top.value else place
+            top.value[name] = Node(node.value, node.position, node.text, place)
             top.key = None
 
-    def key(self, node: Node, top: _Open) -> Key:
+    def key(self, node: Node, top: _Open) -> tuple[str, Position]:
         if not isinstance(node.value, str):
             hint = f'quote it: "{node.text}"' if node.text else ""
             raise _Broken("a key must be a string", node.position, hint)
         if node.value in top.value:
-            first = next(key.position for key in top.value if key == node.value)
+            first = top.value[node.value].place
             self.problems.error(
                 f"the key `{node.value}` is given twice, first at {first}", at=node.position, hint="keep one"
             )
         # A later duplicate replaces the value only: the problem is already on the list.
-        return Key(node.value, node.position)
+        return node.value, node.position
 
     def scalar(self, event: Any, position: Position) -> Any:
         if event.implicit[0]:
@@ -136,9 +146,7 @@ def plain(text: str) -> str | int | float | bool | None:
         return None
     if text in _BOOL:
         return _BOOL[text]
-    if len(text) > 40:
-        return text
-    if _INT.fullmatch(text):
+    if _INT.fullmatch(text) and (len(text) < MAX_DIGITS or text[:2] in ("0x", "0o")):
         return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
     if _FLOAT.fullmatch(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))

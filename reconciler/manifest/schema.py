@@ -14,10 +14,12 @@ from reconciler.kinds.trigger import Trigger
 from reconciler.manifest.nodes import Node, Problems, key_position, nearest
 from reconciler.manifest.sources import SOURCES
 
-OWNER = r"^[A-Za-z0-9._/-]{1,64}$"
-KEY = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$"
-WORKER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
-ACCOUNT_ID = r"^[A-Za-z0-9_-]{1,64}$"
+OWNER = r"^[A-Za-z0-9._/-]{1,64}$(?!\n)"
+KEY = r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$(?!\n)"
+WORKER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$(?!\n)"
+ACCOUNT_ID = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
+TAG = r"^[0-9a-f]{32}$(?!\n)"
+VERSION = r"^[A-Za-z0-9._-]{1,16}$(?!\n)"
 EXPRESSION = r"\$\{\{"
 ALIASES = {"ignore_changes": "ignore", "prevent_destroy": "protect"}
 """What other tools call a field of ours."""
@@ -31,7 +33,7 @@ _LINT = {
 _PARAMS = {
     "type": ["object", "null"],
     "additionalProperties": {"type": "string"},
-    "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"},
+    "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$(?!\n)"},
     "description": "Values for ${{ params.NAME }}.",
 }
 
@@ -73,15 +75,19 @@ def _object(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 
 @cache
-def manifest_schema() -> dict[str, Any]:
-    """The schema of one set of manifests, merged; a single file may leave everything out."""
+def manifest_schema(*, final: bool = False) -> dict[str, Any]:
+    """The schema of one set of manifests, merged; a single file may leave everything out.
+
+    `final` is what has to hold once expressions are replaced.
+    """
+    or_expression = "" if final else f"|{EXPRESSION}"
     fields = _trigger_fields()
     triggers = _mapping({"$ref": "#/$defs/trigger"}, KEY)
     layered = {**fields, "params": _PARAMS, "triggers": triggers}
     profile = {"if": {"type": "array"}, "then": _STRINGS, "else": {"type": ["string", "null"]}}
     tag = {
         "type": "string",
-        "pattern": f"^[0-9a-f]{{32}}$|{EXPRESSION}",
+        "pattern": f"{TAG}{or_expression}",
         "description": "The Worker's tag; looked up by name where it is not given.",
     }
     take_over = {**_STRINGS, "description": "Owners whose triggers may be taken over."}
@@ -91,10 +97,10 @@ def manifest_schema() -> dict[str, Any]:
         "version": {"const": 1, "description": "The manifest's format; at least once in the set."},
         "owner": {
             "type": ["string", "null"],
-            "pattern": f"{OWNER}|{EXPRESSION}",
+            "pattern": f"{OWNER}{or_expression}",
             "description": "Who manages these resources; null: nobody.",
         },
-        "account_id": {"type": "string", "pattern": f"{ACCOUNT_ID}|{EXPRESSION}"},
+        "account_id": {"type": "string", "pattern": f"{ACCOUNT_ID}{or_expression}"},
         "params": _PARAMS,
         "connections": _mapping(Connection.schema, r"^[^/\s]+(/[^/\s]+)+$"),
         "tokens": _mapping(Token.schema, KEY),
@@ -113,19 +119,23 @@ def manifest_schema() -> dict[str, Any]:
             "lint": _LINT,
             "trigger": _object(fields) | nothing,
             "environment_variable": _nullable(EnvVar.schema),
-            **_secrets(),
+            **_secrets(or_expression),
         },
     }
 
 
-def _secrets() -> dict[str, Any]:
+def _secrets(or_expression: str) -> dict[str, Any]:
     secret = {
         "value_from": {"$ref": "#/$defs/value_from"},
         "value_version": {"$ref": "#/$defs/value_version"},
         "allow_empty": {"type": "boolean", "description": "An empty secret is meant."},
     }
     sources = {source.NAME: source.SCHEMA for source in SOURCES}
-    version = {"type": "string", "maxLength": 16, "description": "A change writes the secret again."}
+    version = {
+        "type": "string",
+        "pattern": f"{VERSION}{or_expression}",
+        "description": "A change writes the secret again; at most 16 letters, digits and signs.",
+    }
     return {
         "secret": _object(secret, required=["value_from"]),
         "value_from": _object(sources, minProperties=1, maxProperties=1),
@@ -133,13 +143,13 @@ def _secrets() -> dict[str, Any]:
     }
 
 
-def check(root: Node, problems: Problems) -> set[tuple[str, ...]]:
+def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[str, ...]]:
     """Every violation of the schema, at its place and in words. Returns what is broken: the section, with
     the key under it where the section is a mapping of names."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - 90 ms, and `--help` needs none of it
 
     broken: set[tuple[str, ...]] = set()
-    for error in Draft202012Validator(manifest_schema()).iter_errors(root.bare()):
+    for error in Draft202012Validator(manifest_schema(final=final)).iter_errors(root.bare()):
         for leaf in _leaves(error):
             _report(root, leaf, problems)
             path = [str(part) for part in leaf.absolute_path]
@@ -167,8 +177,8 @@ def _walk(root: Node, path: Sequence[str | int]) -> tuple[Node, Position]:
             node = node.items[part]
             at = node.position
         else:
-            at = key_position(node.mapping, part) or node.position
             node = node.mapping[part]
+            at = node.place
     return node, at
 
 
@@ -189,15 +199,31 @@ def where(path: Sequence[str | int]) -> str:
             return ".".join(parts)
 
 
+EITHER_OR = (
+    "a managed token has `cloudflare_token_id` and `build_token_secret`; a reference has `build_token_name` "
+    "or `build_token_uuid`, and nothing else"
+)
+
+
+def _named(path: Sequence[str | int]) -> str:
+    """`branch_includes[0]`, as people would call it."""
+    if not path:
+        return "the manifest"
+    if isinstance(path[-1], int) and len(path) > 1:
+        return f"`{path[-2]}[{path[-1]}]`"
+    return f"`{path[-1]}`"
+
+
 def _report(root: Node, error: Any, problems: Problems) -> None:
     path = list(error.absolute_path)
     node, at = _walk(root, path)
-    name = f"`{path[-1]}`" if path else "the manifest"
+    name = _named(path)
     say = partial(problems.error, address=where(path))
     rule = error.validator_value
     if "propertyNames" in error.absolute_schema_path:
         place = key_position(node.mapping, error.instance) or at
         hint = "letters, digits and a few signs; see the manifest reference"
+        hint = "a connection's key is `owner/repo`" if path == ["connections"] else hint
         say(f"`{error.instance}` cannot be a key of {name}", at=place, hint=hint)
         return
     match error.validator:
@@ -217,18 +243,16 @@ def _report(root: Node, error: Any, problems: Problems) -> None:
             listed = ", ".join(f"`{one}`" for one in allowed)
             say(f"{name} must be {'one of ' if len(allowed) > 1 else ''}{listed}", at=node.position)
         case "pattern":
-            say(f"{name} is not of the form {rule.split('|' + EXPRESSION)[0]}", at=node.position)
-        case "minLength":
+            form = rule.removesuffix(f"|{EXPRESSION}").replace("(?!\\n)", "")
+            say(f"{name} is not of the form {form}", at=node.position)
+        case "minLength" | "minItems":
             say(f"{name} must not be empty", at=node.position)
         case "maxLength":
             say(f"{name} is longer than {rule} characters", at=node.position)
         case "minProperties" | "maxProperties":
             known = ", ".join(f"`{field}`" for field in error.schema.get("properties", {}))
-            say(
-                f"{name} holds {'nothing' if not node.mapping else 'too much'}",
-                at=at,
-                hint=known and f"give one of {known}",
-            )
+            hint = f"give one of {known}" if known else EITHER_OR
+            say(f"{name} holds {'nothing' if not node.mapping else 'too much'}", at=at, hint=hint)
         case _:
             say(f"{name} is not what the schema wants ({error.validator})", at=node.position)
 
@@ -237,6 +261,9 @@ def _report_unknown(node: Node, at: Position, known: Mapping[str, Any], say: Cal
     for key in node.mapping:
         if key not in known:
             alias = ALIASES.get(key)
+            if key == "<<":
+                say("`<<` is no merge key in YAML 1.2", at=node.mapping[key].place, hint="use a profile")
+                continue
             hint = f"did you mean `{alias}`?" if alias in known else nearest(key, known)
             place = key_position(node.mapping, key) or at
             say(f"unknown field `{key}`", at=place, hint=hint or f"known here: {', '.join(sorted(known))}")

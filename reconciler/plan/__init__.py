@@ -96,7 +96,8 @@ def _look(board: Board, worker: Declared[Worker]) -> _Site:
 def _look_up(board: Board, worker: Declared[Worker]) -> None:
     """A declared Worker that does not exist fails its own addresses only."""
     name, given = worker.resource.name, worker.resource.tag
-    if name in board.observed.tags or (board.observed.unread_scripts and not given):
+    unread = board.observed.unread_scripts and not given
+    if name in board.observed.tags or unread or name in board.observed.unread_workers:
         return
     nearest = difflib.get_close_matches(name, list(board.observed.workers or ()), n=1)
     hint = f"did you mean `{nearest[0]}`?" if nearest else "deploy it first: `npx wrangler deploy`"

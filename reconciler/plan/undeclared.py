@@ -11,6 +11,8 @@ from reconciler.plan import losses
 from reconciler.plan.board import Board, Seen
 from reconciler.states import DeclaredTrigger
 
+WITHHELD = "not deleted, since not everything could be read"
+
 
 def decide(
     board: Board, worker: str, left: Sequence[Seen], declared: Sequence[DeclaredTrigger]
@@ -51,7 +53,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
         board.idle(
             address,
             disposition=Disposition.UNKNOWN,
-            reason="not deleted, since not everything could be read",
+            reason=f"{seen.unread.what} could not be read" if seen.unread else WITHHELD,
             before=dict(seen.live.resource.fields),
         )
         return False
@@ -81,8 +83,8 @@ def _why_kept(board: Board, address: Address, seen: Seen, declared: Sequence[Dec
     if isinstance(marker, ownership.Marker) and marker.owner != board.owner:
         return f"it belongs to owner `{marker.owner}`"
     named = board.named(address, board.options.delete_unmanaged)
-    if seen.unread and not named:
-        return f"{seen.unread.what} could not be read, so nobody knows whose it is"
+    if seen.unread:
+        return ""  # unknown, not kept
     if marker is None:
         return "" if named else "nobody declared it, and buildsctl did not make it"
     twin = any(

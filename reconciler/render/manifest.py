@@ -9,6 +9,7 @@ from reconciler.kinds.trigger import Trigger
 from reconciler.manifest import ManifestSet
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Node
+from reconciler.manifest.parse import plain
 from reconciler.render.escape import clean
 
 COLUMN = 60
@@ -18,14 +19,14 @@ _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 def manifest_text(found: ManifestSet, *, worker: str | None = None) -> str:
     """YAML that means the same as the set; `worker` shows that one only."""
     lines: list[tuple[str, str]] = [("version: 1", "")]
-    for name, head in (("owner", found.owner), ("account_id", found.account_id)):
-        if head:
-            lines += _entry(0, name, head)
-    for section, bodies in (("connections", found.connections), ("tokens", found.tokens)):
-        if bodies and worker is None:
-            lines.append((f"{section}:", ""))
-            for key, body in bodies.items():
-                lines += _entry(1, key, body)
+    for name in ("owner", "account_id", "take_over_from"):
+        if name in found.head:
+            lines += _entry(0, name, found.head[name])
+    for section in ("connections", "tokens"):
+        bodies = found.section(section) if worker is None else {}
+        lines += [(f"{section}:", "")] if bodies else []
+        for key, body in bodies.items():
+            lines += _entry(1, key, body)
     lines.append(("workers:", ""))
     for name, body in found.workers.items():
         if worker in (None, name):
@@ -47,9 +48,14 @@ def _worker(name: str, body: Node, triggers: list[Effective]) -> Iterator[tuple[
             if field in trigger.fields:
                 yield from _entry(4, field, trigger.fields[field])
         if trigger.ignore:
-            yield f"        ignore: [{', '.join(_scalar(one.value) for one in trigger.ignore)}]", ""
+            names = ", ".join(_scalar(one.value, quote=True) for one in trigger.ignore)
+            yield f"        ignore: [{names}]", _where(trigger.ignore[-1])
         if trigger.allow:
-            yield f"        lint: {{allow: [{', '.join(sorted(trigger.allow))}]}}", ""
+            last = list(trigger.allow.values())[-1]
+            yield (
+                f"        lint: {{allow: [{', '.join(trigger.allow)}]}}",
+                f"{clean(last.filename)}:{last.line}",
+            )
         if trigger.variables:
             yield "        environment_variables:", ""
         for key, node in trigger.variables.items():
@@ -79,7 +85,7 @@ def _entry(depth: int, key: str, node: Node) -> Iterator[tuple[str, str]]:
 def _scalar(value: object, *, quote: bool = False) -> str:
     """JSON is YAML; keys of plain letters need no quotes. `$${{` stays what it was."""
     if isinstance(value, str):
-        if not quote and value and set(value) <= _BARE and value[0].isalpha():
+        if not quote and set(value) <= _BARE and value[:1].isalpha() and plain(value) == value:
             return value
         return clean(json.dumps(value.replace("${{", "$${{"), ensure_ascii=False))
     return json.dumps(value)

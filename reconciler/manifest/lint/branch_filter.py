@@ -17,6 +17,8 @@ def check(triggers: Sequence[Effective], *, has_marker: bool) -> Iterator[Findin
     for trigger in triggers:
         includes = set(trigger.texts("branch_includes"))
         excludes = set(trigger.texts("branch_excludes"))
+        if "branch_includes" not in trigger.fields:
+            continue  # told already
         if "*" in includes:
             name, hint = _preview(includes, excludes)
         else:
@@ -33,7 +35,7 @@ def check(triggers: Sequence[Effective], *, has_marker: bool) -> Iterator[Findin
 def _preview(includes: set[str], excludes: set[str]) -> tuple[str, str]:
     if len(includes) > 1:
         return "branch_includes", '`["*"]` already is every branch: leave the others out'
-    if len(excludes) != 1 or any("*" in name for name in excludes):
+    if len(excludes) != 1 or any("*" in name or not name for name in excludes):
         return "branch_excludes", "a preview trigger excludes exactly one branch, the production branch"
     return "", ""
 

@@ -15,7 +15,7 @@ SEVERITY = Severity.ERROR
 def check(triggers: Sequence[Effective], *, has_marker: bool) -> Iterator[Finding]:  # noqa: ARG001
     """A second one is 409 / 12042, a third 400 / 12030 (field notes, Error codes)."""
     first: dict[str, Effective] = {}
-    for trigger in triggers:
+    for trigger in (one for one in triggers if "branch_includes" in one.fields):
         kind = "preview" if "*" in trigger.texts("branch_includes") else "production"
         other = first.setdefault(kind, trigger)
         if other is not trigger:

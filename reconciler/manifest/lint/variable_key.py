@@ -8,7 +8,6 @@ from reconciler.errors import Severity
 from reconciler.kinds.env_var import KEY
 from reconciler.manifest.lint.finding import Finding
 from reconciler.manifest.merge import Effective
-from reconciler.manifest.nodes import key_position
 
 NAME = "variable-key"
 SEVERITY = Severity.ERROR
@@ -23,6 +22,6 @@ def check(triggers: Sequence[Effective], *, has_marker: bool) -> Iterator[Findin
                     trigger=trigger,
                     summary=f"`{key}` is not a name that the API takes (400 / 12002)",
                     hint="use letters, digits and `_`, not starting with a digit",
-                    position=key_position(trigger.variables, key) or trigger.position,
+                    position=trigger.variables[key].place,
                     variable=key,
                 )

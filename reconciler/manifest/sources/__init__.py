@@ -23,10 +23,10 @@ class Resolver:
     `skip` is why no source is called at all: `validate` and `render` never do, `--no-secrets` asks not to.
     """
 
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     allow_commands: bool = False
     skip: str = ""
-    asked: dict[tuple[str, str], Given] = field(default_factory=dict)
+    asked: dict[tuple[str, str], Given] = field(default_factory=dict, repr=False)
 
     def resolve(self, value_from: Mapping[str, Any], folder: str, *, allow_empty: bool) -> Secret:
         name, spec = next(iter(value_from.items()))

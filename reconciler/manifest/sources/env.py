@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.manifest.sources.given import Context, Given
+from reconciler.manifest.sources.given import Context, Given, encodes
 
 NAME = "env"
 SCHEMA: dict[str, Any] = {
@@ -28,4 +28,6 @@ def refuse(spec: str) -> str:
 
 def ask(spec: str, context: Context) -> Given:
     value = context.environment.get(spec)
-    return Given(missing="is not set") if value is None else Given(value)
+    if value is None:
+        return Given(missing="is not set")
+    return Given(value) if value.isascii() or encodes(value) else Given(missing="does not give UTF-8")

@@ -26,14 +26,15 @@ def refuse(spec: str) -> str:  # noqa: ARG001 - every path may be asked for
 
 
 def ask(spec: str, context: Context) -> Given:
-    path = os.path.join(context.folder, os.path.expanduser(spec))
+    path = os.path.join(context.folder, spec)
     try:
         # Non-blocking, or a FIFO of that name would hold the run up for ever.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
         return Given(missing=f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}")
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return Given(missing="is not a regular file")
     with os.fdopen(handle, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            return Given(missing="is not a regular file")
         data = opened.read(MAX_BYTES + 1)
     return decode(data) if len(data) <= MAX_BYTES else Given(missing=f"has more than {MAX_BYTES:,} bytes")

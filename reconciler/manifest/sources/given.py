@@ -26,6 +26,11 @@ class Given:
         return "(secret)"
 
 
+def encodes(text: str) -> bool:
+    """Python passes bytes of the environment that are no UTF-8 on as lone surrogates."""
+    return not any("\ud800" <= one <= "\udfff" for one in text)
+
+
 def decode(data: bytes) -> Given:
     """The bytes of a file or of a command's output: UTF-8, one trailing newline dropped."""
     try:
