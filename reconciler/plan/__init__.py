@@ -134,4 +134,4 @@ def _decide_site(board: Board, site: _Site) -> None:
         siblings = [one for _, one in site.pairs if one is not None and one is not seen]
         triggers.decide(board, site.worker, trigger, seen, [*siblings, *site.left])
     stay = undeclared.decide(board, site.worker.resource.name, site.left, site.declared)
-    losses.check_kinds(board, site.pairs, stay)
+    losses.check_total(board, site.pairs, stay)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 from reconciler.kinds.env_var import EnvVar
-from reconciler.kinds.trigger import Trigger
 from reconciler.model import Action, Address
 from reconciler.ownership import MARKER, Marker
 from reconciler.plan.board import Board, Seen
@@ -90,28 +89,19 @@ def check_variables(board: Board, trigger: DeclaredTrigger, found: Variables) ->
         )
 
 
-def check_kinds(
-    board: Board,
-    pairs: Sequence[tuple[DeclaredTrigger, Seen | None]],
-    stay: Sequence[tuple[Address, Trigger]],
+def check_total(
+    board: Board, pairs: Sequence[tuple[DeclaredTrigger, Seen | None]], stay: Sequence[Address]
 ) -> None:
-    """A Worker has at most two triggers, one production and one preview (field notes, Triggers)."""
+    """A Worker has at most two triggers (field notes, Triggers). That they are of two kinds follows: what is
+    kept has a kind that nobody declares, or it would have been matched."""
+    total = len(pairs) + len(stay)
     for want, seen in pairs:
-        new = seen is None or seen.live.resource.is_preview != want.resource.is_preview
-        others = [where for where, one in stay if one.is_preview == want.resource.is_preview]
-        if new and others and "one-trigger-per-kind" not in want.allow:
-            kind = "preview" if want.resource.is_preview else "production"
-            summary = f"the Worker would have two {kind} triggers: `{others[0]}` is kept"
-        elif seen is None and stay and len(pairs) + len(stay) > MAX_TRIGGERS:
-            others = [where for where, _ in stay]
-            total = len(pairs) + len(stay)
-            summary = (
-                f"the Worker would have {total} triggers, the API takes {MAX_TRIGGERS}: `{others[0]}` is kept"
+        if seen is None and stay and total > MAX_TRIGGERS and "one-trigger-per-kind" not in want.allow:
+            board.refuse(
+                want.address,
+                f"the Worker would have {total} triggers, the API takes {MAX_TRIGGERS}: `{stay[0]}` is kept",
+                hint=f"delete that one with --delete-unmanaged '{stay[0]}', or declare it",
             )
-        else:
-            continue
-        hint = f"delete that one with --delete-unmanaged '{others[0]}', or declare it"
-        board.refuse(want.address, summary, hint=hint)
 
 
 def check_deletes(board: Board) -> None:

@@ -16,15 +16,15 @@ WITHHELD = "not deleted, since not everything could be read"
 
 def decide(
     board: Board, worker: str, left: Sequence[Seen], declared: Sequence[DeclaredTrigger]
-) -> list[tuple[Address, Trigger]]:
-    """Delete what is ours, keep the rest; those that stay, by address."""
+) -> list[Address]:
+    """Delete what is ours, keep the rest; those that stay."""
     taken = {trigger.address for trigger in declared}
     stay = []
     for seen in left:
         address = _address(worker, seen, taken)
         taken.add(address)
         if not _delete(board, address, seen, declared):
-            stay.append((address, seen.live.resource))
+            stay.append(address)
     return stay
 
 

@@ -1,0 +1,171 @@
+"""Small values on their own: shapes of answers, changes, markers, names."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from deepdiff import DeepDiff
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler import diff, ownership
+from reconciler.errors import AnswerError
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.token import Token
+from reconciler.kinds.trigger import Trigger
+from reconciler.kinds.worker import Worker
+from reconciler.model import Action, Address, Cause, Change, Secret
+
+UUID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
+MARKER = {"v": 1, "owner": "acme", "u": UUID, "k": "production", "f": {}, "e": {}}
+
+
+def _marker(**changed: object) -> ownership.Marker | ownership.Newer | None:
+    text = json.dumps(MARKER | changed)
+    return ownership.read({ownership.MARKER: EnvVar(is_secret=False, value=text)}, UUID)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"v": 0},
+        {"v": True},
+        {"v": "1"},
+        {"u": UUID[:-1] + "0"},
+        {"owner": ""},
+        {"owner": None},
+        {"k": ""},
+        {"k": 7},
+    ],
+    ids=str,
+)
+def test_what_is_no_marker(changed: dict[str, object]) -> None:
+    assert _marker(**changed) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "null", "{", "[" * 5_000, '{"v": 1}'])
+def test_what_is_no_marker_at_all(text: str) -> None:
+    assert ownership.read({ownership.MARKER: EnvVar(is_secret=False, value=text)}, UUID) is None
+
+
+def test_a_secret_is_no_marker() -> None:
+    assert ownership.read({ownership.MARKER: EnvVar(is_secret=True, value=None)}, UUID) is None
+
+
+def test_a_marker_forgives_odd_hashes() -> None:
+    found = _marker(f=[], e={"a": 1, "b": "p"}, p="yes")
+    assert isinstance(found, ownership.Marker)
+    assert (found.fields, found.entries, found.protect) == ({}, {"b": "p"}, False)
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "a:b", "a:b [0-aaaaaa---------]", "a:b [1-aaaaa---------]", "a:b [1-AAAAAA---------]"]
+)
+def test_what_is_no_generation(name: str) -> None:
+    assert ownership.read_token_name(name) is None
+
+
+def test_a_generation_reads_as_it_is_written() -> None:
+    made = ownership.Generation(owner="acme/x", name="deploy", number=12, id6="0123ab")
+    assert ownership.read_token_name(str(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("causes", "joined"),
+    [
+        ([Cause.MANIFEST], Cause.MANIFEST),
+        ([Cause.MANIFEST, Cause.LIVE], Cause.BOTH),
+        ([Cause.MANIFEST, Cause.UNKNOWN], Cause.UNKNOWN),
+        ([Cause.LIVE, Cause.UNKNOWN], Cause.LIVE),
+        ([Cause.UNKNOWN], Cause.UNKNOWN),
+    ],
+)
+def test_joined_causes(causes: list[Cause], joined: Cause) -> None:
+    assert ownership.joined(causes) is joined
+
+
+@pytest.mark.parametrize(
+    ("action", "before", "after"),
+    [
+        (Action.CREATE, {}, {}),
+        (Action.CREATE, None, None),
+        (Action.UPDATE, None, {}),
+        (Action.REPLACE, {}, None),
+        (Action.DELETE, {}, {}),
+        (Action.DELETE, None, None),
+    ],
+)
+def test_a_change_has_the_before_and_after_of_its_action(
+    action: Action, before: object, after: object
+) -> None:
+    with pytest.raises(ValueError, match="wrong before or after"):
+        Change(address=Address.of("token", "x"), action=action, before=before, after=after, reason="")
+
+
+def test_answers_of_the_wrong_shape() -> None:
+    good = {"trigger_uuid": UUID, "repo_connection": None}
+    for field, value in {
+        "trigger_name": 7,
+        "branch_includes": "main",
+        "path_excludes": [7],
+        "build_caching_enabled": "no",
+        "trigger_uuid": None,
+        "repo_connection": "x",
+    }.items():
+        with pytest.raises(AnswerError):
+            Trigger.decode_one("web", good | {field: value})
+    for result in ("x", [7], {"a": 1}):
+        with pytest.raises(AnswerError):
+            Worker.decode(result)
+    with pytest.raises(AnswerError):
+        EnvVar.decode({"A": {"is_secret": False, "value": 7}})
+    with pytest.raises(AnswerError):
+        EnvVar.decode({"..": {"is_secret": False, "value": ""}})
+    assert EnvVar.decode(None) == {}
+    assert Worker.decode([{"id": "web", "tag": None}]) == {"web": ""}
+
+
+def test_fields_and_requests_of_the_kinds() -> None:
+    assert Worker(name="web", tag="t").fields == {"id": "web", "tag": "t"}
+    assert Token.delete(UUID).path == ("builds", "tokens", UUID)
+    assert Connection.delete(UUID).path == ("builds", "repos", "connections", UUID)
+    assert Connection.decode(None) is None
+
+
+def test_nothing_shows_a_secret() -> None:
+    secret = Secret("canary", "env X")
+    assert "canary" not in f"{secret!r} {secret} {EnvVar(is_secret=True, value=secret)!r}"
+
+
+def test_lists_compare_as_sets_and_say_what_changed() -> None:
+    before = {"branch_includes": ("b", "a"), "root_directory": "/apps/", "build_command": ""}
+    assert (
+        diff.trigger_fields(
+            before, {"branch_includes": ("a", "b"), "root_directory": "apps", "build_command": None}
+        )
+        == ()
+    )
+    (change,) = diff.trigger_fields({"path_excludes": ("a", "b")}, {"path_excludes": ("b", "c", "d")})
+    assert (change.added, change.removed) == (("c", "d"), ("a",))
+
+
+NAMES = st.lists(st.sampled_from(["a", "b", "main", "*"]), max_size=3).map(tuple)
+FIELDS = st.fixed_dictionaries(
+    {
+        "branch_includes": NAMES,
+        "path_excludes": NAMES,
+        "build_command": st.sampled_from([None, "", "make"]),
+        "root_directory": st.sampled_from(["/", "", None, "/apps/", "apps"]),
+        "build_caching_enabled": st.booleans(),
+    }
+)
+
+
+@given(FIELDS, FIELDS)
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_equal_is_what_deepdiff_finds_equal(before: dict[str, Any], after: dict[str, Any]) -> None:
+    normal = [{name: diff.normal(name, value) for name, value in side.items()} for side in (before, after)]
+    assert (diff.trigger_fields(before, after) == ()) == (DeepDiff(*normal) == {})
