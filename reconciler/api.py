@@ -22,6 +22,8 @@ from reconciler import __version__, answers
 from reconciler.errors import (
     AnswerError,
     ApiError,
+    AuthenticationError,
+    ForbiddenError,
     GatewayError,
     IgnoredError,
     NetworkError,
@@ -161,6 +163,18 @@ class Api:
                 return list(found.values())
         raise _named(AnswerError(f"the list has more than {MAX_PAGES} pages"), page(MAX_PAGES))
 
+    def verify(self, secret: Secret) -> Mapping[str, Any]:
+        """`{id, status}` of the API token whose value is `secret`, asked under that secret itself.
+
+        Empty where the API does not take it. (Field notes, Access; the path is not under the account.)
+        """
+        request = Request(method="GET", path=("user", "tokens", "verify"))
+        try:
+            result, _ = self._send(request, bearer=secret)
+        except (AuthenticationError, ForbiddenError):
+            return {}
+        return result if isinstance(result, dict) else {}
+
     def write(self, request: Request, decode: Callable[[Any], T]) -> T | None:
         """Send what changes something. A delete answered 404 is done."""
         if not self._may_write:
@@ -179,7 +193,7 @@ class Api:
         except (AnswerError, IgnoredError) as error:
             raise _named(error, request) from None
 
-    def _send(self, request: Request) -> tuple[Any, Any]:
+    def _send(self, request: Request, *, bearer: Secret | None = None) -> tuple[Any, Any]:
         """`result` and `result_info` of one request, repeated as far as its kind allows."""
         if request.method != "GET" and not self._may_write:
             raise AssertionError("a plan sends only GETs")
@@ -190,7 +204,7 @@ class Api:
                 with self._lock:
                     self.reads += request.method == "GET"
                     self.writes += request.method != "GET"
-                return self._once(request)
+                return self._once(request, bearer)
             except RateLimitedError as error:
                 self._gate.close(error.retry_after)
                 if attempt == ATTEMPTS or not self._gate.pass_through():
@@ -203,14 +217,16 @@ class Api:
                     raise
         raise AssertionError("the loop returns or raises")
 
-    def _once(self, request: Request) -> tuple[Any, Any]:
+    def _once(self, request: Request, bearer: Secret | None) -> tuple[Any, Any]:
         path = _path(request.path)
         started = self._clock()
         body = None if request.json is None else json.dumps(_wire(request.json), allow_nan=False).encode()
         headers = {"Content-Type": "application/json"} if body is not None else {}
         status, ray = 0, ""
         try:
-            url = f"/accounts/{quote(self.account_id, safe='')}{path}"
+            url = path if bearer else f"/accounts/{quote(self.account_id, safe='')}{path}"
+            if bearer:
+                headers["Authorization"] = f"Bearer {_wire(bearer)}"
             with self._client.stream(
                 request.method, url, params=list(request.query), content=body, headers=headers
             ) as response:

@@ -23,6 +23,7 @@ from reconciler.errors import (
     GatewayError,
     IgnoredError,
     NetworkError,
+    RejectedError,
     SourceError,
 )
 from reconciler.kinds.connection import Connection
@@ -78,6 +79,8 @@ class _Result:
 class _Run:
     api: Api
     ids: dict[Address, str]
+    key: ownership.FingerprintKey | None = None
+    verify_tokens: bool = True
     results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
     bad: dict[Address, str] = field(default_factory=dict)
     denied: bool = False
@@ -127,13 +130,27 @@ class _Run:
             return _Result(step, Status.UNKNOWN if unsure else Status.FAILED, error)
         return _Result(step, Status.DONE)
 
+    def _try_token(self, secret: Value, cloudflare_token_id: Value) -> None:
+        """Before a token takes the place of a working one: is it active, and the one that it says it is?"""
+        found = self.api.verify(secret) if isinstance(secret, Secret) else {}
+        wrong = ""
+        if found.get("status") != "active":
+            wrong = "is not active"
+        elif found.get("id") != cloudflare_token_id:
+            wrong = "is that of another token than `cloudflare_token_id`"
+        if wrong:
+            hint = "check both; --no-verify-token skips this for a token that may not look at itself"
+            raise RejectedError(f"the new secret {wrong}: the working token stays", hint=hint)
+
     def _mark(self, step: Step, what: str) -> None:
         for address in step.covers:
             self.bad.setdefault(address, what)
 
     def _send(self, step: Step) -> None:
-        request = bind(step.request, self.ids)
+        request = bind(step.request, self.ids, self.key)
         sent = request.json if isinstance(request.json, Mapping) else {}
+        if step.replaces_token and self.verify_tokens:
+            self._try_token(sent["build_token_secret"], sent["cloudflare_token_id"])
 
         def check(result: Any) -> None:
             given, wrong = _echo(step.echo, sent, result)
@@ -148,9 +165,11 @@ class _Run:
         self.api.write(request, check)
 
 
-def apply(plan: Plan, api: Api) -> Iterator[Outcome]:
+def apply(
+    plan: Plan, api: Api, *, key: ownership.FingerprintKey | None = None, verify_tokens: bool = True
+) -> Iterator[Outcome]:
     """Every write of `plan`. `api.stop` ends it after the requests under way."""
-    run = _Run(api, dict(plan.ids))
+    run = _Run(api, dict(plan.ids), key, verify_tokens)
     actions = {change.address: change.action for change in plan.changes}
     left: dict[Address, int] = {}
     for step in plan.steps:
@@ -210,7 +229,9 @@ def _refs(value: Value | tuple[Ref, ...]) -> Iterator[Address]:
                 yield from _refs(one)
 
 
-def bind(request: Request, ids: Mapping[Address, str]) -> Request:
+def bind(
+    request: Request, ids: Mapping[Address, str], key: ownership.FingerprintKey | None = None
+) -> Request:
     """`request` with ids for addresses, and the marker as text."""
     path = tuple(ids[part] if isinstance(part, Address) else part for part in request.path)
     trigger = path[2] if len(path) > 2 else ""
@@ -221,7 +242,7 @@ def bind(request: Request, ids: Mapping[Address, str]) -> Request:
                 return ids[value]
             case MarkerDraft():
                 fields = {name: bound(one) for name, one in value.fields.items()}
-                return ownership.write(replace(value, fields=fields), str(trigger))
+                return ownership.write(replace(value, fields=fields), str(trigger), key)
             case tuple():
                 return tuple(bound(one) for one in value)
             case Mapping():

@@ -62,18 +62,28 @@ class Secret:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FingerprintDraft:
+    """What a marker will say of a secret that this run writes, once its trigger has a UUID."""
+
+    name: str
+    secret: Secret
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class MarkerDraft:
     """A marker that is still to be written: the refs in `fields` may not have ids yet.
 
     `fields` holds the values as applied, by API name; `entries` what the marker says of each variable
-    that is ours, by the hash of its name (DESIGN section 5).
+    that is ours, by the hash of its name (DESIGN section 5). `kid` is the key of the fingerprints kept.
     """
 
     owner: str
     key: str
     protect: bool
     fields: Mapping[str, Value]
-    entries: Mapping[str, str]
+    entries: Mapping[str, str | FingerprintDraft]
+    kid: str = ""
 
 
 Value = (
@@ -184,7 +194,8 @@ class FieldChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What is done to one resource, and why. `reason` is for people; code never reads it.
+    """What is done to one resource, and why. `reason` is for people; code never reads it. `not_compared`
+    says why a secret could not be compared.
 
     | action  | before | after |
     | ------- | ------ | ----- |
@@ -203,7 +214,7 @@ class Change:
     disposition: Disposition = Disposition.DECLARED
     cause: Cause | None = None
     fields: tuple[FieldChange, ...] = ()
-    not_compared: bool = False
+    not_compared: str = ""
     position: Position | None = None
 
     def __post_init__(self) -> None:
@@ -233,7 +244,8 @@ class Step:
     """One write, in order. It carries out part or all of the changes at `covers`.
 
     `needs` are addresses whose earlier steps must have succeeded; `gives` is the address that gets its
-    id from the answer. Steps of one `branch` run one after the other, branches are independent.
+    id from the answer. `replaces_token`: a working token goes, so the new secret is tried before. Steps of
+    one `branch` run one after the other, branches are independent; those without one run alone.
     """
 
     covers: tuple[Address, ...]
@@ -242,6 +254,7 @@ class Step:
     branch: str
     needs: frozenset[Address] = frozenset()
     gives: Address | None = None
+    replaces_token: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

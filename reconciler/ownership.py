@@ -2,13 +2,17 @@
 
 The marker is a plain variable `BUILDSCTL` on the trigger that it speaks of (DESIGN section 5): compact
 JSON with `v` version, `owner`, `u` the trigger's UUID, `k` its key, `p` protected, `f` a hash for each
-field as last applied, `e` what is known of each variable that is ours, by a hash of its name.
+field as last applied, `e` what is known of each variable that is ours, by a hash of its name: `p` and a
+hash of a plain value, `f` and the fingerprint of a secret under the key `kid`, or nothing; then, after a
+dot, its `value_version`.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -16,7 +20,7 @@ from dataclasses import dataclass
 
 from reconciler.diff import normal
 from reconciler.kinds.env_var import EnvVar
-from reconciler.model import Cause, MarkerDraft, Value
+from reconciler.model import Cause, FingerprintDraft, MarkerDraft, Value
 
 MARKER = "BUILDSCTL"
 VERSION = 1
@@ -32,6 +36,7 @@ class Marker:
     protect: bool
     fields: Mapping[str, str]
     entries: Mapping[str, str]
+    kid: str = ""
 
     def knows(self, name: str) -> bool:
         """Is the variable `name` ours?"""
@@ -73,6 +78,7 @@ def read(variables: Mapping[str, EnvVar], trigger: str) -> Marker | Newer | None
         protect=found.get("p") is True,
         fields=_strings(found.get("f")),
         entries=_strings(found.get("e")),
+        kid=kid if isinstance(kid := found.get("kid"), str) else "",
     )
 
 
@@ -82,19 +88,38 @@ def _strings(found: object) -> dict[str, str]:
     return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
-def write(draft: MarkerDraft, trigger: str) -> str:
-    """The marker's text; all refs in `draft.fields` are ids by now."""
+def write(draft: MarkerDraft, trigger: str, key: FingerprintKey | None = None) -> str:
+    """The marker's text; all refs in `draft.fields` are ids by now.
+
+    Writing a secret under a new key drops the fingerprints of the old one; without a key those of secrets
+    that are not written stay.
+    """
+    written = any(isinstance(one, FingerprintDraft) for one in draft.entries.values())
+    kid = key.kid if key and written else draft.kid
+    entries = {
+        name: _entry(one, trigger, key, keep=kid == draft.kid) for name, one in sorted(draft.entries.items())
+    }
     document: dict[str, object] = {
         "v": VERSION,
         "owner": draft.owner,
         "u": trigger,
         "k": draft.key,
         "f": {name: hash_field(name, value) for name, value in draft.fields.items()},
-        "e": dict(sorted(draft.entries.items())),
+        "e": entries,
     }
     if draft.protect:
         document["p"] = True
+    if any(fingerprint_of(one) for one in entries.values()):
+        document["kid"] = kid
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _entry(one: str | FingerprintDraft, trigger: str, key: FingerprintKey | None, *, keep: bool) -> str:
+    if isinstance(one, FingerprintDraft):
+        value = one.secret.value
+        head = "f" + key.fingerprint(trigger, one.name, value) if key and value is not None else ""
+        return _versioned(head, one.version)
+    return one if keep or not fingerprint_of(one) else _versioned("", version_of(one))
 
 
 def _digest(text: str, length: int) -> str:
@@ -114,10 +139,68 @@ def hash_field(name: str, value: Value) -> str:
 
 
 def entry(variable: EnvVar) -> str:
-    """What the marker says of a variable: `p` and a hash for a plain value, nothing for a secret."""
-    if variable.is_secret or not isinstance(variable.value, str):
-        return ""
-    return "p" + _digest(variable.value, 8)
+    """What the marker says of a variable whose value, if it is a secret, this run does not write."""
+    plain = not variable.is_secret and isinstance(variable.value, str)
+    return _versioned("p" + _digest(str(variable.value), 8) if plain else "", variable.value_version)
+
+
+def _versioned(head: str, version: str) -> str:
+    return f"{head}.{version}" if version else head
+
+
+def version_of(entry: str) -> str:
+    """The `value_version` that an entry remembers."""
+    return entry.partition(".")[2]
+
+
+def fingerprint_of(entry: str) -> str:
+    """The fingerprint in an entry, empty where there is none."""
+    head = entry.partition(".")[0]
+    return head[1:] if head.startswith("f") else ""
+
+
+@dataclass(frozen=True, repr=False)
+class FingerprintKey:
+    """The user's key, for telling whether a secret changed without keeping it (DESIGN section 5)."""
+
+    key: bytes
+
+    def __repr__(self) -> str:
+        return "(key)"
+
+    def _mac(self, *parts: str) -> bytes:
+        data = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
+        return hmac.digest(self.key, data, "sha256")
+
+    @property
+    def kid(self) -> str:
+        """Names the key; nothing of it can be told from this."""
+        return self._mac("key id").hex()[:8]
+
+    def fingerprint(self, trigger: str, name: str, value: str) -> str:
+        """96 bits that only the key's holder can make, and only for this trigger and name."""
+        return base64.urlsafe_b64encode(self._mac(trigger, name, value))[:16].decode()
+
+    def token_mac(self, cloudflare_token_id: str, secret: str) -> str:
+        """`mac8` of a managed token: two digits of the key's id, six of its own."""
+        return self.kid[:2] + self._mac(cloudflare_token_id, secret).hex()[:6]
+
+
+MIN_KEY_BYTES = 32
+
+
+def read_key(text: str) -> FingerprintKey | None:
+    """A key in base64 or hexadecimal; None where it is neither, or has fewer than 32 bytes."""
+    text = text.strip()
+    try:
+        if re.fullmatch(r"[0-9a-fA-F]+", text):
+            key = bytes.fromhex(text)
+        else:
+            raw = text.replace("-", "+").replace("_", "/").rstrip("=")
+            key = base64.b64decode(raw + "=" * (-len(raw) % 4), validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    return FingerprintKey(key) if len(key) >= MIN_KEY_BYTES else None
 
 
 def cause(*, applied: str | None, before: str | None, after: str | None) -> Cause:

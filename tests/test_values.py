@@ -17,7 +17,7 @@ from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import Action, Address, Cause, Change, Secret
+from reconciler.model import Action, Address, Cause, Change, FingerprintDraft, MarkerDraft, Secret
 
 UUID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 MARKER = {"v": 1, "owner": "acme", "u": UUID, "k": "production", "f": {}, "e": {}}
@@ -169,3 +169,51 @@ FIELDS = st.fixed_dictionaries(
 def test_equal_is_what_deepdiff_finds_equal(before: dict[str, Any], after: dict[str, Any]) -> None:
     normal = [{name: diff.normal(name, value) for name, value in side.items()} for side in (before, after)]
     assert (diff.trigger_fields(before, after) == ()) == (DeepDiff(*normal) == {})
+
+
+KEY = "Y2FuYXJ5LWtleS1jYW5hcnkta2V5LWNhbmFyeS1rZXktMDEyMw=="
+
+
+def test_the_largest_marker_fits() -> None:
+    """63 variables of 64-character names, all secret, each with a version: under 5,000 characters."""
+    key = ownership.read_key(KEY)
+    names = [f"V{number:063d}" for number in range(63)]
+    drafts = {
+        ownership.hash_name(name): FingerprintDraft(name=name, secret=Secret("x" * 5_000), version="v" * 16)
+        for name in names
+    }
+    fields = dict.fromkeys(Trigger.schema, "x" * 512)
+    draft = MarkerDraft(owner="o" * 64, key="k" * 64, protect=True, fields=fields, entries=drafts)
+    text = ownership.write(draft, UUID, key)
+    assert len(text) < 5_000
+    found = ownership.read({ownership.MARKER: EnvVar(is_secret=False, value=text)}, UUID)
+    assert isinstance(found, ownership.Marker)
+    assert all(found.knows(name) for name in names)
+    assert found.kid == key.kid
+
+
+@pytest.mark.parametrize("text", ["", "short", "x" * 31, "a" * 43 + "!", "0" * 62, "é" * 50])
+def test_what_is_no_key(text: str) -> None:
+    assert ownership.read_key(text) is None
+
+
+@pytest.mark.parametrize("text", [KEY, KEY.rstrip("="), f" {KEY}\n", "00" * 32, "ff" * 64, "_-" * 22])
+def test_what_is_a_key(text: str) -> None:
+    key = ownership.read_key(text)
+    assert key is not None
+    assert repr(key) == "(key)"
+
+
+def test_a_fingerprint_is_of_one_trigger_one_name_one_value_one_key() -> None:
+    key, other = ownership.FingerprintKey(b"k" * 32), ownership.FingerprintKey(b"l" * 32)
+    made = {
+        key.fingerprint(UUID, "A", "x"),
+        key.fingerprint(UUID[:-1] + "0", "A", "x"),
+        key.fingerprint(UUID, "B", "x"),
+        key.fingerprint(UUID, "A", "y"),
+        key.fingerprint(UUID, "Ax", ""),
+        other.fingerprint(UUID, "A", "x"),
+    }
+    assert len(made) == 6
+    assert {len(one) for one in made} == {16}
+    assert key.token_mac("id", "x")[:2] == key.kid[:2]

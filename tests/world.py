@@ -24,7 +24,7 @@ from reconciler.sandbox import Response, Sandbox
 
 Before = Callable[[int, str, str], Response | None]
 After = Callable[[int, str, str, Response], Response]
-GLOBS = {"--delete-unmanaged", "--take-over", "--accept-secret-loss"}
+GLOBS = {"--delete-unmanaged", "--take-over", "--accept-secret-loss", "--rewrite-secrets"}
 
 
 class Killed(BaseException):
@@ -57,7 +57,11 @@ class World:
                 given[key] = (*given.get(key, ()), value)
             elif name == "--max-deletes":
                 given["max_deletes"] = int(value)
-        return Options(**given)
+        return Options(key=self.key, **given)
+
+    @property
+    def key(self) -> ownership.FingerprintKey | None:
+        return ownership.read_key(self.case.get("environment", {}).get("BUILDSCTL_FINGERPRINT_KEY", ""))
 
     def handler(self, before: Before | None = None, after: After | None = None) -> Any:
         def handle(
@@ -102,7 +106,7 @@ class World:
                 return decided, []
             check_sources(decided)
             api.allow_writes()
-            return decided, list(apply(decided, api))
+            return decided, list(apply(decided, api, key=self.key))
 
     @property
     def writes(self) -> list[tuple[str, str]]:

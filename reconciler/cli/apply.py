@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,13 @@ if TYPE_CHECKING:
             is_flag=True,
             weakens_safety=True,
             help="Do not ask; needed without a terminal.",
-        )
+        ),
+        Setting(
+            ["--no-verify-token"],
+            is_flag=True,
+            weakens_safety=True,
+            help="Do not try a build token's new secret before it replaces a working one.",
+        ),
     ]
 )
 @manifest_options
@@ -48,7 +55,13 @@ if TYPE_CHECKING:
 @report_options
 @global_options
 def apply(
-    settings: Globals, manifests: Manifests, deciding: Options, report: Report, auto_approve: bool
+    *,
+    settings: Globals,
+    manifests: Manifests,
+    deciding: Options,
+    report: Report,
+    auto_approve: bool,
+    no_verify_token: bool,
 ) -> int:
     """Make the account what the manifests say. Running it again changes nothing.
 
@@ -66,6 +79,8 @@ def apply(
       6 authentication or permission · 7 could not look everywhere
       130 interrupted
     """
+    from reconciler import apply as carrying
+
     with reporting(report):
         if not auto_approve and not (sys.stdin and sys.stdin.isatty()):
             hint = "say --auto-approve where nobody can be asked"
@@ -74,10 +89,14 @@ def apply(
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             plan = decide(desired, api, deciding)
             color = colored(no_color=settings.no_color) and report.format == "text"
-            return _carry_out(plan, api, report, color=color, ask=not auto_approve)
+            writes = partial(carrying.apply, plan, api, key=deciding.key, verify_tokens=not no_verify_token)
+            return _carry_out(plan, api, report, writes, color=color, ask=not auto_approve)
 
 
-def _carry_out(plan: Plan, api: Api, report: Report, *, color: bool, ask: bool) -> int:
+def _carry_out(
+    plan: Plan, api: Api, report: Report, writes: Callable[[], Iterator[Outcome]], *, color: bool, ask: bool
+) -> int:
+    """Show, ask, and send the `writes`."""
     from reconciler import apply as carrying
     from reconciler.plan.summary import exit_codes
     from reconciler.render import json
@@ -95,7 +114,7 @@ def _carry_out(plan: Plan, api: Api, report: Report, *, color: bool, ask: bool) 
         api.allow_writes()
         tell("\n")
         with _stopping(api.stop):
-            for outcome in carrying.apply(plan, api):
+            for outcome in writes():
                 outcomes.append(outcome)
                 tell(outcome_text(outcome, color=color) + "\n")
         tell("\n" + outcomes_ending(outcomes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -166,9 +167,18 @@ manifest_options = bundle(
 
 
 def _options(**given: Any) -> Options:
+    from reconciler.errors import UsageError
+    from reconciler.ownership import read_key
     from reconciler.plan import Options
 
-    return Options(**given)
+    text = os.environ.get("BUILDSCTL_FINGERPRINT_KEY", "")
+    key = read_key(text) if text else None
+    if text and key is None:
+        raise UsageError(
+            "BUILDSCTL_FINGERPRINT_KEY is no key of 32 bytes or more, in base64 or hexadecimal",
+            hint="`openssl rand -base64 32` makes one; every pipeline of this owner needs the same",
+        )
+    return Options(key=key, **given)
 
 
 def _globs(name: str, text: str) -> Setting:
@@ -182,6 +192,7 @@ deciding_options = bundle(
         _globs("--delete-unmanaged", "Delete what nobody declares and nobody owns."),
         _globs("--take-over", "Take what another owner, or the newer builds surface, holds."),
         _globs("--accept-secret-loss", "Lose variables that cannot be written again."),
+        _globs("--rewrite-secrets", "Write secrets again, though nothing says that they changed."),
         Setting(
             ["--max-deletes"],
             weakens_safety=True,

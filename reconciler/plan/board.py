@@ -18,11 +18,16 @@ MAX_DELETES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a person may add to the decision; each glob matches addresses (DESIGN section 4)."""
+    """What a person may add to the decision; each glob matches addresses (DESIGN section 4).
+
+    `key` tells whether secrets changed, where there is one.
+    """
 
     take_over: tuple[str, ...] = ()
     delete_unmanaged: tuple[str, ...] = ()
     accept_secret_loss: tuple[str, ...] = ()
+    rewrite_secrets: tuple[str, ...] = ()
+    key: ownership.FingerprintKey | None = None
     max_deletes: int = MAX_DELETES
 
 

@@ -13,7 +13,18 @@ from dataclasses import dataclass, field, replace
 from reconciler.kinds import ORDER
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
-from reconciler.model import Action, Address, Change, Echo, FieldChange, MarkerDraft, Ref, Step, Value
+from reconciler.model import (
+    Action,
+    Address,
+    Change,
+    Echo,
+    FieldChange,
+    FingerprintDraft,
+    MarkerDraft,
+    Ref,
+    Step,
+    Value,
+)
 from reconciler.ownership import MARKER, Marker
 from reconciler.states import DeclaredTrigger
 
@@ -22,19 +33,21 @@ from reconciler.states import DeclaredTrigger
 class Variables:
     """What becomes of a trigger's variables. `entries` is the marker's `e` after the run.
 
-    `marker` is ours, or None where the trigger is nobody's or is being taken over. `unfinished` is a trigger
-    whose creation was cut short: it still gets what is only sent on create. `absent` says why a variable is
-    not there. `left` are the variables that stay live beside those declared with a value.
+    `marker` is ours, or None where the trigger is nobody's or is being taken over; `live` the trigger's UUID
+    where it has one. `unfinished` is a trigger whose creation was cut short: it still gets what is only
+    sent on create. `absent` says why a variable is not there. `left` are the variables that stay live
+    beside those declared with a value.
     """
 
     trigger: DeclaredTrigger
     marker: Marker | None = None
+    live: str = ""
     unfinished: bool = False
     absent: str = "not there"
     changes: list[Change] = field(default_factory=list)
     writes: dict[str, EnvVar] = field(default_factory=dict)
     deletes: list[str] = field(default_factory=list)
-    entries: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, str | FingerprintDraft] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
 
     @property

@@ -25,7 +25,7 @@ def summary(plan: Plan) -> dict[str, int]:
     """How many rows there are of each sort; `not-compared` counts besides."""
     counts = dict.fromkeys(NAMES, 0)
     for change in plan.changes:
-        counts["not-compared"] += change.not_compared
+        counts["not-compared"] += bool(change.not_compared)
         match change.disposition:
             case Disposition.DECLARED:
                 counts[change.action.value] += 1

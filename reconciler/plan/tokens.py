@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from reconciler.kinds.token import Token, TokenReference
 from reconciler.model import Action, Address, Cause, Change, Declared, Disposition, Echo, Live, Step
-from reconciler.ownership import Generation, hash_token_id, read_token_name
+from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
 from reconciler.plan.board import Board
 
 Generations = Sequence[tuple[Generation, Live[Token]]]
@@ -50,8 +50,9 @@ def _generations(board: Board, owner: str | None, name: str | None) -> Generatio
 def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set[str]:
     """The UUIDs that stay in use. A rotation is a create: the old generation goes when nothing uses it."""
     generations = _generations(board, board.owner, want.build_token_name)
-    id6 = hash_token_id(want.cloudflare_token_id, want.value_version)
-    if generations and generations[0][0].id6 == id6:
+    made = _wanted(board, want, number=generations[0][0].number + 1 if generations else 1)
+    rotate, not_compared = _compare(board, declared, generations[0][0], made) if generations else ("", "")
+    if generations and not rotate:
         current = generations[0][1]
         board.ids[declared.address] = current.id
         board.changes.append(
@@ -60,26 +61,23 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
                 action=Action.NO_OP,
                 before=current.resource.fields,
                 after=want.fields,
-                reason="as declared; its secret cannot be read, so it is not compared",
-                not_compared=True,
+                reason=f"as declared; its secret is not compared: {not_compared}"
+                if not_compared
+                else "as declared",
+                not_compared=not_compared,
                 position=declared.position,
             )
         )
         return {current.id}
-    number = generations[0][0].number + 1 if generations else 1
-    live_name = str(Generation(owner=board.owner or "", name=want.build_token_name, number=number, id6=id6))
     reason = "no token of this name and owner"
     if generations:
-        reason = (
-            "its `cloudflare_token_id` or `value_version` changed: a new generation is made, and the "
-            "triggers that are ours are pointed to it"
-        )
+        reason = f"{rotate}: a new generation is made, and the triggers that are ours are pointed to it"
     board.changes.append(
         Change(
             address=declared.address,
             action=Action.CREATE,
             before=None,
-            after={**want.fields, "build_token_name": live_name},
+            after={**want.fields, "build_token_name": str(made)},
             reason=reason,
             cause=Cause.MANIFEST if generations else Cause.UNKNOWN,
             position=declared.position,
@@ -88,13 +86,44 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
     board.first.append(
         Step(
             covers=(declared.address,),
-            request=want.create(live_name),
+            request=want.create(str(made)),
             echo=Echo.TOKEN,
             branch="",
             gives=declared.address,
+            replaces_token=bool(generations),
         )
     )
     return set()
+
+
+def _wanted(board: Board, want: Token, *, number: int) -> Generation:
+    """The generation that would be made: with a mac where there are a key and a value."""
+    key, secret = board.options.key, want.build_token_secret
+    value = secret.value if secret else None
+    return Generation(
+        owner=board.owner or "",
+        name=want.build_token_name,
+        number=number,
+        id6=hash_token_id(want.cloudflare_token_id, want.value_version),
+        mac8=key.token_mac(want.cloudflare_token_id, value) if key and value is not None else NO_MAC,
+    )
+
+
+def _compare(board: Board, declared: Declared[Token], seen: Generation, made: Generation) -> tuple[str, str]:
+    """Why a new generation is made, or why nobody can tell whether it has to be."""
+    if board.named(declared.address, board.options.rewrite_secrets):
+        return "named by --rewrite-secrets", ""
+    if seen.id6 != made.id6:
+        return "its `cloudflare_token_id` or `value_version` changed", ""
+    if board.options.key is None:
+        return "", "there is no BUILDSCTL_FINGERPRINT_KEY"
+    if made.mac8 == NO_MAC:
+        return "", "its source gives no value"
+    if seen.mac8 == NO_MAC:
+        return "", "buildsctl has not written it under a key yet"
+    if seen.mac8[:2] != made.mac8[:2]:
+        return "", "it was written under another key"
+    return "" if seen.mac8 == made.mac8 else "its secret changed", ""
 
 
 def _decide_reference(board: Board, declared: Declared[TokenReference], want: TokenReference) -> set[str]:

@@ -132,6 +132,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     found = Variables(
         trigger=trigger,
         marker=ours,
+        live=seen.live.id,
         unfinished=seen.live.resource.path_includes == PENDING_PATHS,
         absent="not there: the dashboard made its trigger anew"
         if _is_remade(board, seen, siblings)
@@ -246,6 +247,7 @@ def _draft(board: Board, trigger: DeclaredTrigger, want: Trigger, found: Variabl
         protect=trigger.protect,
         fields={name: value for name, value in want.fields.items() if not trigger.ignores(name)},
         entries=found.entries,
+        kid=found.marker.kid if found.marker else "",
     )
 
 

@@ -7,7 +7,17 @@ from fnmatch import fnmatchcase
 
 from reconciler import ownership
 from reconciler.kinds.env_var import EnvVar
-from reconciler.model import Action, Cause, Change, Declared, Disposition, FieldChange, Secret, Value
+from reconciler.model import (
+    Action,
+    Cause,
+    Change,
+    Declared,
+    Disposition,
+    FieldChange,
+    FingerprintDraft,
+    Secret,
+    Value,
+)
 from reconciler.ownership import MARKER, entry, hash_name
 from reconciler.plan.board import Board
 from reconciler.plan.steps import Variables
@@ -29,8 +39,7 @@ def for_new_trigger(board: Board, trigger: DeclaredTrigger, *, reason: str, caus
         if declared.resource.value is None:
             result.changes.append(_only_exists(board, declared, None))
             continue
-        result.writes[key] = declared.resource
-        result.entries[hash_name(key)] = entry(declared.resource)
+        _write(result, key, declared.resource)
         result.changes.append(
             Change(
                 address=declared.address,
@@ -67,23 +76,63 @@ def _decide_declared(
         result.left |= {key} if seen else set()
         reason = "ignored: never compared, updated or deleted" if seen else "ignored, and not there"
         return _row(declared, Action.NO_OP, seen, reason=reason)
-    result.entries[hash_name(key)] = entry(want)
     applied = marker.entries.get(hash_name(key)) if marker else None
+    result.entries[hash_name(key)] = entry(want)
     if seen is None:
-        result.writes[key] = want
-        moved = ownership.cause(applied=applied, before=None, after=entry(want))
+        _write(result, key, want)
+        after = applied if want.is_secret else entry(want)
+        moved = ownership.cause(applied=applied, before=None, after=after)
         if marker and applied is None:
             moved = Cause.MANIFEST
         reason = result.absent if applied is None else "it was written before and is gone"
         return _row(declared, Action.CREATE, None, reason=reason, cause=moved)
     fields = _differences(want, seen, applied)
     if fields:
-        result.writes[key] = want
+        _write(result, key, want)
         reason = f"`{fields[0].path}` differs"
         return _row(declared, Action.UPDATE, seen, reason=reason, cause=fields[0].cause, fields=fields)
-    secret = want.is_secret
-    reason = "there; a secret's value cannot be read, so it is not compared" if secret else "as declared"
-    return _row(declared, Action.NO_OP, seen, reason=reason, not_compared=secret)
+    if not isinstance(want.value, Secret):
+        return _row(declared, Action.NO_OP, seen, reason="as declared")
+    rewrite, not_compared = _compare_secret(board, result, declared, want.value, applied)
+    if rewrite:
+        _write(result, key, want)
+        change = FieldChange(path="value", before=Secret(None), after=want.value, cause=Cause.MANIFEST)
+        return _row(declared, Action.UPDATE, seen, reason=rewrite, cause=Cause.MANIFEST, fields=(change,))
+    if applied is not None:
+        result.entries[hash_name(key)] = applied  # a run keeps the fingerprints of what it does not write
+    reason = f"there; not compared: {not_compared}" if not_compared else "as declared, by its fingerprint"
+    return _row(declared, Action.NO_OP, seen, reason=reason, not_compared=not_compared)
+
+
+def _write(result: Variables, key: str, want: EnvVar) -> None:
+    """Write the variable; a fingerprint is recorded only for a value that this run writes."""
+    result.writes[key] = want
+    result.entries[hash_name(key)] = entry(want)
+    if isinstance(want.value, Secret):
+        draft = FingerprintDraft(name=key, secret=want.value, version=want.value_version)
+        result.entries[hash_name(key)] = draft
+
+
+def _compare_secret(
+    board: Board, result: Variables, declared: Declared[EnvVar], secret: Secret, applied: str | None
+) -> tuple[str, str]:
+    """Why a secret is written again, or why nobody can tell whether it has to be; both empty where it is
+    the same."""
+    if board.named(declared.address, board.options.rewrite_secrets):
+        return "named by --rewrite-secrets", ""
+    if applied is not None and ownership.version_of(applied) != declared.resource.value_version:
+        return "its `value_version` changed", ""
+    key, fingerprint = board.options.key, ownership.fingerprint_of(applied or "")
+    if key is None:
+        return "", "there is no BUILDSCTL_FINGERPRINT_KEY"
+    if not fingerprint or result.marker is None:
+        return "", "buildsctl has not written it under a key yet"
+    if result.marker.kid != key.kid:
+        return "", "it was written under another key"
+    if secret.value is None:
+        return "", "its source gives no value"
+    same = key.fingerprint(result.live, declared.address.name, secret.value) == fingerprint
+    return "" if same else "its value is not the one that was written last", ""
 
 
 def _differences(want: EnvVar, seen: EnvVar, applied: str | None) -> tuple[FieldChange, ...]:
@@ -177,7 +226,7 @@ def _row(
     reason: str,
     cause: Cause | None = None,
     fields: tuple[FieldChange, ...] = (),
-    not_compared: bool = False,
+    not_compared: str = "",
 ) -> Change:
     return Change(
         address=declared.address,

@@ -102,7 +102,7 @@ def _change(change: Change) -> dict[str, Any]:
         "fields": [_field(one) for one in change.fields],
         "action_reason": change.reason,
         "cause": change.cause.value if change.cause else None,
-        "not_compared": change.not_compared,
+        "not_compared": bool(change.not_compared),
     }
 
 

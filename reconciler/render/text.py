@@ -153,10 +153,7 @@ def _ending(plan: Plan) -> list[str]:
     else:
         words = "No changes that can be seen" if plan.unread else "No changes"
         lines = [f"{words}{': ' if still else ''}{', '.join(still)}."]
-    if counts["not-compared"]:
-        one = counts["not-compared"] == 1
-        told = "secret is not compared: its value" if one else "secrets are not compared: their values"
-        lines.append(f"{counts['not-compared']} {told} cannot be read back.")
+    lines += _not_compared(plan)
     lines.append(f"Requests: {plan.reads} read, {len(plan.steps)} to write.")
     if plan.undeclared_workers:
         many = plan.undeclared_workers != 1
@@ -165,6 +162,17 @@ def _ending(plan: Plan) -> list[str]:
             f"{'are' if many else 'is'} not declared and {'were' if many else 'was'} not read."
         )
     return lines
+
+
+def _not_compared(plan: Plan) -> list[str]:
+    """One line: how many secrets could not be compared, and why."""
+    why: dict[str, int] = {}
+    for change in plan.changes:
+        if change.not_compared:
+            why[change.not_compared] = why.get(change.not_compared, 0) + 1
+    total = sum(why.values())
+    told = "; ".join(f"{reason} ({count})" if len(why) > 1 else reason for reason, count in why.items())
+    return [f"{total} secret{'s' * (total != 1)} not compared: {told}."] if why else []
 
 
 def outcome_text(outcome: Outcome, *, color: bool = False) -> str:
