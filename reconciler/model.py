@@ -286,6 +286,7 @@ class Plan:
     labels: Mapping[str, str] = field(default_factory=dict)
     reads: int = 0
     undeclared_workers: int | None = None
+    prune: bool = False
 
     @property
     def changed(self) -> bool:

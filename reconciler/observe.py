@@ -25,10 +25,13 @@ from reconciler.states import Desired, Observed
 NO_SUCH_TAG = 10007
 
 
-def observe(desired: Desired, api: Api) -> Observed:
-    """What the API has. Raises the access error where nothing of Workers Builds could be read for it."""
+def observe(desired: Desired, api: Api, *, everything: bool = False) -> Observed:
+    """What the API has; `everything` reads every Worker of the account, one request each and one a trigger.
+
+    Raises the access error where nothing of Workers Builds could be read for it.
+    """
     pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
-    look = _Look(desired, api, pool)
+    look = _Look(desired, api, pool, everything)
     try:
         look.start()
         look.run()
@@ -49,6 +52,7 @@ class _Look:
     desired: Desired
     api: Api
     pool: ThreadPoolExecutor
+    everything: bool
     waiting: dict[Future[Any], tuple[Callable[[Any], None], Callable[[ApiError], None]]] = field(
         default_factory=dict
     )
@@ -74,9 +78,9 @@ class _Look:
     def start(self) -> None:
         """The first wave: names, tokens, and the Workers whose tag the manifests give."""
         declared = self.desired.workers.values()
-        if any(worker.resource.tag is None for worker in declared):
+        if self.everything or any(worker.resource.tag is None for worker in declared):
             self.ask(lambda: self.api.get(Worker.read(), Worker.decode), self.scripts, self.no_scripts)
-        if self.desired.tokens:
+        if self.desired.tokens or self.everything:
             self.ask(
                 lambda: self.api.pages(Token.read, Token.decode, key=lambda live: live.id),
                 self.all_tokens,
@@ -106,12 +110,12 @@ class _Look:
 
     def scripts(self, workers: dict[str, str]) -> None:
         self.workers = workers
-        for worker in self.desired.workers.values():
-            name = worker.resource.name
-            tag = workers.get(name)
-            if worker.resource.tag is None and tag:
-                self.worker(name, tag)
-            elif worker.resource.tag is None and tag == "":
+        given = {name for name, one in self.desired.workers.items() if one.resource.tag is not None}
+        names = workers if self.everything else self.desired.workers
+        for name in sorted(set(names) & set(workers) - given):
+            if workers[name]:
+                self.worker(name, workers[name])
+            else:
                 error = AnswerError("the API's answer has no usable `tag`")
                 self.unread_workers[name] = Unread(what=f"the tag of Worker `{name}`", error=error)
 
@@ -139,7 +143,8 @@ class _Look:
                 self.read_surface(name, tag)
 
         def failed(error: ApiError) -> None:
-            given = self.desired.workers[name].resource.tag is not None
+            declared = self.desired.workers.get(name)
+            given = declared is not None and declared.resource.tag is not None
             if given and isinstance(error, NotFoundError) and error.code == NO_SUCH_TAG:
                 del self.tags[name]  # the manifest's tag leads nowhere: that is not a failed read
                 return

@@ -187,6 +187,7 @@ def masked(ran: Ran) -> Ran:
         text = UUID.sub(name, text)
         for uuid, short in list(seen.items()):
             text = text.replace(f"~{uuid[:8]}", f"~{short}")
+        text = re.sub(r"~(?!(.)\1{7})[0-9a-f]{8}\b", "~uuid", text)  # but not those that a case chose
         return re.sub(r"sha256:[0-9a-f]{64}", "sha256:…", text)
 
     out = mask(ran.stdout)

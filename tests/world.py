@@ -51,10 +51,12 @@ class World:
         """The flags of the case's first run."""
         arguments = self.case["runs"][0]["args"]
         given: dict[str, Any] = {}
-        for name, value in pairwise(arguments):
+        for name, value in pairwise([*arguments, ""]):
             if name in GLOBS:
                 key = name.removeprefix("--").replace("-", "_")
                 given[key] = (*given.get(key, ()), value)
+            elif name == "--prune":
+                given["prune"] = True
             elif name == "--max-deletes":
                 given["max_deletes"] = int(value)
         return Options(key=self.key, **given)
@@ -94,14 +96,16 @@ class World:
         self.sent.clear()
         with self.api(before) as api:
             desired = self.desired()
-            return plan(desired, observe(desired, api), self.options, account_id=story.ACCOUNT)
+            observed = observe(desired, api, everything=self.options.prune)
+            return plan(desired, observed, self.options, account_id=story.ACCOUNT)
 
     def apply(self, before: Before | None = None, after: After | None = None) -> tuple[Plan, list[Outcome]]:
         """Plan and carry out, as the command does; nothing is written where the plan is refused."""
         self.sent.clear()
         with self.api(before, after) as api:
             desired = self.desired()
-            decided = plan(desired, observe(desired, api), self.options, account_id=story.ACCOUNT)
+            observed = observe(desired, api, everything=self.options.prune)
+            decided = plan(desired, observed, self.options, account_id=story.ACCOUNT)
             if decided.refusals:
                 return decided, []
             check_sources(decided)

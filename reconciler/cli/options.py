@@ -194,6 +194,12 @@ deciding_options = bundle(
         _globs("--accept-secret-loss", "Lose variables that cannot be written again."),
         _globs("--rewrite-secrets", "Write secrets again, though nothing says that they changed."),
         Setting(
+            ["--prune"],
+            is_flag=True,
+            weakens_safety=True,
+            help="Read every Worker; delete what is ours and not declared.",
+        ),
+        Setting(
             ["--max-deletes"],
             weakens_safety=True,
             type=click.IntRange(min=0),

@@ -42,7 +42,10 @@ def decide(desired: Desired, api: Api, options: Options) -> Plan:
     from reconciler.observe import observe
     from reconciler.plan import plan
 
-    return plan(desired, observe(desired, api), options, account_id=api.account_id)
+    if options.prune and desired.owner is None:
+        raise UsageError("--prune needs an owner", hint="with `owner: null` nothing is known to be ours")
+    observed = observe(desired, api, everything=options.prune)
+    return plan(desired, observed, options, account_id=api.account_id)
 
 
 @contextmanager

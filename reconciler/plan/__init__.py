@@ -24,12 +24,14 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     board = Board(desired=desired, observed=observed, options=options)
     board.diagnostics.extend(desired.diagnostics)
     sites = [_look(board, worker) for worker in desired.workers.values()]
-    matched = [(trigger, seen) for site in sites for trigger, seen in site.pairs if seen]
-    repointed = [seen.live.id for trigger, seen in matched if not trigger.ignores("build_token_uuid")]
-    tokens.decide(board, repointed)
+    used = tokens.decide(board)
     connections.decide(board, {ref for site in sites for ref in _needed_connections(board, site)})
     for site in sites:
         _decide_site(board, site)
+    if options.prune:
+        _prune(board)
+        connections.prune(board)
+    tokens.decide_orphans(board, used)
     losses.check_deletes(board)
     labels = {live.id: connections.label(live.resource) for live in observed.connections}
     labels |= {live.id: f"token `{live.resource.build_token_name}`" for live in observed.tokens}
@@ -38,7 +40,8 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
         account_id=account_id,
         owner=desired.owner,
         changes=tuple(sorted(board.changes, key=lambda change: _rank(change.address))),
-        steps=in_order(board.first, board.branches),
+        steps=(*in_order(board.first, board.branches), *board.last),
+        prune=options.prune,
         ids=board.ids,
         refusals=tuple(board.refusals),
         diagnostics=tuple(board.diagnostics),
@@ -49,6 +52,13 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
             None if observed.workers is None else len(set(observed.workers) - set(desired.workers))
         ),
     )
+
+
+def _prune(board: Board) -> None:
+    """Delete what our marker proves ours on Workers that nobody declares; of the rest nothing is said."""
+    for name in sorted(set(board.observed.workers or ()) - set(board.desired.workers)):
+        seen = [board.look(live) for live in board.observed.triggers if live.scope == name]
+        undeclared.decide(board, name, [one for one in seen if one.ours(board.owner)], ())
 
 
 def _rank(address: Address) -> tuple[object, ...]:

@@ -29,6 +29,7 @@ class Options:
     rewrite_secrets: tuple[str, ...] = ()
     key: ownership.FingerprintKey | None = None
     max_deletes: int = MAX_DELETES
+    prune: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +49,10 @@ class Seen:
 
 @dataclass(kw_only=True)
 class Board:
-    """The only mutable value of a decision. `first` and `branches` are writes in order: connections and
-    tokens, then Worker by Worker.
+    """The only mutable value of a decision. `first`, `branches` and `last` are writes in order: connections
+    and tokens, then Worker by Worker, then deletes of what nothing uses any more.
 
+    `after` is what becomes of a live trigger, by its UUID, None where it goes; `made` are new ones.
     `ids` holds what is bound; `failed` the addresses that lead nowhere, `unknown` those that could not
     be read, each with the reason. `blocked` Workers could never be as the plan would have them.
     """
@@ -61,6 +63,9 @@ class Board:
     changes: list[Change] = field(default_factory=list)
     first: list[Step] = field(default_factory=list)
     branches: dict[str, Branch] = field(default_factory=dict)
+    last: list[Step] = field(default_factory=list)
+    after: dict[str, tuple[Address, Trigger | None]] = field(default_factory=dict)
+    made: list[Trigger] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     ids: dict[Address, str] = field(default_factory=dict)
@@ -104,6 +109,20 @@ class Board:
         self.diagnostics.append(
             Diagnostic(severity=severity, summary=summary, hint=hint, address=str(address), position=position)
         )
+
+    def users(self, live: str) -> tuple[list[Address | str], list[Address]]:
+        """Who still uses the token or connection `live` after the run, and who uses it until then."""
+        still: list[Address | str] = []
+        until: list[Address] = []
+        for one in self.observed.triggers:
+            uses = (one.resource.build_token_uuid, one.resource.repo_connection_uuid)
+            address, after = self.after.get(one.id, (None, one.resource))
+            if after and live in (after.build_token_uuid, after.repo_connection_uuid):
+                still.append(address or f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`")
+            elif live in uses and address:
+                until.append(address)
+        used = any(live in (one.build_token_uuid, one.repo_connection_uuid) for one in self.made)
+        return [*still, *(["a new trigger"] if used else [])], until
 
     def refuse(self, address: Address, summary: str, *, detail: str = "", hint: str = "") -> None:
         self.refusals.append(Refusal(summary=summary, detail=detail, hint=hint, address=address))

@@ -8,6 +8,7 @@ from reconciler.kinds.connection import Connection
 from reconciler.model import (
     Action,
     Address,
+    Cause,
     Change,
     Declared,
     Disposition,
@@ -123,6 +124,32 @@ def _put(board: Board, declared: Declared[Connection]) -> None:
     )
 
 
+def prune(board: Board) -> None:
+    """Delete an undeclared connection whose last trigger of the account goes in this run."""
+    declared = {one.resource.natural_key for one in board.desired.connections}
+    for live in board.observed.connections:
+        still, until = board.users(live.id)
+        if still or not until or live.resource.natural_key in declared or not board.may_destroy:
+            continue
+        address = Address.of(Connection.kind, _name(live.resource))
+        board.changes.append(
+            Change(
+                address=address,
+                action=Action.DELETE,
+                before=live.resource.fields,
+                after=None,
+                reason="its last trigger goes in this run",
+                cause=Cause.MANIFEST,
+            )
+        )
+        request, needs = Connection.delete(live.id), frozenset(until)
+        board.last.append(Step(covers=(address,), request=request, echo=Echo.NOTHING, branch="", needs=needs))
+
+
+def _name(connection: Connection) -> str:
+    return f"{connection.provider_account_name}/{connection.repo_name}"
+
+
 def label(connection: Connection) -> str:
     """How people call it."""
-    return str(Address.of("connection", f"{connection.provider_account_name}/{connection.repo_name}"))
+    return f"connection/{_name(connection)}"

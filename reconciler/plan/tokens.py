@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from reconciler.kinds.token import Token, TokenReference
 from reconciler.model import Action, Address, Cause, Change, Declared, Disposition, Echo, Live, Step
@@ -13,11 +13,8 @@ from reconciler.plan.board import Board
 Generations = Sequence[tuple[Generation, Live[Token]]]
 
 
-def decide(board: Board, repointed: Collection[str]) -> None:
-    """Managed tokens and references, then what is ours and nobody declares.
-
-    `repointed` are the live triggers that get the token that the manifests say.
-    """
+def decide(board: Board) -> set[str]:
+    """Managed tokens and references. Returns the UUIDs that the manifests stand for."""
     used: set[str] = set()
     for declared in board.desired.tokens:
         if board.observed.unread_tokens:
@@ -34,7 +31,7 @@ def decide(board: Board, repointed: Collection[str]) -> None:
         else:
             used |= _decide_managed(board, declared, declared.resource)
     _check_uuids(board)
-    _report_orphans(board, used, repointed)
+    return used
 
 
 def _generations(board: Board, owner: str | None, name: str | None) -> Generations:
@@ -193,22 +190,46 @@ def _check_uuids(board: Board) -> None:
             )
 
 
-def _report_orphans(board: Board, used: set[str], repointed: Collection[str]) -> None:
-    """Tokens that carry our name and that no declaration stands for: old generations, doubles, leftovers."""
-    if board.owner is None:
+def decide_orphans(board: Board, used: set[str]) -> None:
+    """Tokens that carry our name and that no declaration stands for: old generations, doubles, leftovers.
+
+    `--prune` deletes those that no trigger of the account uses once this run is over; and the unused ones
+    of an owner that is taken over from.
+    """
+    owners = {board.owner} | (board.desired.take_over_from if board.options.prune else set())
+    for owner in sorted(name for name in owners if name):
+        for generation, live in _generations(board, owner, None):
+            if live.id not in used:
+                _decide_orphan(board, generation, live)
+
+
+def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> None:
+    name = generation.name if generation.owner == board.owner else f"{generation.owner}:{generation.name}"
+    address = Address.of("token", f"{name}#{generation.number}~{live.id[:8]}")
+    still, until = board.users(live.id)
+    if still and generation.owner != board.owner:
         return
-    for generation, live in _generations(board, board.owner, None):
-        if live.id in used:
-            continue
-        users = [
-            f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`"
-            for one in board.observed.triggers
-            if one.resource.build_token_uuid == live.id and one.id not in repointed
-        ]
-        reason = "made by this owner, and no longer what the manifests say; kept"
-        board.idle(
-            Address.of("token", f"{generation.name}#{generation.number}~{live.id[:8]}"),
-            disposition=Disposition.ORPHAN,
-            reason=reason + (f"; still used by {', '.join(users)}" if users else ""),
-            before=dict(live.resource.fields),
+    reason = "made by this owner, and no longer what the manifests say"
+    if not still and board.options.prune and board.may_destroy:
+        board.changes.append(
+            Change(
+                address=address,
+                action=Action.DELETE,
+                before=live.resource.fields,
+                after=None,
+                reason=f"{reason}; no trigger of the account uses it",
+                disposition=Disposition.ORPHAN,
+                cause=Cause.MANIFEST,
+            )
         )
+        request, needs = Token.delete(live.id), frozenset(until)
+        board.last.append(Step(covers=(address,), request=request, echo=Echo.NOTHING, branch="", needs=needs))
+        return
+    users = f"; still used by {', '.join(str(one) for one in still)}" if still else ""
+    unread = board.options.prune and not board.may_destroy
+    board.idle(
+        address,
+        disposition=Disposition.UNKNOWN if unread else Disposition.ORPHAN,
+        reason=f"{reason}; {'not deleted, since not everything could be read' if unread else 'kept'}{users}",
+        before=dict(live.resource.fields),
+    )

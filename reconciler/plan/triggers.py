@@ -118,6 +118,7 @@ def _decide_absent(board: Board, worker: Declared[Worker], trigger: DeclaredTrig
         )
     )
     board.changes.extend(found.changes)
+    board.made.append(want)
     draft = _draft(board, trigger, want, found)
     board.branch(name).create(trigger.address, want, found, draft)
 
@@ -140,6 +141,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     )
     variables.for_live_trigger(board, found, seen.variables)
     losses.check_variables(board, trigger, found)
+    board.after[seen.live.id] = (trigger.address, want)
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
     why = [] if draft is None or writes else _why_adopt(seen, draft)
@@ -198,6 +200,8 @@ def _decide_replace(
     board.changes.extend((*found.changes, *gone))
     if refused:
         return
+    board.after[seen.live.id] = (trigger.address, None)
+    board.made.append(want)
     branch = board.branch(trigger.address.path[0])
     branch.delete(trigger.address, seen.live.id, tuple(change.address for change in gone))
     branch.create(trigger.address, want, found, _draft(board, trigger, want, found))

@@ -71,6 +71,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
             cause=Cause.LIVE if named else Cause.MANIFEST,
         )
     )
+    board.after[seen.live.id] = (address, None)
     board.branch(address.path[0]).delete(address, seen.live.id, ())
     return True
 

@@ -155,7 +155,7 @@ def _ending(plan: Plan) -> list[str]:
         lines = [f"{words}{': ' if still else ''}{', '.join(still)}."]
     lines += _not_compared(plan)
     lines.append(f"Requests: {plan.reads} read, {len(plan.steps)} to write.")
-    if plan.undeclared_workers:
+    if plan.undeclared_workers and not plan.prune:
         many = plan.undeclared_workers != 1
         lines.append(
             f"{plan.undeclared_workers} Worker{'s' if many else ''} of the account "
