@@ -114,6 +114,14 @@ def write(draft: MarkerDraft, trigger: str, key: FingerprintKey | None = None) -
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
+def without(marker: str, names: Collection[str]) -> str:
+    """The text of a marker that no longer lists the variables `names`; all else stays to the letter."""
+    document = json.loads(marker)
+    hashes = {hash_name(name) for name in names}
+    document["e"] = {name: entry for name, entry in document["e"].items() if name not in hashes}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
 def _entry(one: str | FingerprintDraft, trigger: str, key: FingerprintKey | None, *, keep: bool) -> str:
     if isinstance(one, FingerprintDraft):
         value = one.secret.value

@@ -19,6 +19,9 @@ COMMANDS = {
     "render": ("reconciler.cli.validate:render", "Show the effective manifest, offline."),
     "plan": ("reconciler.cli.plan:plan", "Show what an apply would do."),
     "apply": ("reconciler.cli.apply:apply", "Make the account what the manifests say."),
+    "release": ("reconciler.cli.release:release", "Give up ownership, change nothing else."),
+    "tokens": ("reconciler.cli.tokens:tokens", "List build tokens, find a token's id, prune."),
+    "connections": ("reconciler.cli.connections:connections", "Delete a repository connection."),
     "schema": ("reconciler.cli.schema:schema", "Print a JSON Schema."),
     "sandbox": ("reconciler.cli.sandbox:sandbox", "Run a stand-in of the API."),
 }

@@ -19,6 +19,7 @@ from reconciler.cli.options import (
     Manifests,
     Report,
     Setting,
+    ask_option,
     deciding_options,
     global_options,
     manifest_options,
@@ -36,12 +37,7 @@ if TYPE_CHECKING:
 
 @click.command(
     params=[
-        Setting(
-            ["--auto-approve"],
-            is_flag=True,
-            weakens_safety=True,
-            help="Do not ask; needed without a terminal.",
-        ),
+        ask_option(),
         Setting(
             ["--no-verify-token"],
             is_flag=True,
@@ -82,18 +78,23 @@ def apply(
     from reconciler import apply as carrying
 
     with reporting(report):
-        if not auto_approve and not (sys.stdin and sys.stdin.isatty()):
-            hint = "say --auto-approve where nobody can be asked"
-            raise UsageError("there is no terminal to ask on", hint=hint)
+        check_approval(auto_approve=auto_approve)
         desired = session.load(manifests)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             plan = decide(desired, api, deciding)
             color = colored(no_color=settings.no_color) and report.format == "text"
             writes = partial(carrying.apply, plan, api, key=deciding.key, verify_tokens=not no_verify_token)
-            return _carry_out(plan, api, report, writes, color=color, ask=not auto_approve)
+            return carry_out(plan, api, report, writes, color=color, ask=not auto_approve)
 
 
-def _carry_out(
+def check_approval(*, auto_approve: bool) -> None:
+    """Somebody must be there to be asked, before anything is read."""
+    if not auto_approve and not (sys.stdin and sys.stdin.isatty()):
+        hint = "say --auto-approve where nobody can be asked"
+        raise UsageError("there is no terminal to ask on", hint=hint)
+
+
+def carry_out(
     plan: Plan, api: Api, report: Report, writes: Callable[[], Iterator[Outcome]], *, color: bool, ask: bool
 ) -> int:
     """Show, ask, and send the `writes`."""

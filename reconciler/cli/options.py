@@ -220,6 +220,16 @@ class Report:
     out: str | None = None
 
 
+def ask_option() -> Setting:
+    return Setting(
+        ["--auto-approve"], is_flag=True, weakens_safety=True, help="Do not ask; needed without a terminal."
+    )
+
+
+def owner_option() -> Setting:
+    return Setting(["--owner"], metavar="NAME", help="Whose; default: the owner of the manifests here.")
+
+
 def format_option(*formats: str) -> Setting:
     return Setting(["--format"], type=click.Choice(formats), default=formats[0], help="How to report.")
 

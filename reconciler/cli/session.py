@@ -42,6 +42,16 @@ def load_offline(manifests: Manifests) -> ManifestSet:
     ]
 
 
+def owner(given: str | None) -> str:
+    """The owner that an option names, else that of the manifests here."""
+    from reconciler import manifest
+
+    found = given or manifest.read([]).owner
+    if not found:
+        raise UsageError("the manifests have no owner", hint="name one with --owner")
+    return found
+
+
 def account_id(settings: Globals, declared: str | None) -> str:
     """The account, from options, environment and manifests, which must agree."""
     given = settings.account_id
@@ -62,8 +72,8 @@ def account_id(settings: Globals, declared: str | None) -> str:
 
 
 @contextmanager
-def open_api(settings: Globals, account: str) -> Iterator[Api]:
-    """The API of one account, live or the sandbox inside this process."""
+def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Api]:
+    """The API of one account, live or the sandbox inside this process; `token` instead of the usual one."""
     from reconciler.api import Api
 
     trace = _say_trace if settings.verbose else None
@@ -80,7 +90,8 @@ def open_api(settings: Globals, account: str) -> Iterator[Api]:
                 yield api
         return
     url = base_url(settings)
-    with Api(base_url=url, account_id=account, token=api_token(os.environ), trace=trace) as api:
+    bearer = token or api_token(os.environ)
+    with Api(base_url=url, account_id=account, token=bearer, trace=trace) as api:
         yield api
 
 

@@ -15,10 +15,13 @@ from reconciler.model import (
     Echo,
     FieldChange,
     Live,
+    Plan,
     Ref,
+    Refusal,
     Step,
 )
 from reconciler.plan.board import Board
+from reconciler.states import Observed
 
 
 def decide(board: Board, needed: Collection[Ref]) -> None:
@@ -144,6 +147,44 @@ def prune(board: Board) -> None:
         )
         request, needs = Connection.delete(live.id), frozenset(until)
         board.last.append(Step(covers=(address,), request=request, echo=Echo.NOTHING, branch="", needs=needs))
+
+
+def delete(declared: Declared[Connection], observed: Observed, *, account_id: str) -> Plan:
+    """Delete one that no trigger of the account shows: only a put tells its UUID."""
+    address, want = declared.address, declared.resource
+    shown = {live.id for live in observed.connections if live.resource.natural_key == want.natural_key}
+    users = [
+        f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`"
+        for one in observed.triggers
+        if one.resource.repo_connection_uuid in shown
+    ]
+    refusals: list[Refusal] = []
+    if users:
+        hint = "delete those first, or point them to another repository"
+        summary = f"still used by {', '.join(users)}"
+        refusals.append(Refusal(address=address, summary=summary, hint=hint))
+    elif observed.unread:
+        summary = "not every trigger of the account could be read: one may use it"
+        refusals.append(Refusal(address=address, summary=summary, hint="run it again"))
+    change = Change(
+        address=address,
+        action=Action.DELETE,
+        before=want.fields,
+        after=None,
+        reason="put once for its UUID, then deleted",
+        disposition=Disposition.REFUSED if refusals else Disposition.DECLARED,
+    )
+    put = Step(covers=(address,), request=want.put(), echo=Echo.CONNECTION, branch="", gives=address)
+    gone = Step(covers=(address,), request=Connection.delete(address), echo=Echo.NOTHING, branch="")
+    return Plan(
+        account_id=account_id,
+        owner=None,
+        changes=(change,),
+        steps=() if refusals else (put, gone),
+        refusals=tuple(refusals),
+        unread=observed.unread,
+        reads=observed.reads,
+    )
 
 
 def _name(connection: Connection) -> str:

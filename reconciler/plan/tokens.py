@@ -6,9 +6,10 @@ import difflib
 from collections.abc import Sequence
 
 from reconciler.kinds.token import Token, TokenReference
-from reconciler.model import Action, Address, Cause, Change, Declared, Disposition, Echo, Live, Step
+from reconciler.model import Action, Address, Cause, Change, Declared, Disposition, Echo, Live, Plan, Step
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
-from reconciler.plan.board import Board
+from reconciler.plan.board import Board, Options
+from reconciler.states import Desired, Observed
 
 Generations = Sequence[tuple[Generation, Live[Token]]]
 
@@ -232,4 +233,21 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
         disposition=Disposition.UNKNOWN if unread else Disposition.ORPHAN,
         reason=f"{reason}; {'not deleted, since not everything could be read' if unread else 'kept'}{users}",
         before=dict(live.resource.fields),
+    )
+
+
+def prune(owner: str, observed: Observed, *, account_id: str) -> Plan:
+    """Delete the old generations and doubles of `owner` that no trigger of the account uses."""
+    board = Board(desired=Desired(owner=owner), observed=observed, options=Options(prune=True))
+    current: dict[str, str] = {}
+    for generation, live in _generations(board, owner, None):
+        current.setdefault(generation.name, live.id)
+    decide_orphans(board, set(current.values()))
+    return Plan(
+        account_id=account_id,
+        owner=owner,
+        changes=tuple(board.changes),
+        steps=tuple(board.last),
+        unread=observed.unread,
+        reads=observed.reads,
     )

@@ -109,7 +109,7 @@ def _variable(change: Change, labels: Mapping[str, str]) -> str:
     match change.action:
         case Action.CREATE:
             return f" = {value_text(after['value'], labels)}"
-        case Action.UPDATE:
+        case Action.UPDATE if change.fields:
             return f": {value_text(before['value'], labels)} → {value_text(after['value'], labels)}"
         case _:
             return ""

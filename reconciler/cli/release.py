@@ -1,0 +1,69 @@
+"""`release`: give up ownership."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import session
+from reconciler.cli.apply import carry_out, check_approval
+from reconciler.cli.options import Globals, Report, ask_option, global_options, owner_option, report_options
+from reconciler.cli.output import colored
+from reconciler.cli.plan import reporting
+from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.api import Api
+    from reconciler.states import Observed
+
+
+@click.command(params=[ask_option(), owner_option()])
+@click.argument("globs", nargs=-1, required=True, metavar="GLOB...")
+@report_options
+@global_options
+def release(
+    *, settings: Globals, report: Report, globs: tuple[str, ...], auto_approve: bool, owner: str | None
+) -> int:
+    """Give up ownership, and change nothing else.
+
+    GLOB matches addresses: of a trigger the marker is removed, of a variable (env/...) its entry in the
+    marker. What is given up is kept by later runs; a trigger that is still declared is adopted again.
+
+    \b
+    Examples:
+      buildsctl release trigger/web/preview
+      buildsctl release 'env/web/*/SENTRY_AUTH_TOKEN'
+      buildsctl release 'worker/old-*' --owner acme/builds
+    """
+    from reconciler import apply
+    from reconciler.plan.release import release as decide
+
+    with reporting(report):
+        check_approval(auto_approve=auto_approve)
+        whose = session.owner(owner)
+        with session.open_api(settings, session.account_id(settings, None)) as api:
+            plan = decide(whose, _observed(api, globs), globs, account_id=api.account_id)
+            if not plan.changes and not plan.unread:
+                hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
+                raise UsageError(f"nothing of owner `{whose}` matches", hint=hint)
+            color = colored(no_color=settings.no_color) and report.format == "text"
+            writes = partial(apply.apply, plan, api)
+            return carry_out(plan, api, report, writes, color=color, ask=not auto_approve)
+
+
+def _observed(api: Api, globs: tuple[str, ...]) -> Observed:
+    """The Workers that the globs name; all of them where one names none."""
+    from reconciler.kinds.worker import Worker
+    from reconciler.model import Address, Declared
+    from reconciler.observe import observe
+    from reconciler.states import Desired
+
+    names = {glob.split("/")[1] if glob.count("/") else "*" for glob in globs}
+    if any(sign in name for name in names for sign in "*?["):
+        return observe(Desired(owner=None), api, everything=True)
+    workers = {
+        name: Declared(address=Address.of("worker", name), resource=Worker(name=name)) for name in names
+    }
+    return observe(Desired(owner=None, workers=workers), api)

@@ -1,0 +1,127 @@
+"""`tokens`: which build tokens there are and who uses them, the id of a token, old generations."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import session
+from reconciler.cli.apply import carry_out, check_approval
+from reconciler.cli.options import (
+    Globals,
+    Report,
+    Setting,
+    ask_option,
+    format_option,
+    global_options,
+    owner_option,
+    report_options,
+)
+from reconciler.cli.output import colored, data
+from reconciler.cli.plan import reporting
+from reconciler.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.states import Observed
+
+
+@click.group()
+def tokens() -> None:
+    """Build tokens: generations and who uses them."""
+
+
+@tokens.command("list", params=[format_option("text", "json")])
+@global_options
+def list_(settings: Globals, format: str) -> int:  # noqa: A002 - the option's name
+    """List the build tokens of the account, and the triggers that use them. Reads every Worker.
+
+    \b
+    Examples:
+      buildsctl tokens list
+      buildsctl tokens list --format json
+    """
+    from reconciler.observe import observe
+    from reconciler.render.tokens import token_rows, tokens_text
+    from reconciler.states import Desired
+
+    with session.open_api(settings, session.account_id(settings, None)) as api:
+        observed = observe(Desired(owner=None), api, everything=True)
+    rows = token_rows(observed)
+    data(json.dumps(rows, indent=2) + "\n" if format == "json" else tokens_text(rows))
+    return _complete(observed)
+
+
+def _complete(observed: Observed) -> int:
+    from reconciler.cli.output import say
+    from reconciler.render.escape import clean
+
+    for one in observed.unread:
+        say(clean(f"could not read {one.what}: {one.error}") + "\n")
+    return Exit.UNKNOWN if observed.unread else Exit.OK
+
+
+@tokens.command(
+    "id",
+    params=[
+        Setting(
+            ["--env"],
+            required=True,
+            metavar="NAME",
+            weakens_safety=True,
+            help="The variable of the environment that holds the token.",
+        )
+    ],
+)
+@global_options
+def id_(settings: Globals, env: str) -> int:
+    """Print the `cloudflare_token_id` of the API token in a variable of the environment.
+
+    The token is asked about under itself; it is not shown, and needs no permission for that.
+
+    \b
+    Example:
+      buildsctl tokens id --env DEPLOY_TOKEN
+    """
+    from reconciler.model import Secret
+
+    value = os.environ.get(env, "").strip()
+    if not value:
+        raise UsageError(f"the variable `{env}` is not set", hint="put the token's value there")
+    with session.open_api(settings, settings.account_id or "-", token=value) as api:
+        found = api.verify(Secret(value, f"env {env}"))
+    if not isinstance(found.get("id"), str) or found.get("status") != "active":
+        hint = "was it deleted or rolled, or is it owned by an account instead of a user?"
+        raise UsageError(f"the token in `{env}` is not an active user API token", hint=hint)
+    data(f"{found['id']}\n")
+    return Exit.OK
+
+
+@tokens.command(params=[ask_option(), owner_option()])
+@report_options
+@global_options
+def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str | None) -> int:
+    """Delete the old generations of an owner's tokens that no trigger of the account uses.
+
+    \b
+    Examples:
+      buildsctl tokens prune
+      buildsctl tokens prune --owner acme/builds --auto-approve
+    """
+    from reconciler import apply
+    from reconciler.observe import observe
+    from reconciler.plan.tokens import prune as decide
+    from reconciler.states import Desired
+
+    with reporting(report):
+        check_approval(auto_approve=auto_approve)
+        whose = session.owner(owner)
+        with session.open_api(settings, session.account_id(settings, None)) as api:
+            observed = observe(Desired(owner=whose), api, everything=True)
+            plan = decide(whose, observed, account_id=api.account_id)
+            color = colored(no_color=settings.no_color) and report.format == "text"
+            writes = partial(apply.apply, plan, api)
+            return carry_out(plan, api, report, writes, color=color, ask=not auto_approve)

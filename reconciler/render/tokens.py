@@ -1,0 +1,49 @@
+"""The build tokens of an account, for people and as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler.ownership import read_token_name
+from reconciler.render.escape import clean
+from reconciler.states import Observed
+
+
+def token_rows(observed: Observed) -> list[dict[str, Any]]:
+    """Name, owner, generation, id, UUID and users of every token, by name."""
+    rows = []
+    for live in observed.tokens:
+        found = read_token_name(live.resource.build_token_name)
+        users = [
+            f"{one.scope}/{one.resource.trigger_name}"
+            for one in observed.triggers
+            if one.resource.build_token_uuid == live.id
+        ]
+        rows.append(
+            {
+                "build_token_name": live.resource.build_token_name,
+                "owner": found.owner if found else None,
+                "name": found.name if found else None,
+                "generation": found.number if found else None,
+                "cloudflare_token_id": live.resource.cloudflare_token_id,
+                "build_token_uuid": live.id,
+                "used_by": sorted(users),
+            }
+        )
+    return sorted(rows, key=lambda row: (row["build_token_name"], row["build_token_uuid"]))
+
+
+def tokens_text(rows: Sequence[dict[str, Any]]) -> str:
+    """A paragraph a token: no table is wide enough for its users."""
+    lines = []
+    for row in rows:
+        owned = f"owner {row['owner']}, generation {row['generation']}" if row["owner"] else "not managed"
+        lines += [
+            clean(row["build_token_name"]),
+            f"  {clean(owned)}",
+            f"  cloudflare_token_id {clean(row['cloudflare_token_id'])}",
+            f"  build_token_uuid {row['build_token_uuid']}",
+            f"  used by {clean(', '.join(row['used_by']))}" if row["used_by"] else "  UNUSED",
+        ]
+    return "\n".join(lines) + "\n" if lines else "There are no build tokens in this account.\n"
