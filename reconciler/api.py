@@ -39,7 +39,7 @@ ATTEMPTS = 5  # of one request
 MAX_ANSWER = 50_000_000  # bytes of one answer
 MAX_PAGES = 500
 PAGE_OUT_OF_RANGE = 12013
-CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
+CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 180.0  # of one request
 BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
 
 Handler = Callable[[str, str, Mapping[str, str], Mapping[str, str], bytes], Any]
@@ -231,7 +231,7 @@ class Api:
                 request.method, url, params=list(request.query), content=body, headers=headers
             ) as response:
                 status, ray = response.status_code, response.headers.get("cf-ray", "")[:40]
-                content = _read(response)
+                content = _read(response, lambda: self._clock() - started)
                 retry_after = response.headers.get("retry-after", "")
             return answers.open_envelope(request, status, ray, content, retry_after)
         except httpx.HTTPError as error:
@@ -285,10 +285,12 @@ def _wire(value: Value) -> Any:
             return value
 
 
-def _read(response: httpx.Response) -> bytes:
+def _read(response: httpx.Response, elapsed: Callable[[], float]) -> bytes:
     chunks, size = [], 0
     for chunk in response.iter_bytes():
         size += len(chunk)
+        if elapsed() > TOTAL_SECONDS:
+            raise NetworkError("the answer drips in and does not end", hint="run it again in a while")
         if size > MAX_ANSWER:
             raise AnswerError(f"the answer has more than {MAX_ANSWER:,} bytes")
         chunks.append(chunk)

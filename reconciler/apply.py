@@ -74,6 +74,11 @@ class _Result:
     error: ApiError | None = None
     reason: str = ""
 
+    @property
+    def began(self) -> bool:
+        """May the request have taken effect?"""
+        return self.status in (Status.DONE, Status.UNKNOWN) or isinstance(self.error, IgnoredError)
+
 
 @dataclass
 class _Run:
@@ -91,6 +96,7 @@ class _Run:
             for step in steps:
                 self.results.put(self.step(step))
         except BaseException as error:
+            self.api.stop.set()
             self.results.put(error)  # a bug: raised again by the thread that waits
             raise
         self.results.put(None)
@@ -124,7 +130,7 @@ class _Run:
         except ApiError as error:
             self._mark(step, "failed")
             self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
-            unsure = isinstance(error, AnswerError)
+            unsure = isinstance(error, AnswerError) and error.status < 300
             if isinstance(error, GatewayError | NetworkError):
                 unsure = not error.never_sent
             return _Result(step, Status.UNKNOWN if unsure else Status.FAILED, error)
@@ -176,6 +182,7 @@ def apply(
         for address in step.covers:
             left[address] = left.get(address, 0) + 1
     worst: dict[Address, _Result] = {}
+    began: set[Address] = set()
     pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
     try:
         for branches in _phases(plan.steps):
@@ -183,18 +190,21 @@ def apply(
                 pool.submit(run.branch, steps)
             for result in run.finished(len(branches)):
                 for address in result.step.covers:
+                    began |= {address} if result.began else set()
                     known = worst.get(address, result)
                     worst[address] = min(known, result, key=lambda one: _WORST.index(one.status))
                     left[address] -= 1
                     action = actions.get(address, Action.NO_OP)
                     if not left[address] and (action, worst[address].status) != (Action.NO_OP, Status.DONE):
-                        yield _outcome(address, action, worst[address])
+                        yield _outcome(address, action, worst[address], began=address in began)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _outcome(address: Address, action: Action, result: _Result) -> Outcome:
+def _outcome(address: Address, action: Action, result: _Result, *, began: bool) -> Outcome:
     error = str(result.error) if result.error else result.reason
+    if began and result.status is Status.SKIPPED:
+        error = f"begun and not finished: {error}"
     return Outcome(
         address=address,
         action=action,
@@ -202,6 +212,7 @@ def _outcome(address: Address, action: Action, result: _Result) -> Outcome:
         error=error,
         hint=result.error.hint if result.error else "",
         denied=isinstance(result.error, AuthenticationError | ForbiddenError),
+        began=began,
     )
 
 

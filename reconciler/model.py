@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,8 +37,15 @@ class Address:
         """What stands between kind and name: `web/production` of `env/web/production/CI`; often empty."""
         return "/".join(self.path[:-1])
 
+    @property
+    def as_glob(self) -> str:
+        """A glob that selects this address alone, quoted for a shell: names come from strangers."""
+        return shlex.quote(re.sub(r"([*?[])", r"[\1]", str(self)))
+
     def matches(self, glob: str) -> bool:
         """Does `glob` select this address? `*` crosses `/`; `worker/web` is everything of that Worker."""
+        if glob == str(self):
+            return True
         if glob.startswith("worker/") and self.kind in ("trigger", "env"):
             return fnmatchcase(self.path[0], glob.removeprefix("worker/"))
         return fnmatchcase(str(self), glob)
@@ -311,7 +320,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one change. `error` says why where it is not done; `denied`: the token may not."""
+    """What became of one change. `error` says why where it is not done; `denied`: the token may not;
+    `began`: a request of it was sent and may have taken effect."""
 
     address: Address
     action: Action
@@ -319,3 +329,4 @@ class Outcome:
     error: str = ""
     hint: str = ""
     denied: bool = False
+    began: bool = False

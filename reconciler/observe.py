@@ -35,11 +35,11 @@ def observe(desired: Desired, api: Api, *, everything: bool = False) -> Observed
     try:
         look.start()
         look.run()
-    except KeyboardInterrupt:
-        api.stop.set()  # nobody waits for what is under way
+    except BaseException as error:
+        api.stop.set()  # ends all waiting for the rate limit
+        pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
         raise
-    finally:
-        pool.shutdown(wait=not api.stop.is_set(), cancel_futures=True)
+    pool.shutdown()
     if look.denied and not look.builds_read:
         raise look.denied
     return look.result()
@@ -112,8 +112,11 @@ class _Look:
         self.workers = workers
         given = {name for name, one in self.desired.workers.items() if one.resource.tag is not None}
         names = workers if self.everything else self.desired.workers
+        asked = {self.tags[name] for name in given if name in self.tags}
         for name in sorted(set(names) & set(workers) - given):
-            if workers[name]:
+            if workers[name] in asked:
+                self.tags.setdefault(name, workers[name])  # the same Worker under another name
+            elif workers[name]:
                 self.worker(name, workers[name])
             else:
                 error = AnswerError("the API's answer has no usable `tag`")

@@ -183,9 +183,9 @@ def test_a_plan_says_which_read_failed_and_how(server: FakeServer, folder: Path,
     server.on("GET", path, failure(404, 12000))
     ran = run(["plan"], environment(server), folder)
     assert ran.code == 7
-    assert f"GET {path}, HTTP 404, code 12000, ray 0" in ran.out
-    assert "hint: " in ran.out
-    assert "nothing is deleted or replaced" in ran.out
+    assert f"GET {path}, HTTP 404, code 12000, ray 0" in ran.err
+    assert "hint: " in ran.err
+    assert "nothing is deleted or replaced" in ran.err
     assert not server.writes()
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,12 +25,12 @@ from reconciler.cli.options import (
     report_options,
 )
 from reconciler.cli.output import check_writable, colored, data, say
-from reconciler.cli.plan import decide, reporting, write_report
+from reconciler.cli.plan import Reporter, decide, reporting
 from reconciler.errors import InterruptedRunError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
-    from reconciler.model import Outcome, Plan
+    from reconciler.model import Plan
     from reconciler.plan import Options
 
 
@@ -75,16 +74,20 @@ def apply(
       6 authentication or permission · 7 could not look everywhere
       130 interrupted
     """
-    from reconciler import apply as carrying
-
-    with reporting(report):
+    with reporting(report) as reporter:
         check_approval(auto_approve=auto_approve)
         desired = session.load(manifests)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             plan = decide(desired, api, deciding)
-            color = colored(no_color=settings.no_color) and report.format == "text"
-            writes = partial(carrying.apply, plan, api, key=deciding.key, verify_tokens=not no_verify_token)
-            return carry_out(plan, api, report, writes, color=color, ask=not auto_approve)
+            return carry_out(
+                plan,
+                api,
+                reporter,
+                color=colored(no_color=settings.no_color),
+                ask=not auto_approve,
+                key=deciding.key,
+                verify_tokens=not no_verify_token,
+            )
 
 
 def check_approval(*, auto_approve: bool) -> None:
@@ -94,34 +97,33 @@ def check_approval(*, auto_approve: bool) -> None:
         raise UsageError("there is no terminal to ask on", hint=hint)
 
 
-def carry_out(
-    plan: Plan, api: Api, report: Report, writes: Callable[[], Iterator[Outcome]], *, color: bool, ask: bool
-) -> int:
-    """Show, ask, and send the `writes`."""
+def carry_out(plan: Plan, api: Api, reporter: Reporter, *, color: bool, ask: bool, **how: Any) -> int:
+    """Show the plan, ask, send its writes (`how` is for `apply.apply`), report."""
     from reconciler import apply as carrying
     from reconciler.plan.summary import exit_codes
-    from reconciler.render import json
-    from reconciler.render.text import outcome_text, outcomes_ending, plan_text
+    from reconciler.render.text import outcome_text, outcomes_ending, plan_text, troubles_text
 
-    tell = data if report.format == "text" else say
+    reporter.plan, color = plan, color and reporter.report.format == "text"
+    tell = data if reporter.report.format == "text" else say
     tell(plan_text(plan, color=color))
-    outcomes: list[Outcome] = []
+    say(troubles_text(plan))
     if plan.steps and not plan.refusals:
         carrying.check_sources(plan)
-        if report.out:
-            check_writable(report.out)
+        if reporter.report.out:
+            check_writable(reporter.report.out)
         if ask and not click.confirm("\nApply these changes?", err=True):
             raise UsageError("not applied: the answer was no", hint="nothing was written")
         api.allow_writes()
         tell("\n")
+        reporter.outcomes = []
         with _stopping(api.stop):
-            for outcome in writes():
-                outcomes.append(outcome)
+            for outcome in carrying.apply(plan, api, **how):
+                reporter.outcomes.append(outcome)
                 tell(outcome_text(outcome, color=color) + "\n")
-        tell("\n" + outcomes_ending(outcomes))
-    codes = exit_codes(plan, outcomes, interrupted=api.stop.is_set())
-    if report.out or report.format == "json":
-        write_report(json.dump(json.plan_document(plan, outcomes, codes=codes)), report)
+        tell("\n" + outcomes_ending(reporter.outcomes))
+    reporter.outcomes = reporter.outcomes or []
+    codes = exit_codes(plan, reporter.outcomes, interrupted=api.stop.is_set())
+    reporter.write(codes)
     if plan.refusals:
         say("error: refused by a safety rule; nothing was written\n")
     return codes[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import click
 
 from reconciler.cli import session
@@ -54,12 +52,11 @@ def delete(
       buildsctl connections delete acme/site --repo-id 1332648945 \\
         --provider-account-id 41612145
     """
-    from reconciler import apply
     from reconciler.observe import observe
     from reconciler.plan.connections import delete as decide
     from reconciler.states import Desired
 
-    with reporting(report):
+    with reporting(report) as reporter:
         check_approval(auto_approve=auto_approve)
         given = {
             "provider_type": provider_type,
@@ -71,9 +68,8 @@ def delete(
             observed = observe(Desired(owner=None), api, everything=True)
             declared = Connection.parse(name, body, None)
             plan = decide(declared, observed, account_id=api.account_id)
-            color = colored(no_color=settings.no_color) and report.format == "text"
-            writes = partial(apply.apply, plan, api)
-            return carry_out(plan, api, report, writes, color=color, ask=not auto_approve)
+            color = colored(no_color=settings.no_color)
+            return carry_out(plan, api, reporter, color=color, ask=not auto_approve)
 
 
 def _declared(name: str, given: dict[str, str | None]) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -32,7 +33,7 @@ from reconciler.errors import (
 
 if TYPE_CHECKING:
     from reconciler.api import Api
-    from reconciler.model import Plan
+    from reconciler.model import Outcome, Plan
     from reconciler.plan import Options
     from reconciler.states import Desired
 
@@ -48,41 +49,48 @@ def decide(desired: Desired, api: Api, options: Options) -> Plan:
     return plan(desired, observed, options, account_id=api.account_id)
 
 
+@dataclass
+class Reporter:
+    """What a run has come to so far: a report is written in every case, whatever ends the run."""
+
+    report: Report
+    plan: Plan | None = None
+    outcomes: list[Outcome] | None = None
+
+    def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
+        """The JSON, to the file and the stream that were asked for."""
+        from reconciler.model import Plan
+        from reconciler.render import json
+
+        if not self.report.out and self.report.format == "text":
+            return
+        found = self.plan or Plan(account_id="", owner=None, changes=())
+        if isinstance(failure, ManifestError):
+            found = replace(found, diagnostics=failure.diagnostics)
+        elif failure:
+            error = Diagnostic(severity=Severity.ERROR, summary=str(failure), hint=failure.hint)
+            found = replace(found, diagnostics=(*found.diagnostics, error))
+        text = json.dump(json.plan_document(found, self.outcomes, codes=codes))
+        if self.report.format == "json":
+            data(text)
+        if self.report.out:
+            write_file(self.report.out, text)
+
+
 @contextmanager
-def reporting(report: Report) -> Iterator[None]:
-    """A report is written in every case: what went wrong is a plan without changes."""
+def reporting(report: Report) -> Iterator[Reporter]:
+    """Report what went wrong as well; the first error is the one that counts."""
+    reporter = Reporter(report)
     try:
-        yield
-    except (BuildsctlError, KeyboardInterrupt) as error:
+        yield reporter
+    except (BuildsctlError, KeyboardInterrupt, click.Abort) as error:
         failure = error if isinstance(error, BuildsctlError) else InterruptedRunError("interrupted")
-        _report_failure(failure, report)
-        if failure is error:
-            raise
+        try:
+            reporter.write([failure.exit_code], failure)
+        except UsageError as second:
+            if str(second) != str(failure):
+                say(f"warning: {second}\n")
         raise failure from None
-
-
-def _report_failure(error: BuildsctlError, report: Report) -> None:
-    from reconciler.model import Plan
-    from reconciler.render import json
-
-    found: tuple[Diagnostic, ...]
-    found = (Diagnostic(severity=Severity.ERROR, summary=str(error), hint=error.hint),)
-    if isinstance(error, ManifestError):
-        found = error.diagnostics
-    plan = Plan(account_id="", owner=None, changes=(), diagnostics=found)
-    try:
-        write_report(json.dump(json.plan_document(plan, codes=[error.exit_code])), report)
-    except UsageError as second:
-        if str(second) != str(error):
-            say(f"warning: {second}\n")  # the first error is the one that counts
-
-
-def write_report(text: str, report: Report) -> None:
-    """The JSON, to the file and the stream that were asked for."""
-    if report.out:
-        write_file(report.out, text)
-    if report.format == "json":
-        data(text)
 
 
 @click.command(
@@ -117,16 +125,15 @@ def plan(
       7 could not look everywhere
     """
     from reconciler.plan.summary import exit_codes
-    from reconciler.render import json
-    from reconciler.render.text import plan_text
+    from reconciler.render.text import plan_text, troubles_text
 
-    with reporting(report):
+    with reporting(report) as reporter:
         desired = session.load(manifests)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
-            result = decide(desired, api, deciding)
-    if report.format == "text":
-        data(plan_text(result, color=colored(no_color=settings.no_color)))
-    if report.out or report.format == "json":
-        write_report(json.dump(json.plan_document(result)), report)
-    code = exit_codes(result)[0]
-    return Exit.OK if code == Exit.CHANGES and not detailed_exitcode else code
+            reporter.plan = decide(desired, api, deciding)
+        if report.format == "text":
+            data(plan_text(reporter.plan, color=colored(no_color=settings.no_color)))
+        say(troubles_text(reporter.plan))
+        codes = exit_codes(reporter.plan)
+        reporter.write(codes)
+    return Exit.OK if codes[0] == Exit.CHANGES and not detailed_exitcode else codes[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -37,10 +36,9 @@ def release(
       buildsctl release 'env/web/*/SENTRY_AUTH_TOKEN'
       buildsctl release 'worker/old-*' --owner acme/builds
     """
-    from reconciler import apply
     from reconciler.plan.release import release as decide
 
-    with reporting(report):
+    with reporting(report) as reporter:
         check_approval(auto_approve=auto_approve)
         whose = session.owner(owner)
         with session.open_api(settings, session.account_id(settings, None)) as api:
@@ -48,9 +46,8 @@ def release(
             if not plan.changes and not plan.unread:
                 hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
                 raise UsageError(f"nothing of owner `{whose}` matches", hint=hint)
-            color = colored(no_color=settings.no_color) and report.format == "text"
-            writes = partial(apply.apply, plan, api)
-            return carry_out(plan, api, report, writes, color=color, ask=not auto_approve)
+            color = colored(no_color=settings.no_color)
+            return carry_out(plan, api, reporter, color=color, ask=not auto_approve)
 
 
 def _observed(api: Api, globs: tuple[str, ...]) -> Observed:

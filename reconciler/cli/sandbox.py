@@ -33,7 +33,12 @@ def sandbox() -> None:
     help="0 picks a free one.",
 )
 @click.option(
-    "--data", "data_file", cls=Setting, metavar="FILE", help="Keep the data in a file; default in memory."
+    "--data",
+    "data_file",
+    cls=Setting,
+    envvar="BUILDSCTL_DATA",
+    metavar="FILE",
+    help="Keep the data in a file; default in memory.",
 )
 @click.option(
     "--seed", cls=Setting, metavar="FILE", help="Start with the Workers and objects of a JSON file."

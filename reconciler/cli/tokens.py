@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -111,17 +110,15 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
       buildsctl tokens prune
       buildsctl tokens prune --owner acme/builds --auto-approve
     """
-    from reconciler import apply
     from reconciler.observe import observe
     from reconciler.plan.tokens import prune as decide
     from reconciler.states import Desired
 
-    with reporting(report):
+    with reporting(report) as reporter:
         check_approval(auto_approve=auto_approve)
         whose = session.owner(owner)
         with session.open_api(settings, session.account_id(settings, None)) as api:
             observed = observe(Desired(owner=whose), api, everything=True)
             plan = decide(whose, observed, account_id=api.account_id)
-            color = colored(no_color=settings.no_color) and report.format == "text"
-            writes = partial(apply.apply, plan, api)
-            return carry_out(plan, api, report, writes, color=color, ask=not auto_approve)
+            color = colored(no_color=settings.no_color)
+            return carry_out(plan, api, reporter, color=color, ask=not auto_approve)

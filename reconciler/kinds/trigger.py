@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from reconciler.errors import AnswerError
 from reconciler.kinds.answer import flag, identifier, items, mapping, text_or_blank, texts
 from reconciler.kinds.connection import Connection
 from reconciler.model import Live, Ref, Repeat, Request, Value
@@ -110,8 +109,6 @@ class Trigger:
         One with `deleted_on` set is absent; whether the API ever shows one is unknown (field notes).
         """
         present = [item for item in items(result, "trigger") if not item.get("deleted_on")]
-        if any("repo_connection" not in item for item in present):
-            raise AnswerError("the API's answer has a trigger without `repo_connection`")
         return [cls.decode_one(worker, item) for item in present]
 
     @classmethod

@@ -32,6 +32,7 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
         Connection.parse(name, body.bare(), body.place) for name, body in found.section("connections").items()
     ]
     _check_natural_keys(connections, problems)
+    _check_tags(found)
     tokens = [_token(name, body, found, resolver) for name, body in found.section("tokens").items()]
     triggers = [_trigger(one, found, resolver) for one in found.triggers]
     account_id = found.head.get("account_id")
@@ -56,6 +57,16 @@ def _worker(name: str, body: Node) -> Declared[Worker]:
         name=name, tag=tag.value if tag else None, take_over_from=_names(body.get("take_over_from"))
     )
     return Declared(address=Address.of(Worker.kind, name), position=body.place, resource=resource)
+
+
+def _check_tags(found: ManifestSet) -> None:
+    first: dict[str, str] = {}
+    for name, body in found.workers.items():
+        tag = body.get("tag")
+        other = first.setdefault(tag.value, name) if tag else name
+        if tag and other != name:
+            summary = f"the same tag as Worker `{other}`: they are one"
+            found.problems.error(summary, at=tag.position, hint="declare it once", address=f"worker/{name}")
 
 
 def _check_natural_keys(connections: list[Declared[Connection]], problems: Problems) -> None:

@@ -48,17 +48,25 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
         unread=observed.unread,
         labels=labels,
         reads=observed.reads,
-        undeclared_workers=(
-            None if observed.workers is None else len(set(observed.workers) - set(desired.workers))
-        ),
+        undeclared_workers=(None if observed.workers is None else len(_undeclared(desired, observed))),
     )
 
 
 def _prune(board: Board) -> None:
     """Delete what our marker proves ours on Workers that nobody declares; of the rest nothing is said."""
-    for name in sorted(set(board.observed.workers or ()) - set(board.desired.workers)):
+    for name in sorted(_undeclared(board.desired, board.observed)):
         seen = [board.look(live) for live in board.observed.triggers if live.scope == name]
         undeclared.decide(board, name, [one for one in seen if one.ours(board.owner)], ())
+
+
+def _undeclared(desired: Desired, observed: Observed) -> set[str]:
+    """Workers of the account that nobody declares, neither by name nor by tag."""
+    tags = {observed.tags[name] for name in desired.workers if name in observed.tags}
+    return {
+        name
+        for name, tag in (observed.workers or {}).items()
+        if name not in desired.workers and tag not in tags
+    }
 
 
 def _rank(address: Address) -> tuple[object, ...]:
@@ -106,6 +114,15 @@ def _look(board: Board, worker: Declared[Worker]) -> _Site:
 def _look_up(board: Board, worker: Declared[Worker]) -> None:
     """A declared Worker that does not exist fails its own addresses only."""
     name, given = worker.resource.name, worker.resource.tag
+    twins = [one for one in board.desired.workers if one != name and _tag(board, one) == _tag(board, name)]
+    if twins and _tag(board, name):
+        board.fail(
+            f"Worker `{name}` and Worker `{twins[0]}` of the manifests have the same tag: they are one",
+            hint="declare it once",
+            address=worker.address,
+            position=worker.position,
+        )
+        return
     unread = board.observed.unread_scripts and not given
     if name in board.observed.tags or unread or name in board.observed.unread_workers:
         return
@@ -119,6 +136,10 @@ def _look_up(board: Board, worker: Declared[Worker]) -> None:
     )
 
 
+def _tag(board: Board, name: str) -> str | None:
+    return board.observed.tags.get(name)
+
+
 def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
     """Those that a trigger refers to, but where it ignores its connection, or cannot be made."""
     if site.worker.address in board.failed:
@@ -126,7 +147,8 @@ def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
     if site.stopped:
         yield from (trigger.resource.repo_connection_uuid for trigger in site.declared)
     for trigger, seen in site.pairs:
-        ignored = seen and trigger.ignores("repo_connection_uuid")
+        shown = seen is None or bool(seen.live.resource.repo_connection_uuid)
+        ignored = (seen and trigger.ignores("repo_connection_uuid")) or not shown
         if not ignored and not triggers.cannot_tell(board, trigger, seen):
             yield trigger.resource.repo_connection_uuid
 
@@ -144,4 +166,4 @@ def _decide_site(board: Board, site: _Site) -> None:
         siblings = [one for _, one in site.pairs if one is not None and one is not seen]
         triggers.decide(board, site.worker, trigger, seen, [*siblings, *site.left])
     stay = undeclared.decide(board, site.worker.resource.name, site.left, site.declared)
-    losses.check_total(board, site.pairs, stay)
+    losses.check_total(board, site.declared, stay)

@@ -54,7 +54,7 @@ class Board:
 
     `after` is what becomes of a live trigger, by its UUID, None where it goes; `made` are new ones.
     `ids` holds what is bound; `failed` the addresses that lead nowhere, `unknown` those that could not
-    be read, each with the reason. `blocked` Workers could never be as the plan would have them.
+    be read, each with the reason.
     """
 
     desired: Desired
@@ -65,7 +65,7 @@ class Board:
     branches: dict[str, Branch] = field(default_factory=dict)
     last: list[Step] = field(default_factory=list)
     after: dict[str, tuple[Address, Trigger | None]] = field(default_factory=dict)
-    made: list[Trigger] = field(default_factory=list)
+    made: dict[Address, Trigger] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     ids: dict[Address, str] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class Board:
                 still.append(address or f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`")
             elif live in uses and address:
                 until.append(address)
-        used = any(live in (one.build_token_uuid, one.repo_connection_uuid) for one in self.made)
+        used = any(live in (one.build_token_uuid, one.repo_connection_uuid) for one in self.made.values())
         return [*still, *(["a new trigger"] if used else [])], until
 
     def refuse(self, address: Address, summary: str, *, detail: str = "", hint: str = "") -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.trigger import Trigger
 from reconciler.model import Action, Address
 from reconciler.ownership import MARKER, Marker
 from reconciler.plan.board import Board, Seen
@@ -29,7 +30,8 @@ def refuse_replace(board: Board, trigger: DeclaredTrigger, seen: Seen) -> bool:
         without_value = declared is not None and declared.resource.value is None
         if key != MARKER and (ignores(trigger, key) or not known or without_value):
             lost.append(key)
-    return _refuse_loss(board, trigger.address, seen.variables, lost, "replace")
+    secret = {key for key, one in trigger.variables.items() if one.resource.is_secret}
+    return _refuse_loss(board, trigger.address, seen.variables, lost, what="replace", secret=secret)
 
 
 def refuse_delete(board: Board, trigger: Address, live: Mapping[str, EnvVar], ours: Marker | None) -> bool:
@@ -38,7 +40,7 @@ def refuse_delete(board: Board, trigger: Address, live: Mapping[str, EnvVar], ou
         _refuse_protected(board, trigger, "deleted")
         return True
     lost = [key for key in live if key != MARKER and not (ours and ours.knows(key))]
-    return _refuse_loss(board, trigger, live, lost, "delete")
+    return _refuse_loss(board, trigger, live, lost, what="delete")
 
 
 def _refuse_protected(board: Board, trigger: Address, what: str) -> None:
@@ -50,8 +52,16 @@ def _refuse_protected(board: Board, trigger: Address, what: str) -> None:
 
 
 def _refuse_loss(
-    board: Board, trigger: Address, live: Mapping[str, EnvVar], lost: Sequence[str], what: str
+    board: Board,
+    trigger: Address,
+    live: Mapping[str, EnvVar],
+    lost: Sequence[str],
+    *,
+    what: str,
+    secret: Collection[str] = (),
 ) -> bool:
+    """The plan lists what would be lost, the readable ones as YAML to paste. Those that are declared as a
+    `secret` are not shown though they can be read: the plain value may be it."""
     globs = board.options.accept_secret_loss
     lost = [
         key
@@ -60,11 +70,11 @@ def _refuse_loss(
     ]
     if not lost:
         return False
-    readable = {key: live[key].value for key in sorted(lost) if not live[key].is_secret}
-    secrets = [key for key in sorted(lost) if live[key].is_secret]
+    secrets = [key for key in sorted(lost) if live[key].is_secret or key in secret]
+    readable = {key: live[key].value for key in sorted(lost) if key not in secrets}
     lines = []
     if secrets:
-        lines.append(f"secrets that nobody can read back: {', '.join(secrets)}")
+        lines.append(f"secrets: {', '.join(secrets)}")
     if readable:
         lines += ["variables to paste into the manifest:", "  environment_variables:"]
         lines += [f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in readable.items()]
@@ -72,7 +82,7 @@ def _refuse_loss(
         trigger,
         f"to {what} it would lose {len(lost)} variable{'s' if len(lost) > 1 else ''} of others",
         detail="\n".join(lines),
-        hint=f"declare them, or accept the loss with --accept-secret-loss '{trigger}'",
+        hint=f"declare them, or accept the loss with --accept-secret-loss {trigger.as_glob}",
     )
     return True
 
@@ -90,17 +100,22 @@ def check_variables(board: Board, trigger: DeclaredTrigger, found: Variables) ->
 
 
 def check_total(
-    board: Board, pairs: Sequence[tuple[DeclaredTrigger, Seen | None]], stay: Sequence[Address]
+    board: Board, declared: Sequence[DeclaredTrigger], stay: Sequence[tuple[Address, Trigger]]
 ) -> None:
-    """A Worker has at most two triggers (field notes, Triggers). That they are of two kinds follows: what is
-    kept has a kind that nobody declares, or it would have been matched."""
-    total = len(pairs) + len(stay)
-    for want, seen in pairs:
-        if seen is None and stay and total > MAX_TRIGGERS and "one-trigger-per-kind" not in want.allow:
+    """A Worker has at most two triggers, one production and one preview (field notes, Triggers)."""
+    total = len(declared) + len(stay)
+    for want in declared:
+        made = board.made.get(want.address)
+        if not made or not stay or "one-trigger-per-kind" in want.allow:
+            continue
+        same = [address for address, one in stay if one.is_preview == made.is_preview]
+        if same or total > MAX_TRIGGERS:
+            kept = same[0] if same else stay[0][0]
+            what = f"two {'preview' if made.is_preview else 'production'}" if same else f"{total}"
             board.refuse(
                 want.address,
-                f"the Worker would have {total} triggers, the API takes {MAX_TRIGGERS}: `{stay[0]}` is kept",
-                hint=f"delete that one with --delete-unmanaged '{stay[0]}', or declare it",
+                f"the Worker would have {what} triggers, which the API does not take: `{kept}` is kept",
+                hint=f"delete that one with --delete-unmanaged {kept.as_glob}, or declare it",
             )
 
 

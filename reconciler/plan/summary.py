@@ -50,7 +50,7 @@ def exit_codes(
 
     `outcomes` is None for a plan. Whether 2 ends a `plan` is the caller's choice.
     """
-    done = any(outcome.status is Status.DONE for outcome in outcomes or ())
+    done = any(outcome.status is Status.DONE or outcome.began for outcome in outcomes or ())
     short = any(outcome.status is not Status.DONE for outcome in outcomes or ())
     holds = {
         Exit.INTERRUPTED: interrupted,

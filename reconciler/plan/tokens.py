@@ -182,7 +182,8 @@ def _check_uuids(board: Board) -> None:
     known = {live.id for live in board.observed.tokens}
     for trigger in board.desired.triggers:
         uuid = trigger.resource.build_token_uuid
-        if isinstance(uuid, str) and uuid not in known:
+        ignored = trigger.ignores("build_token_uuid")
+        if isinstance(uuid, str) and uuid not in known and not ignored:
             board.fail(
                 f"there is no build token `{uuid}` in this account",
                 hint="name a token under `tokens`, and refer to it with `build_token`",

@@ -9,7 +9,17 @@ from reconciler import diff, ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import Action, Address, Cause, Change, Declared, Disposition, FieldChange, MarkerDraft
+from reconciler.model import (
+    Action,
+    Address,
+    Cause,
+    Change,
+    Declared,
+    Disposition,
+    FieldChange,
+    MarkerDraft,
+    Secret,
+)
 from reconciler.plan import losses, variables
 from reconciler.plan.board import Board, Seen
 from reconciler.plan.steps import Variables
@@ -18,14 +28,21 @@ from reconciler.states import DeclaredTrigger
 REMADE = "without marker and variables beside a trigger of ours: the dashboard made it anew"
 
 
-def stop(board: Board, trigger: DeclaredTrigger, disposition: Disposition, reason: str) -> None:
+def stop(
+    board: Board, trigger: DeclaredTrigger, disposition: Disposition, reason: str, seen: Seen | None = None
+) -> None:
     """Nothing is done to a trigger, nor to its variables."""
     rows: tuple[Declared[Trigger] | Declared[EnvVar], ...] = (trigger, *trigger.variables.values())
     for declared in rows:
+        live = seen and (
+            seen.live.resource if declared is trigger else seen.variables.get(declared.address.name)
+        )
+        secret = declared.resource.fields.get("is_secret")
         board.idle(
             declared.address,
             disposition=disposition,
             reason=reason,
+            before={**live.fields, **({"value": Secret(None)} if secret else {})} if live else None,
             after=dict(declared.resource.fields),
             position=declared.position,
         )
@@ -41,7 +58,7 @@ def decide(
     """One declared trigger, and the live one that it means."""
     problem = cannot_tell(board, trigger, seen)
     if problem:
-        stop(board, trigger, Disposition.UNKNOWN, problem)
+        stop(board, trigger, Disposition.UNKNOWN, problem, seen)
         return
     if seen is None:
         _decide_absent(board, worker, trigger)
@@ -50,7 +67,7 @@ def decide(
     if refusal:
         summary, hint = refusal
         board.refuse(trigger.address, summary, hint=hint)
-        stop(board, trigger, Disposition.REFUSED, summary)
+        stop(board, trigger, Disposition.REFUSED, summary, seen)
         return
     _decide_present(board, trigger, seen, siblings)
 
@@ -60,7 +77,10 @@ def cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> st
 
     A token list that could not be read leaves a live trigger its token: only that field is unknown.
     """
-    for ref in (trigger.resource.repo_connection_uuid, trigger.resource.build_token_uuid):
+    for name in Trigger.references.values():
+        ref = getattr(trigger.resource, name)
+        if seen and trigger.ignores(name):
+            continue
         if trigger.address in board.failed:
             return board.failed[trigger.address]
         if isinstance(ref, str):
@@ -91,7 +111,7 @@ def _refuses(
         return None
     return (
         f"it belongs to owner `{marker.owner}`",
-        f"if it is to change hands, say --take-over '{trigger.address}'",
+        f"if it is to change hands, say --take-over {trigger.address.as_glob}",
     )
 
 
@@ -100,7 +120,7 @@ def _decide_absent(board: Board, worker: Declared[Worker], trigger: DeclaredTrig
     named = board.named(trigger.address, board.options.take_over)
     if name in board.observed.newer_surface and not named:
         summary = f"Worker `{name}` lists no trigger, but is configured on Cloudflare's newer builds surface"
-        hint = f"disconnect it in the dashboard first, or insist with --take-over '{trigger.address}'"
+        hint = f"disconnect it in the dashboard first, or insist with --take-over {trigger.address.as_glob}"
         board.refuse(trigger.address, summary, hint=hint)
         stop(board, trigger, Disposition.REFUSED, summary)
         return
@@ -118,7 +138,7 @@ def _decide_absent(board: Board, worker: Declared[Worker], trigger: DeclaredTrig
         )
     )
     board.changes.extend(found.changes)
-    board.made.append(want)
+    board.made[trigger.address] = want
     draft = _draft(board, trigger, want, found)
     board.branch(name).create(trigger.address, want, found, draft)
 
@@ -176,7 +196,7 @@ def _decide_replace(
 ) -> None:
     """Delete and create: the API cannot change a trigger's connection, and its variables go with it."""
     if not board.may_destroy:
-        stop(board, trigger, Disposition.UNKNOWN, "not replaced, since not everything could be read")
+        stop(board, trigger, Disposition.UNKNOWN, "not replaced, since not everything could be read", seen)
         return
     refused = losses.refuse_replace(board, trigger, seen)
     board.changes.append(
@@ -186,7 +206,7 @@ def _decide_replace(
             before=seen.live.resource.fields,
             after=want.fields,
             fields=fields,
-            reason="the API cannot change a trigger's connection: it is deleted and made again",
+            reason=f"{_why_replace(board, seen)}: it is deleted and made again",
             disposition=Disposition.REFUSED if refused else Disposition.DECLARED,
             cause=_cause(fields, []),
             position=trigger.position,
@@ -194,17 +214,24 @@ def _decide_replace(
     )
     cause = _cause(fields, []) or Cause.UNKNOWN
     found = variables.for_new_trigger(
-        board, trigger, reason="written again: its trigger is replaced", cause=cause
+        board, trigger, reason="written again: its trigger is replaced", cause=cause, live=seen.variables
     )
     gone = variables.going(trigger, seen.variables, reason="goes with the trigger that is replaced")
     board.changes.extend((*found.changes, *gone))
     if refused:
         return
     board.after[seen.live.id] = (trigger.address, None)
-    board.made.append(want)
+    board.made[trigger.address] = want
     branch = board.branch(trigger.address.path[0])
     branch.delete(trigger.address, seen.live.id, tuple(change.address for change in gone))
     branch.create(trigger.address, want, found, _draft(board, trigger, want, found))
+
+
+def _why_replace(board: Board, seen: Seen) -> str:
+    shown = [one for one in board.observed.connections if one.id == seen.live.resource.repo_connection_uuid]
+    if any(one.resource.deleted for one in shown):
+        return "its connection is marked as deleted, and the API cannot change a trigger's connection"
+    return "the API cannot change a trigger's connection"
 
 
 def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trigger:
@@ -221,6 +248,8 @@ def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trig
     kept = {field: getattr(live, field) for field in want.fields if trigger.ignores(field)}
     if want.build_token_uuid in board.unknown:
         kept["build_token_uuid"] = live.build_token_uuid
+    if not live.repo_connection_uuid:
+        kept["repo_connection_uuid"] = ""  # optional in the answer: what is not shown is not another one
     if live.path_includes == PENDING_PATHS:
         kept.pop("path_includes", None)  # always mended (DESIGN section 6)
     return replace(want, **kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler import ownership
-from reconciler.kinds.trigger import Trigger
+from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.model import Action, Address, Cause, Change, Disposition
 from reconciler.plan import losses
 from reconciler.plan.board import Board, Seen
@@ -16,7 +16,7 @@ WITHHELD = "not deleted, since not everything could be read"
 
 def decide(
     board: Board, worker: str, left: Sequence[Seen], declared: Sequence[DeclaredTrigger]
-) -> list[Address]:
+) -> list[tuple[Address, Trigger]]:
     """Delete what is ours, keep the rest; those that stay."""
     taken = {trigger.address for trigger in declared}
     stay = []
@@ -24,7 +24,7 @@ def decide(
         address = _address(worker, seen, taken)
         taken.add(address)
         if not _delete(board, address, seen, declared):
-            stay.append(address)
+            stay.append((address, seen.live.resource))
     return stay
 
 
@@ -32,8 +32,9 @@ def _address(worker: str, seen: Seen, taken: set[Address]) -> Address:
     """By its marker's key, else by its name; where that is taken, with the start of its UUID."""
     marker = seen.marker
     key = marker.key if isinstance(marker, ownership.Marker) else seen.live.resource.trigger_name
-    address = Address.of(Trigger.kind, worker, key or seen.live.id)
-    return Address.of(Trigger.kind, worker, f"{key}~{seen.live.id[:8]}") if address in taken else address
+    names = [key or seen.live.id, *(f"{key}~{seen.live.id[:length]}" for length in range(8, 37))]
+    addresses = [Address.of(Trigger.kind, worker, name) for name in names]
+    return next((one for one in addresses if one not in taken), addresses[-1])
 
 
 def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> bool:
@@ -67,7 +68,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
             before=seen.live.resource.fields,
             after=None,
             reason=reason + (f"; its variables go with it: {', '.join(held)}" if held else ""),
-            disposition=Disposition.REFUSED if refused else Disposition.DECLARED,
+            disposition=Disposition.REFUSED if refused else Disposition.ORPHAN,
             cause=Cause.LIVE if named else Cause.MANIFEST,
         )
     )
@@ -87,7 +88,10 @@ def _why_kept(board: Board, address: Address, seen: Seen, declared: Sequence[Dec
     if seen.unread:
         return ""  # unknown, not kept
     if marker is None:
-        return "" if named else "nobody declared it, and buildsctl did not make it"
+        begun = seen.live.resource.path_includes == PENDING_PATHS
+        reason = "its creation by buildsctl was cut short, and nobody declares it any more"
+        reason = reason if begun else "nobody declared it, and buildsctl did not make it"
+        return "" if named else reason
     twin = any(
         trigger.address.name == marker.key and trigger.resource.is_preview == seen.live.resource.is_preview
         for trigger in declared

@@ -32,12 +32,22 @@ def ignores(trigger: DeclaredTrigger, key: str) -> bool:
     return any(fnmatchcase(name, glob) for glob in trigger.ignore for name in names)
 
 
-def for_new_trigger(board: Board, trigger: DeclaredTrigger, *, reason: str, cause: Cause) -> Variables:
-    """All variables with a value are written, ignored ones too: a field is still sent on create."""
+def for_new_trigger(
+    board: Board,
+    trigger: DeclaredTrigger,
+    *,
+    reason: str,
+    cause: Cause,
+    live: Mapping[str, EnvVar] | None = None,
+) -> Variables:
+    """All variables with a value are written, ignored ones too: a field is still sent on create.
+
+    `live` are those of the trigger that it replaces.
+    """
     result = Variables(trigger=trigger)
     for key, declared in trigger.variables.items():
         if declared.resource.value is None:
-            result.changes.append(_only_exists(board, declared, None))
+            result.changes.append(_only_exists(board, declared, (live or {}).get(key)))
             continue
         _write(result, key, declared.resource)
         result.changes.append(
@@ -159,6 +169,7 @@ def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar) 
             before=seen.fields,
             after=None,
             reason="no longer declared" if ours else "named by --delete-unmanaged",
+            disposition=Disposition.ORPHAN,
             cause=Cause.MANIFEST if ours else Cause.LIVE,
         )
     _keep_entry(result, key, seen)

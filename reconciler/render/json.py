@@ -58,6 +58,7 @@ def plan_document(
         ],
         "diagnostics": [diagnostic(one) for one in plan.diagnostics],
         "summary": summary(plan),
+        "undeclared_workers": plan.undeclared_workers,
         "requests": {"read": plan.reads, "write": len(plan.steps), "window": WINDOW},
     }
     if outcomes is not None:

@@ -40,6 +40,7 @@ def plan_schema() -> dict[str, Any]:
         "unread": _list(_object({"what": _TEXT, "error": _TEXT, "hint": _TEXT})),
         "diagnostics": _list(_diagnostic()),
         "summary": _object(dict.fromkeys(NAMES, _COUNT)),
+        "undeclared_workers": {"type": ["integer", "null"], "minimum": 0},
         "requests": _object({"read": _COUNT, "write": _COUNT, "window": _COUNT}),
     }
     return {

@@ -53,7 +53,13 @@ def symbol(change: Change) -> str:
 
 def plan_text(plan: Plan, *, color: bool = False) -> str:
     """Every change with its reason, grouped by Worker; no-ops only as a count."""
-    shown = [change for change in plan.changes if symbol(change) != " " and not _is_told(change, plan)]
+    told = _told_by_trigger(plan)
+    shown = [
+        change
+        for change in plan.changes
+        if symbol(change) != " "
+        and (change.address.kind != "env" or (change.address.path[:2], change.disposition) not in told)
+    ]
     new = (Action.CREATE, Action.REPLACE)
     born = {one.address.path for one in plan.changes if one.address.kind == "trigger" and one.action in new}
     lines: list[str] = []
@@ -65,22 +71,24 @@ def plan_text(plan: Plan, *, color: bool = False) -> str:
     lines += _refusal_lines(plan)
     text = "\n".join(lines).strip("\n")
     parts = [text] if text else []
-    if plan.diagnostics:
-        parts.append(problems_text(plan.diagnostics).rstrip("\n"))
-    if plan.unread:
-        failed = [f"could not read {clean(one.what)}: {clean(str(one.error))}" for one in plan.unread]
-        hints = dict.fromkeys(f"hint: {clean(one.error.hint)}" for one in plan.unread if one.error.hint)
-        parts.append("\n".join((*failed, *hints, "so nothing is deleted or replaced in this run")))
     parts.append("\n".join(_ending(plan)))
     return "\n\n".join(parts) + "\n"
 
 
-def _is_told(change: Change, plan: Plan) -> bool:
-    """Is a variable that nobody can decide about told of by its trigger already?"""
-    if change.address.kind != "env" or change.disposition not in (Disposition.UNKNOWN, Disposition.REFUSED):
-        return False
-    rows = {one.address: one for one in plan.changes if one.address.path == change.address.path[:2]}
-    return any(one.disposition is change.disposition for one in rows.values())
+def troubles_text(plan: Plan) -> str:
+    """Warnings, what leads nowhere, and what could not be read: for stderr, beside the plan."""
+    text = problems_text(plan.diagnostics)
+    failed = [f"error: could not read {clean(one.what)}: {clean(str(one.error))}\n" for one in plan.unread]
+    hints = dict.fromkeys(f"hint: {clean(one.error.hint)}\n" for one in plan.unread if one.error.hint)
+    told = "so nothing is deleted or replaced in this run\n" if plan.unread else ""
+    return "".join((text, *failed, *hints, told))
+
+
+def _told_by_trigger(plan: Plan) -> set[tuple[tuple[str, ...], Disposition]]:
+    """Triggers about which nobody can decide: they speak for their variables."""
+    silent = (Disposition.UNKNOWN, Disposition.REFUSED)
+    rows = (one for one in plan.changes if one.address.kind == "trigger" and one.disposition in silent)
+    return {(one.address.path, one.disposition) for one in rows}
 
 
 def _group(change: Change) -> str:
@@ -154,8 +162,11 @@ def _ending(plan: Plan) -> list[str]:
         words = "No changes that can be seen" if plan.unread else "No changes"
         lines = [f"{words}{': ' if still else ''}{', '.join(still)}."]
     lines += _not_compared(plan)
-    lines.append(f"Requests: {plan.reads} read, {len(plan.steps)} to write.")
-    if plan.undeclared_workers and not plan.prune:
+    writes = 0 if plan.refusals else len(plan.steps)
+    lines.append(f"Requests: {plan.reads} read, {writes} to write.")
+    if plan.undeclared_workers == 0:
+        lines.append("Every Worker of the account is declared.")
+    elif plan.undeclared_workers and not plan.prune:
         many = plan.undeclared_workers != 1
         lines.append(
             f"{plan.undeclared_workers} Worker{'s' if many else ''} of the account "
