@@ -45,9 +45,7 @@ def page_info(info: Any, request: Request, found: int) -> tuple[int | None, bool
     return None, None if pages is None else int(dict(request.query)["page"]) < pages
 
 
-def open_envelope(
-    request: Request, status: int, ray: str, content: bytes, retry_after: str
-) -> tuple[Any, Any]:
+def open_envelope(request: Request, status: int, ray: str, content: bytes, retry_after: str) -> tuple[Any, Any]:
     """Take the answer out of its envelope, or raise the error that it is."""
     try:
         envelope = json.loads(content) if content else None
@@ -91,10 +89,7 @@ _KNOWN = {
         "run `buildsctl validate`; if it finds nothing, compare with the limits in the README",
     ),
     12013: ("the API refuses a query parameter", ""),
-    12030: (
-        "the Worker already has as many triggers as it may have",
-        "run plan again and look for kept ones",
-    ),
+    12030: ("the Worker already has as many triggers as it may have", "run plan again and look for kept ones"),
     12042: ("the Worker already has a trigger of this kind", "run plan again and look for kept ones"),
     12040: ("the Worker has no build configuration", ""),
     8000008: (
@@ -141,13 +136,10 @@ def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
     if not is_envelope:
         what = "a redirect" if 300 <= status < 400 else "no JSON envelope"
         return AnswerError(
-            f"what answered is not the API: {what}",
-            hint="check CLOUDFLARE_API_BASE_URL and any proxy between",
+            f"what answered is not the API: {what}", hint="check CLOUDFLARE_API_BASE_URL and any proxy between"
         )
     if status == 404:
-        summary, hint = _KNOWN.get(
-            code, ("not found", "check the account id; run plan again if it was there before")
-        )
+        summary, hint = _KNOWN.get(code, ("not found", "check the account id; run plan again if it was there before"))
         return NotFoundError(summary, hint=hint)
     if code in _KNOWN:
         summary, hint = _KNOWN[code]

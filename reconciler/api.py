@@ -128,9 +128,7 @@ class Api:
         """The answer's `result`, decoded. A result of the wrong shape is an `AnswerError`."""
         return self._decoded(request, self._send(request)[0], decode)
 
-    def pages(
-        self, page: Callable[[int], Request], decode: Callable[[Any], T], key: Callable[[T], str]
-    ) -> list[T]:
+    def pages(self, page: Callable[[int], Request], decode: Callable[[Any], T], key: Callable[[T], str]) -> list[T]:
         """All items of a paginated list, counted against `total_count`.
 
         A list that changed while it was read is an error: what was not seen must not pass for absent.
@@ -144,9 +142,7 @@ class Api:
                 if number > 1 and error.code == PAGE_OUT_OF_RANGE:
                     return list(found.values())  # asked for only where no page said how many there are
                 raise
-            ones = [
-                self._decoded(request, item, decode) for item in self._decoded(request, result, answers.items)
-            ]
+            ones = [self._decoded(request, item, decode) for item in self._decoded(request, result, answers.items)]
             total, more = answers.page_info(info, request, len(found) + len(ones))
             repeated = [key(one) for one in ones if key(one) in found]
             if more is None and number == 2 and repeated == list(found):
@@ -243,9 +239,7 @@ class Api:
         finally:
             if self._trace:
                 took = (self._clock() - started) * 1000
-                self._trace(
-                    Trace(method=request.method, path=path, status=status, milliseconds=took, ray=ray)
-                )
+                self._trace(Trace(method=request.method, path=path, status=status, milliseconds=took, ray=ray))
 
 
 def _adapt(handler: Handler) -> Callable[[httpx.Request], httpx.Response]:

@@ -60,9 +60,7 @@ def check_sources(plan: Plan) -> None:
                 missing.append(f"{where}: {secret.source} {secret.missing}")
     if missing:
         raise SourceError(
-            "\n  ".join(
-                (f"{len(missing)} secret{'s' * (len(missing) > 1)} to be written cannot be had:", *missing)
-            ),
+            "\n  ".join((f"{len(missing)} secret{'s' * (len(missing) > 1)} to be written cannot be had:", *missing)),
             hint="give each source a value; nothing was written",
         )
 
@@ -240,9 +238,7 @@ def _refs(value: Value | tuple[Ref, ...]) -> Iterator[Address]:
                 yield from _refs(one)
 
 
-def bind(
-    request: Request, ids: Mapping[Address, str], key: ownership.FingerprintKey | None = None
-) -> Request:
+def bind(request: Request, ids: Mapping[Address, str], key: ownership.FingerprintKey | None = None) -> Request:
     """`request` with ids for addresses, and the marker as text."""
     path = tuple(ids[part] if isinstance(part, Address) else part for part in request.path)
     trigger = path[2] if len(path) > 2 else ""
@@ -274,11 +270,7 @@ def _echo(echo: Echo, sent: Mapping[str, Value], result: Any) -> tuple[str, list
                 fields.pop("repo_connection_uuid", None)  # optional in the answer: not shown is not ignored
             return live.id, [one.path for one in diff.trigger_fields(live.resource.fields, fields)]
         case Echo.VARIABLES:
-            return "", [
-                key
-                for key, value in sent.items()
-                if not _same_variable(value, EnvVar.decode(result).get(key))
-            ]
+            return "", [key for key, value in sent.items() if not _same_variable(value, EnvVar.decode(result).get(key))]
         case Echo.TOKEN:
             token = Token.decode(result)
             wrong = [

@@ -4,7 +4,6 @@
     ├── UsageError                1   an option, a variable of the environment, a path
     ├── ManifestError             1   one or more problems in the manifests, each a `Diagnostic`
     ├── SourceError               1   a secret's source is missing although it has to be sent
-    ├── RefusedError              4   a safety rule refuses the plan
     ├── InterruptedRunError     130   SIGINT or SIGTERM
     └── ApiError                  1   a request failed; carries method, path, status, code, ray
         ├── AuthenticationError   6   401: no token, a dead one, or one of the wrong kind
@@ -99,12 +98,6 @@ class ManifestError(BuildsctlError):
 
 class SourceError(BuildsctlError):
     """Secrets would have to be written whose sources gave no value."""
-
-
-class RefusedError(BuildsctlError):
-    """A safety rule refuses the plan; nothing was written."""
-
-    exit_code = Exit.REFUSED
 
 
 class InterruptedRunError(BuildsctlError):

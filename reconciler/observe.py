@@ -53,9 +53,7 @@ class _Look:
     api: Api
     pool: ThreadPoolExecutor
     everything: bool
-    waiting: dict[Future[Any], tuple[Callable[[Any], None], Callable[[ApiError], None]]] = field(
-        default_factory=dict
-    )
+    waiting: dict[Future[Any], tuple[Callable[[Any], None], Callable[[ApiError], None]]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     workers: dict[str, str] | None = None
     triggers: list[Live[Trigger]] = field(default_factory=list)
@@ -70,9 +68,7 @@ class _Look:
     denied: ApiError | None = None
     builds_read: bool = False
 
-    def ask(
-        self, read: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[ApiError], None]
-    ) -> None:
+    def ask(self, read: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[ApiError], None]) -> None:
         self.waiting[self.pool.submit(read)] = (done, failed)
 
     def start(self) -> None:

@@ -24,7 +24,6 @@ from reconciler.model import Cause, FingerprintDraft, MarkerDraft, Value
 
 MARKER = "BUILDSCTL"
 VERSION = 1
-MAX_LENGTH = 5_000  # of a variable's value (field notes, Environment variables)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +95,7 @@ def write(draft: MarkerDraft, trigger: str, key: FingerprintKey | None = None) -
     """
     written = any(isinstance(one, FingerprintDraft) for one in draft.entries.values())
     kid = key.kid if key and written else draft.kid
-    entries = {
-        name: _entry(one, trigger, key, keep=kid == draft.kid) for name, one in sorted(draft.entries.items())
-    }
+    entries = {name: _entry(one, trigger, key, keep=kid == draft.kid) for name, one in sorted(draft.entries.items())}
     document: dict[str, object] = {
         "v": VERSION,
         "owner": draft.owner,
@@ -131,9 +128,7 @@ def _entry(one: str | FingerprintDraft, trigger: str, key: FingerprintKey | None
 
 
 def _digest(text: str, length: int) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode(errors="surrogatepass")).digest())[
-        :length
-    ].decode()
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode(errors="surrogatepass")).digest())[:length].decode()
 
 
 def hash_name(name: str) -> str:

@@ -195,9 +195,7 @@ class FakeServer:
     def trigger(self, worker: str, name: str) -> dict[str, Any]:
         tag = self.workers[worker]
         return next(
-            one
-            for one in self.triggers.values()
-            if one["external_script_id"] == tag and one["trigger_name"] == name
+            one for one in self.triggers.values() if one["external_script_id"] == tag and one["trigger_name"] == name
         )
 
     def answer(self, call: Call) -> Answer:
@@ -325,12 +323,7 @@ class FakeServer:
                 return failure(400, 12002)
         for key, one in call.body.items():
             shown = None if one["is_secret"] else one["value"]
-            self.variables[uuid][key] = {
-                "created_on": WHEN,
-                "is_secret": one["is_secret"],
-                "value": shown,
-                "x_new": 1,
-            }
+            self.variables[uuid][key] = {"created_on": WHEN, "is_secret": one["is_secret"], "value": shown, "x_new": 1}
         return envelope(self.variables[uuid])
 
     def _delete_variable(self, _: Call, uuid: str, key: str) -> Answer:
@@ -510,17 +503,9 @@ def start(
     arguments: list[str], env: dict[str, str], folder: Path, *, before: tuple[str, ...] = (), **more: Any
 ) -> subprocess.Popen[str]:
     """One command line as a process of its own, behind the words `before`; it does not back off."""
-    pipes: dict[str, Any] = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.PIPE,
-        "stderr": subprocess.PIPE,
-    }
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(
-        [*before, sys.executable, "-c", QUICK, *arguments],
-        env=env,
-        cwd=folder,
-        encoding="utf-8",
-        **(pipes | more),
+        [*before, sys.executable, "-c", QUICK, *arguments], env=env, cwd=folder, encoding="utf-8", **(pipes | more)
     )
 
 

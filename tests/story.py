@@ -72,11 +72,7 @@ def marker_text(trigger: dict[str, Any], marker: dict[str, Any]) -> str:
     fields = {name: _tuple(value) for name, value in trigger.items() if name in Trigger.schema}
     fields |= {name: _tuple(value) for name, value in marker.get("fields", {}).items()}
     draft = MarkerDraft(
-        owner=marker["owner"],
-        key=marker["key"],
-        protect=marker.get("protect", False),
-        fields=fields,
-        entries=entries,
+        owner=marker["owner"], key=marker["key"], protect=marker.get("protect", False), fields=fields, entries=entries
     )
     document = json.loads(ownership.write(draft, marker.get("trigger", trigger["trigger_uuid"])))
     return json.dumps(document | marker.get("extra", {}), separators=(",", ":"))
@@ -121,9 +117,7 @@ def run(arguments: list[str], environment: dict[str, str]) -> Ran:
     os.environ.update(environment)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.run(
-                ["-v", "--sandbox", "--sandbox-file", "sandbox.db", "--account-id", ACCOUNT, *arguments]
-            )
+            code = cli.run(["-v", "--sandbox", "--sandbox-file", "sandbox.db", "--account-id", ACCOUNT, *arguments])
     finally:
         os.environ.clear()
         os.environ.update(before)

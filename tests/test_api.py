@@ -120,9 +120,7 @@ def test_an_apply_reads_no_more_than_a_plan(server: FakeServer, folder: Path) ->
     assert sorted(str(call) for call in server.sent("GET")) == reads
 
 
-def test_no_names_where_tags_are_given_and_no_tokens_where_none_is_named(
-    server: FakeServer, tmp_path: Path
-) -> None:
+def test_no_names_where_tags_are_given_and_no_tokens_where_none_is_named(server: FakeServer, tmp_path: Path) -> None:
     manifest = f"""
 version: 1
 owner: acme/builds
@@ -246,9 +244,7 @@ def test_the_order_within_a_worker_and_over_all(server: FakeServer, folder: Path
     assert server.writes()[0].body["build_token_secret"] == DEPLOY
     for name in ("api", "web"):
         tag = server.workers[name]
-        create = next(
-            n for n, c in enumerate(server.writes()) if (c.body or {}).get("external_script_id") == tag
-        )
+        create = next(n for n, c in enumerate(server.writes()) if (c.body or {}).get("external_script_id") == tag)
         assert any(line.startswith("DELETE /builds/triggers/") for line in writes[:create])
 
 
@@ -265,9 +261,7 @@ def test_a_trigger_without_variables_is_made_at_once(server: FakeServer, folder:
 # Answers to writes
 
 
-@pytest.mark.parametrize(
-    "answer", [failure(404, 12000), Answer(204), Answer(200), envelope("ok"), envelope({"id": 1})]
-)
+@pytest.mark.parametrize("answer", [failure(404, 12000), Answer(204), Answer(200), envelope("ok"), envelope({"id": 1})])
 def test_deletes_that_count_as_done(server: FakeServer, folder: Path, answer: Answer) -> None:
     def deleted(call: Call) -> Answer:
         server.respond(call)
@@ -280,9 +274,7 @@ def test_deletes_that_count_as_done(server: FakeServer, folder: Path, answer: An
     settled(server, folder)
 
 
-@pytest.mark.parametrize(
-    "answer", [html(404), html(200), failure(200, 12000), failure(400, 12002), raw(b"{}")]
-)
+@pytest.mark.parametrize("answer", [html(404), html(200), failure(200, 12000), failure(400, 12002), raw(b"{}")])
 def test_deletes_that_do_not(server: FakeServer, folder: Path, answer: Answer) -> None:
     """The rest of the Worker that does not depend on it goes on; what depends on it says so."""
     server.on("DELETE", VARIABLE, answer)
@@ -347,12 +339,7 @@ def test_a_connection_that_is_put_elsewhere_than_told(server: FakeServer, folder
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 524])
 def test_idempotent_requests_are_sent_again(server: FakeServer, folder: Path, status: int) -> None:
     answer = Answer(status, b"<html>", {"Retry-After": "0"})
-    for method, path in (
-        ("GET", "/builds/tokens"),
-        ("PATCH", VARIABLES),
-        ("PATCH", TRIGGER),
-        ("DELETE", ".*"),
-    ):
+    for method, path in (("GET", "/builds/tokens"), ("PATCH", VARIABLES), ("PATCH", TRIGGER), ("DELETE", ".*")):
         server.on(method, path, answer, times=1)
     ran = apply(server, folder)
     assert ran.code == 0, ran.err
@@ -421,9 +408,7 @@ def test_one_worker_fails_and_the_others_go_on(server: FakeServer, folder: Path)
     tag = server.workers["web"]
     bad = failure(400, 12002)
     server.on(
-        "POST",
-        "/builds/triggers",
-        lambda call: bad if call.body["external_script_id"] == tag else server.respond(call),
+        "POST", "/builds/triggers", lambda call: bad if call.body["external_script_id"] == tag else server.respond(call)
     )
     ran = apply(server, folder, "--out", "report.json")
     assert ran.code == 3
@@ -479,9 +464,7 @@ class Held:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_apply_after_the_requests_under_way(
-    server: FakeServer, folder: Path, number: int
-) -> None:
+def test_a_signal_ends_an_apply_after_the_requests_under_way(server: FakeServer, folder: Path, number: int) -> None:
     held = Held(server, "PATCH", f"/builds/triggers/{server.trigger('api', 'production')['trigger_uuid']}")
     process = start(["apply", "--auto-approve", "--out", "report.json"], environment(server), folder)
     assert held.there.wait(timeout=60)
@@ -631,9 +614,7 @@ def test_a_report_is_written_for_bad_manifests_too(
     assert not server.log
 
 
-def test_a_source_that_is_missing_stops_an_apply_before_its_first_write(
-    server: FakeServer, folder: Path
-) -> None:
+def test_a_source_that_is_missing_stops_an_apply_before_its_first_write(server: FakeServer, folder: Path) -> None:
     env = environment(server, SENTRY_AUTH_TOKEN="")
     ran = run(["apply", "--auto-approve", "--out", "r.json"], env, folder)
     assert ran.code == 1

@@ -35,19 +35,7 @@ LIBRARIES = {
     "click": "cli",
 }
 PURE = ("model", "kinds", "diff", "ownership", "states", "plan", "render")
-IMPURE = {
-    "os",
-    "io",
-    "time",
-    "datetime",
-    "random",
-    "socket",
-    "subprocess",
-    "pathlib",
-    "sys",
-    "threading",
-    "secrets",
-}
+IMPURE = {"os", "io", "time", "datetime", "random", "socket", "subprocess", "pathlib", "sys", "threading", "secrets"}
 
 
 def _room(module: str) -> str:
@@ -96,18 +84,14 @@ def test_deciding_and_rendering_touch_nothing(module: str) -> None:
 def test_only_the_command_line_prints_or_exits(module: str) -> None:
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         assert not (isinstance(node, ast.Name) and node.id in ("print", "input", "exit"))
-        assert not (
-            isinstance(node, ast.Attribute) and node.attr in ("exit", "stdout", "stderr") and _is_sys(node)
-        )
+        assert not (isinstance(node, ast.Attribute) and node.attr in ("exit", "stdout", "stderr") and _is_sys(node))
 
 
 def _is_sys(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.value.id == "sys"
 
 
-@pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
-)
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_modules_and_functions_stay_small_and_say_what_they_are_for(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)

@@ -68,9 +68,7 @@ LOST_WHEN_KILLED = {"ignore_replace"}
 
 @pytest.mark.parametrize("after_acting", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("case", [case for case in GOOD if case.id not in LOST_WHEN_KILLED])
-def test_killed_after_every_request_the_next_run_finishes(
-    case: Any, after_acting: bool, tmp_path: Path
-) -> None:
+def test_killed_after_every_request_the_next_run_finishes(case: Any, after_acting: bool, tmp_path: Path) -> None:
     _skip_unless_good(case, tmp_path)
     whole = World.of(case, tmp_path)
     if not _finishes(tried(whole)[1]):

@@ -79,20 +79,13 @@ def test_the_caret_stays_under_its_place_in_a_long_line(tmp_path: Path, run: Run
 
 
 def test_validate_as_json(tmp_path: Path, run: Run) -> None:
-    write(
-        tmp_path,
-        HEAD + "x: 1\nworkers: {web: {triggers: {p: {branch_includes: [a, b], deploy_command: d}}}}\n",
-    )
+    write(tmp_path, HEAD + "x: 1\nworkers: {web: {triggers: {p: {branch_includes: [a, b], deploy_command: d}}}}\n")
     ran = run("validate", "--format", "json", "m.yaml")
     document = json.loads(ran.out)
     assert (ran.code, document["valid"]) == (1, False)
     first, second = document["diagnostics"]
     assert first["range"] == {"filename": "m.yaml", "start": {"line": 5, "column": 1}}
-    assert (second["severity"], second["rule"], second["address"]) == (
-        "error",
-        "branch-filter",
-        "trigger/web/p",
-    )
+    assert (second["severity"], second["rule"], second["address"]) == ("error", "branch-filter", "trigger/web/p")
     write(tmp_path, HEAD)
     assert json.loads(run("validate", "--format", "json", "m.yaml").out) == {"valid": True, "diagnostics": []}
 
@@ -138,9 +131,7 @@ def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/b/\xff.yaml")).write_text("zzz: 1\n", encoding="utf-8")
     for more in ([], ["--format", "json"]):
-        ran = subprocess.run(
-            [COMMAND, "validate", "b", *more], cwd=tmp_path, capture_output=True, check=False
-        )
+        ran = subprocess.run([COMMAND, "validate", "b", *more], cwd=tmp_path, capture_output=True, check=False)
         assert ran.returncode == 1
         assert b"bug" not in ran.stderr
         assert b"unknown field `zzz`" in ran.stdout
@@ -172,10 +163,7 @@ def test_usage_errors(tmp_path: Path, run: Run, command: str, arguments: list[st
 def test_params_from_the_command_line(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         tmp_path,
-        {
-            "m.yaml": HEAD + WORKER + 'defaults: {build_command: "${{ params.v }}"}\n',
-            "p.yaml": "v: from a file\n",
-        },
+        {"m.yaml": HEAD + WORKER + 'defaults: {build_command: "${{ params.v }}"}\n', "p.yaml": "v: from a file\n"},
     )
     assert 'build_command: "a=b"' in run("render", "m.yaml", "--param", "v=a=b").out
     assert 'build_command: "from a file"' in run("render", "m.yaml", "--param-file", "p.yaml").out
@@ -364,14 +352,8 @@ def _without_comments(text: str) -> list[str]:
         (WORKER + 'defaults: {environment_variables: {"NULL": x}}\n', "a variable called NULL"),
         ("take_over_from: [old]\n", "whom to take over"),
         (WORKER + "lint: {allow: [branch-filter]}\n", "rules turned off"),
-        (
-            WORKER + 'defaults: {ignore: ["environment_variables.$${{ a }}"]}\n',
-            "what looks like an expression",
-        ),
-        (
-            WORKER + "defaults: {lint: {allow: [variable-key]}, environment_variables: {'': x, 'a b': y}}\n",
-            "keys",
-        ),
+        (WORKER + 'defaults: {ignore: ["environment_variables.$${{ a }}"]}\n', "what looks like an expression"),
+        (WORKER + "defaults: {lint: {allow: [variable-key]}, environment_variables: {'': x, 'a b': y}}\n", "keys"),
         ("workers: {}\n", "no Worker"),
         ("profiles: {p: {}}\n", "nothing"),
     ],

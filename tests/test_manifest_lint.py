@@ -58,11 +58,7 @@ BRANCHES = "the API refuses these `branch_includes` (400 / 12002)"
 EXCLUDES = "the API refuses these `branch_excludes` (400 / 12002)"
 
 REFUSED: dict[str, tuple[str, str, list[Told]]] = {
-    "no branch": (
-        "branch-filter",
-        "branch_includes: [], deploy_command: d",
-        [("5:50", BRANCHES, "name one")],
-    ),
+    "no branch": ("branch-filter", "branch_includes: [], deploy_command: d", [("5:50", BRANCHES, "name one")]),
     "an empty branch": (
         "branch-filter",
         'branch_includes: [""], deploy_command: d',
@@ -146,13 +142,7 @@ REFUSED: dict[str, tuple[str, str, list[Told]]] = {
     "64 variables and the marker": (
         "too-many-variables",
         f"{PRODUCTION}, environment_variables: {variables(64)}",
-        [
-            (
-                "5:29",
-                "64 variables, 63 are free for a manifest (400 / 12002)",
-                "buildsctl keeps one for itself",
-            )
-        ],
+        [("5:29", "64 variables, 63 are free for a manifest (400 / 12002)", "buildsctl keeps one for itself")],
     ),
     "keys": (
         "variable-key",
@@ -214,9 +204,7 @@ def test_three_triggers(tmp_path: Path) -> None:
 
 
 def test_each_worker_for_itself(tmp_path: Path) -> None:
-    text = (
-        f"workers: {{a: {{triggers: {{p: {{{PRODUCTION}}}}}}}, b: {{triggers: {{p: {{{PRODUCTION}}}}}}}}}\n"
-    )
+    text = f"workers: {{a: {{triggers: {{p: {{{PRODUCTION}}}}}}}, b: {{triggers: {{p: {{{PRODUCTION}}}}}}}}}\n"
     assert told(tmp_path, HEAD + text) == []
 
 

@@ -54,12 +54,7 @@ def test_mappings_merge_across_files(tmp_path: Path) -> None:
     [
         ("owner: a\n", "owner: a\n", "owner", ("1:1", "1:1")),
         ("account_id: a\n", "account_id: b\n", "account_id", ("1:1", "1:1")),
-        (
-            "defaults:\n  build_command: a\n",
-            "defaults:\n  build_command: a\n",
-            "build_command",
-            ("2:3", "2:3"),
-        ),
+        ("defaults:\n  build_command: a\n", "defaults:\n  build_command: a\n", "build_command", ("2:3", "2:3")),
         ("lint:\n  allow: [a]\n", "lint:\n  allow: [b]\n", "allow", ("2:3", "2:3")),
         ("workers:\n  web: null\n", "workers:\n  web: {}\n", "web", ("2:3", "2:3")),
         ("workers:\n  web: {tag: x}\n", "workers:\n  web: [x]\n", "web", ("2:3", "2:3")),
@@ -113,8 +108,7 @@ workers:
 
 
 @pytest.mark.parametrize(
-    "winner",
-    ["worker p", "worker", "profile two p", "profile one p", "profile two", "profile one", "defaults", ""],
+    "winner", ["worker p", "worker", "profile two p", "profile one p", "profile two", "profile one", "defaults", ""]
 )
 def test_what_stands_nearer_to_the_worker_wins(tmp_path: Path, winner: str) -> None:
     """Each layer wins over all that are taken away one by one after it."""
@@ -154,9 +148,7 @@ workers:
   twice: {{profile: [base, base]}}
 """
     found = triggers(tmp_path, text)
-    assert {
-        name: (one.resource.build_command, one.resource.root_directory) for name, one in found.items()
-    } == {
+    assert {name: (one.resource.build_command, one.resource.root_directory) for name, one in found.items()} == {
         "by-default/p": ("base", "/"),
         "by-name/q": ("", "more"),
         "both/p": ("base", "more"),
@@ -298,9 +290,7 @@ def test_fields_left_out_mean_their_defaults(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), [("true", True), ("false", False), ("null", False)])
 def test_protect(tmp_path: Path, value: str, *, expected: bool) -> None:
-    text = (
-        f"defaults: {{protect: true}}\nworkers: {{w: {{triggers: {{p: {{{TRIGGER}, protect: {value}}}}}}}}}\n"
-    )
+    text = f"defaults: {{protect: true}}\nworkers: {{w: {{triggers: {{p: {{{TRIGGER}, protect: {value}}}}}}}}}\n"
     assert triggers(tmp_path, text)["w/p"].protect is expected
 
 
@@ -361,10 +351,7 @@ CONNECTION = '{provider_account_id: "1", repo_id: "%s"}'
             f"{{a/b: {CONNECTION % 1}, a/c: {CONNECTION % 2}}}",
             "{t: {build_token_name: x}, u: {build_token_name: y}}",
             "",
-            [
-                ("needs `repo_connection`", "2 under `connections`"),
-                ("needs `build_token`", "2 under `tokens`"),
-            ],
+            [("needs `repo_connection`", "2 under `connections`"), ("needs `build_token`", "2 under `tokens`")],
         ),
         (
             f"{{acme/site: {CONNECTION % 1}}}",
@@ -386,17 +373,13 @@ CONNECTION = '{provider_account_id: "1", repo_id: "%s"}'
         ),
     ],
 )
-def test_references(
-    tmp_path: Path, connections: str, tokens: str, field: str, expected: list[tuple[str, str]]
-) -> None:
+def test_references(tmp_path: Path, connections: str, tokens: str, field: str, expected: list[tuple[str, str]]) -> None:
     text = f"version: 1\nowner: a\nconnections: {connections}\ntokens: {tokens}\n"
     text += f"workers: {{web: {{triggers: {{p: {{{TRIGGER}{field}}}}}}}}}\n"
     found = told(tmp_path, text)
     assert len(found) == len(expected), found
     for summary, hint in expected:
-        assert any(place.startswith("5:") and summary in one and hint in two for place, one, two in found), (
-            found
-        )
+        assert any(place.startswith("5:") and summary in one and hint in two for place, one, two in found), found
 
 
 def test_where_the_set_has_several_the_reference_decides(tmp_path: Path) -> None:
@@ -449,9 +432,7 @@ def test_a_mistake_in_a_profile_is_told_once_however_many_use_it(tmp_path: Path)
 
 def expanded(folder: Path, command: str, more: str = "", **options: Any) -> str:
     """What `command` becomes as the build command of `web/production`."""
-    text = (
-        f"{more}workers: {{web: {{build_command: {command!r}, triggers: {{production: {{{TRIGGER}}}}}}}}}\n"
-    )
+    text = f"{more}workers: {{web: {{build_command: {command!r}, triggers: {{production: {{{TRIGGER}}}}}}}}}\n"
     return commands(folder, text, **options)["web/production"]
 
 
@@ -465,18 +446,13 @@ def expanded(folder: Path, command: str, more: str = "", **options: Any) -> str:
         ("${{ worker.name }}/${{ trigger.name }} ${{ params.a }}", "web/production A"),
         ("$${{ params.a }} ${{ params.a }}", "${{ params.a }} A"),
         ("$$${{ params.a }}${{ params.a }}", "$${{ params.a }}A"),
-        (
-            "$A ${A} $(A) $$ ${A:-b} {{ a }} }} ${ { ${{ params.a }}",
-            "$A ${A} $(A) $$ ${A:-b} {{ a }} }} ${ { A",
-        ),
+        ("$A ${A} $(A) $$ ${A:-b} {{ a }} }} ${ { ${{ params.a }}", "$A ${A} $(A) $$ ${A:-b} {{ a }} }} ${ { A"),
         ("${{ params.b-c_D }}${{ params.a }}", "BCA"),
         ("${{ params.empty }}${{ params.a }}", "A"),
     ],
 )
 def test_expressions(tmp_path: Path, command: str, expected: str) -> None:
-    more = (
-        'params: {a: A, b-c_D: BC, empty: ""}\ndefaults: {root_directory: "${{ params.a }}${{ params.b-c_D }}'
-    )
+    more = 'params: {a: A, b-c_D: BC, empty: ""}\ndefaults: {root_directory: "${{ params.a }}${{ params.b-c_D }}'
     more += '${{ params.empty }}"}\n'
     assert expanded(tmp_path, command, more) == expected
 
@@ -498,17 +474,13 @@ def test_expressions(tmp_path: Path, command: str, expected: str) -> None:
 )
 def test_wrong_expressions(tmp_path: Path, command: str, summary: str, hint: str) -> None:
     more = 'params: {node: "1"}\ndefaults: {root_directory: "${{ params.node }}"}\n'
-    text = (
-        f"{more}workers: {{web: {{build_command: {command!r}, {TRIGGER}, triggers: {{production: {{}}}}}}}}\n"
-    )
+    text = f"{more}workers: {{web: {{build_command: {command!r}, {TRIGGER}, triggers: {{production: {{}}}}}}}}\n"
     check(tmp_path, HEAD + text, [("7:32", summary, hint)])
 
 
 def test_one_mistake_in_an_expression_is_one_problem(tmp_path: Path) -> None:
     """What the expression would have given is not known: no rule may judge the empty text instead."""
-    text = (
-        'workers: {w: {triggers: {p: {branch_includes: ["${{ params.b }}"], deploy_command: "${{ x }}"}}}}\n'
-    )
+    text = 'workers: {w: {triggers: {p: {branch_includes: ["${{ params.b }}"], deploy_command: "${{ x }}"}}}}\n'
     check(tmp_path, HEAD + text, [("5:48", "is not known", ""), ("5:84", "is not known", "")])
 
 
@@ -568,9 +540,7 @@ def test_params_precedence(tmp_path: Path, layers: int) -> None:
         text = text if layers >= position else text.replace(old, new)
     (tmp_path / "one.yaml").write_text("v: file one\n", encoding="utf-8")
     (tmp_path / "two.yaml").write_text("v: file two\n", encoding="utf-8")
-    options: dict[str, Any] = {
-        "param_files": [f"{name}.yaml" for name in ("one", "two")][: max(layers - 3, 0)]
-    }
+    options: dict[str, Any] = {"param_files": [f"{name}.yaml" for name in ("one", "two")][: max(layers - 3, 0)]}
     options["given"] = [("v", "first"), ("v", "option")] if layers == 6 else []
     expected = ["top", "profile a", "profile b", "worker", "file one", "file two", "option"][layers]
     assert commands(tmp_path, text, **options) == {"web/p": expected}
@@ -597,9 +567,7 @@ workers:
     ],
 )
 def test_params_in_a_circle(tmp_path: Path, given: str) -> None:
-    found = told(
-        tmp_path, f'{HEAD}params: {given}\ndefaults: {{build_command: "${{{{ params.a }}}}"}}\n{WORKER}'
-    )
+    found = told(tmp_path, f'{HEAD}params: {given}\ndefaults: {{build_command: "${{{{ params.a }}}}"}}\n{WORKER}')
     assert found
     for place, summary, _ in found:
         assert place.startswith("5:")
@@ -757,9 +725,7 @@ workers:
 )
 def test_an_expression_never_stays_behind_as_a_name(tmp_path: Path, field: str, place: str) -> None:
     text = f"params: {{x: v}}\n{field}"
-    text += (
-        WORKER.replace("workers: {", "profiles: {").replace("web:", "w:") if "workers" in field else WORKER
-    )
+    text += WORKER.replace("workers: {", "profiles: {").replace("web:", "w:") if "workers" in field else WORKER
     found = told(tmp_path, HEAD + text)
     if found:
         assert [where for where, _, _ in found] == [place]
@@ -790,9 +756,7 @@ def test_what_may_not_be_empty_may_not_become_empty(tmp_path: Path, field: str) 
 
 
 @pytest.mark.parametrize("field", ["provider_account_id", "repo_id", "build_token_name", "build_token_uuid"])
-def test_what_may_not_be_empty_may_not_become_empty_in_connections_and_tokens(
-    tmp_path: Path, field: str
-) -> None:
+def test_what_may_not_be_empty_may_not_become_empty_in_connections_and_tokens(tmp_path: Path, field: str) -> None:
     text = 'version: 1\nowner: a\nparams: {none: ""}\n'
     if field.startswith("build"):
         text += f'tokens: {{t: {{{field}: "${{{{ params.none }}}}"}}}}\n'

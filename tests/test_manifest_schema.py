@@ -32,11 +32,7 @@ UNKNOWN = {
         "5:32",
         "did you mean `protect`?",
     ),
-    "prevent_destroy on a Worker": (
-        "workers: {web: {prevent_destroy: true}}\n",
-        "5:17",
-        "did you mean `protect`?",
-    ),
+    "prevent_destroy on a Worker": ("workers: {web: {prevent_destroy: true}}\n", "5:17", "did you mean `protect`?"),
     "branch_include": ("defaults: {branch_include: [main]}\n", "5:12", "did you mean `branch_includes`?"),
     "enviroment_variables": (
         "profiles: {p: {enviroment_variables: {}}}\n",
@@ -56,11 +52,7 @@ UNKNOWN = {
         "5:40",
         "did you mean `value_from`?",
     ),
-    "a source": (
-        "defaults: {environment_variables: {A: {value_from: {envv: A}}}}\n",
-        "5:53",
-        "did you mean `env`?",
-    ),
+    "a source": ("defaults: {environment_variables: {A: {value_from: {envv: A}}}}\n", "5:53", "did you mean `env`?"),
     "profile in a profile": ("profiles: {a: {}, b: {profile: a}}\n", "5:23", ""),
     "params in defaults": ("defaults: {params: {a: b}}\n", "5:12", "known here: "),
     "triggers in defaults": (f"defaults: {{triggers: {{p: {TRIGGER}}}}}\n", "5:12", ""),
@@ -191,9 +183,7 @@ def test_a_connection_without_a_slash_learns_what_its_key_is(tmp_path: Path) -> 
     assert "owner/repo" in hint
 
 
-@pytest.mark.parametrize(
-    "tag", ["web", "0" * 31, "0" * 33, "A" * 32, "0" * 32 + "\\n", "../../" + "0" * 26, ""]
-)
+@pytest.mark.parametrize("tag", ["web", "0" * 31, "0" * 33, "A" * 32, "0" * 32 + "\\n", "../../" + "0" * 26, ""])
 def test_a_tag_is_32_hex_digits_also_after_interpolation(tmp_path: Path, tag: str) -> None:
     for text in (
         f'workers: {{web: {{tag: "{tag}"}}}}\n',
@@ -260,45 +250,20 @@ TYPES = [
     ("defaults: {environment_variables: [A=b]}", "5:35", "`environment_variables` must be a mapping", ""),
     ("defaults: {environment_variables: {A: [b]}}", "5:39", "`A` must be ", ""),
     ("defaults: {environment_variables: {A: {}}}", "5:36", "`A` holds nothing", "give one of `value`"),
-    (
-        "defaults: {environment_variables: {A: {value: 5}}}",
-        "5:47",
-        "`value` must be a string",
-        'quote it: "5"',
-    ),
+    ("defaults: {environment_variables: {A: {value: 5}}}", "5:47", "`value` must be a string", 'quote it: "5"'),
     ("defaults: {environment_variables: {A: {value: ~}}}", "5:47", "`value` must be a string", ""),
     ("defaults: {environment_variables: {A: {is_secret: yes}}}", "5:51", "`is_secret` must be true or f", ""),
     ("defaults: {environment_variables: {A: {value_from: X}}}", "5:52", "`value_from` must be a mapping", ""),
-    (
-        "defaults: {environment_variables: {A: {value_from: {}}}}",
-        "5:40",
-        "`value_from` holds nothing",
-        "`env`",
-    ),
+    ("defaults: {environment_variables: {A: {value_from: {}}}}", "5:40", "`value_from` holds nothing", "`env`"),
     (
         "defaults: {environment_variables: {A: {value_from: {env: A, file: b}}}}",
         "5:40",
         "`value_from` holds too much",
         "give one of `env`, `file`, `command`",
     ),
-    (
-        "defaults: {environment_variables: {A: {value_from: {env: 5}}}}",
-        "5:58",
-        "`env` must be a string",
-        '"5"',
-    ),
-    (
-        "defaults: {environment_variables: {A: {value_from: {env: ''}}}}",
-        "5:58",
-        "`env` must not be empty",
-        "",
-    ),
-    (
-        "defaults: {environment_variables: {A: {value_from: {command: ls}}}}",
-        "5:62",
-        "`command` must be a list",
-        "",
-    ),
+    ("defaults: {environment_variables: {A: {value_from: {env: 5}}}}", "5:58", "`env` must be a string", '"5"'),
+    ("defaults: {environment_variables: {A: {value_from: {env: ''}}}}", "5:58", "`env` must not be empty", ""),
+    ("defaults: {environment_variables: {A: {value_from: {command: ls}}}}", "5:62", "`command` must be a list", ""),
     ("profiles: []", "5:11", "`profiles` must be a mapping", ""),
     ("profiles: {a: null}", "5:15", "`a` must be a mapping", ""),
     ("profiles: {a: {triggers: {p: x}}}", "5:30", "`p` must be a mapping", ""),
@@ -307,9 +272,7 @@ TYPES = [
 
 
 @pytest.mark.parametrize(("text", "place", "summary", "hint"), TYPES, ids=[one[0] for one in TYPES])
-def test_a_wrong_type_is_told_at_its_place(
-    tmp_path: Path, text: str, place: str, summary: str, hint: str
-) -> None:
+def test_a_wrong_type_is_told_at_its_place(tmp_path: Path, text: str, place: str, summary: str, hint: str) -> None:
     check(tmp_path, f"{HEAD}{text}\n", [(place, summary, hint)])
 
 
@@ -329,12 +292,7 @@ SECTIONS = [
     ("tokens: {t: null}", "3:13", "`t` must be a mapping", ""),
     ("tokens: {t: {build_token_secret: x}}", "3:34", "`build_token_secret` must be a mapping", ""),
     ("tokens: {t: {build_token_name: ''}}", "3:32", "`build_token_name` must not be empty", ""),
-    (
-        "tokens: {t: {cloudflare_token_id: a}}",
-        "3:10",
-        "`t` needs both `cloudflare_token_id` and",
-        "build_token_name",
-    ),
+    ("tokens: {t: {cloudflare_token_id: a}}", "3:10", "`t` needs both `cloudflare_token_id` and", "build_token_name"),
     (
         "tokens: {t: {cloudflare_token_id: a, build_token_secret: {}}}",
         "3:38",
@@ -436,11 +394,7 @@ VALID: dict[str, Any] = {
     "tokens": {
         "deploy": {
             "cloudflare_token_id": "ed17574386854bf78a67040be0a770b0",
-            "build_token_secret": {
-                "value_from": {"env": "DEPLOY"},
-                "value_version": "2",
-                "allow_empty": False,
-            },
+            "build_token_secret": {"value_from": {"env": "DEPLOY"}, "value_version": "2", "allow_empty": False},
         },
         "known": {"build_token_name": "Workers Builds"},
         "by-id": {"build_token_uuid": "11111111-1111-4111-8111-111111111111"},
@@ -497,16 +451,7 @@ WORDS = sorted(
     {str(name) for name in manifest_schema()["properties"]}
     | set(manifest_schema()["$defs"]["trigger"]["properties"])
     | {"node", "more", "web", "env", "file", "command", "value", "is_secret", "allow", "tag", "<<", "", "\n"}
-    | {
-        "BUILDSCTL",
-        "CLOUDFLARE_API_TOKEN",
-        "${{ params.branch }}",
-        "${{ params.a }}",
-        "${{",
-        "*",
-        "\0",
-        "\u202e",
-    }
+    | {"BUILDSCTL", "CLOUDFLARE_API_TOKEN", "${{ params.branch }}", "${{ params.a }}", "${{", "*", "\0", "\u202e"}
 )
 SCALARS = st.one_of(
     st.none(),
@@ -569,9 +514,7 @@ def test_the_manifest_that_is_mutated_is_valid(tmp_path: Path) -> None:
     assert len(load(tmp_path, _dumped(VALID)).triggers) == 3
 
 
-@settings(
-    max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(mutated())
 def test_whatever_the_tree_it_loads_or_its_problems_have_places(tree: Any) -> None:
     text = _dumped(tree)
@@ -609,9 +552,7 @@ SITES = [
 ]
 
 
-@pytest.mark.parametrize(
-    "value", [None, 5, 1.5, True, "", "x", [], {}, [[]], [{}], {"a": "b"}, [5], [None], "${{"]
-)
+@pytest.mark.parametrize("value", [None, 5, 1.5, True, "", "x", [], {}, [[]], [{}], {"a": "b"}, [5], [None], "${{"])
 @pytest.mark.parametrize(("name", "path"), SITES, ids=[one[0] for one in SITES])
 def test_every_value_in_every_place_that_is_looked_up_by(
     tmp_path: Path, name: str, path: list[str | int], value: Any

@@ -66,9 +66,7 @@ def test_env(tmp_path: Path) -> None:
         ({"TOKEN": "ä" * MAX_LENGTH}, "", "ä" * MAX_LENGTH, ""),
     ],
 )
-def test_env_values(
-    tmp_path: Path, environment: dict[str, str], more: str, value: str | None, missing: str
-) -> None:
+def test_env_values(tmp_path: Path, environment: dict[str, str], more: str, value: str | None, missing: str) -> None:
     found = secret(tmp_path, "{env: TOKEN}", environment, more=more)
     assert found.value == value
     assert missing in found.missing
@@ -291,9 +289,7 @@ def test_a_command_runs_in_the_folder_of_its_manifest(tmp_path: Path) -> None:
     assert Path(value.value).samefile(tmp_path / "b")
 
 
-def test_what_a_command_says_on_stderr_is_not_shown(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_command_says_on_stderr_is_not_shown(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = f'import sys; print("{CANARY}", file=sys.stderr); sys.exit(1)'
     secret(tmp_path, python(code), dict(os.environ), allow_commands=True)
     assert capfd.readouterr() == ("", "")
@@ -326,23 +322,11 @@ def test_skip_asks_no_source(tmp_path: Path, source: str) -> None:
 # --- what stands beside a value
 
 BESIDE = [
-    (
-        "{value: hunter2, is_secret: true}",
-        "a secret's value would stand in the manifest",
-        "value_from: {env: NAME}",
-    ),
+    ("{value: hunter2, is_secret: true}", "a secret's value would stand in the manifest", "value_from: {env: NAME}"),
     ("{value: '', is_secret: true}", "a secret's value would stand in the manifest", "value_from"),
     ("{value: hunter2, value_from: {env: A}}", "`value` and `value_from` exclude each other", "keep one"),
-    (
-        "{value_from: {env: A}, is_secret: false}",
-        "`value_from` makes a secret",
-        "take `is_secret: false` out",
-    ),
-    (
-        "{value: x, value_version: '2'}",
-        "`value_version` and `allow_empty` belong beside `value_from`",
-        "take",
-    ),
+    ("{value_from: {env: A}, is_secret: false}", "`value_from` makes a secret", "take `is_secret: false` out"),
+    ("{value: x, value_version: '2'}", "`value_version` and `allow_empty` belong beside `value_from`", "take"),
     ("{value: x, allow_empty: true}", "`value_version` and `allow_empty` belong beside `value_from`", "take"),
     ("{is_secret: true, value_version: '2'}", "belong beside `value_from`", "take them out"),
     ("{allow_empty: true}", "belong beside `value_from`", "take them out"),
@@ -380,11 +364,7 @@ def test_variables(tmp_path: Path, variable: str, *, is_secret: bool, value: obj
 def test_our_own_variable_is_ours(tmp_path: Path) -> None:
     text = f"{HEAD}{WORKER}defaults: {{environment_variables: {{BUILDSCTL: x}}}}\n"
     ((place, summary, hint),) = told(tmp_path, text)
-    assert (place, summary, hint) == (
-        "6:47",
-        "`BUILDSCTL` is buildsctl's own variable",
-        "choose another name",
-    )
+    assert (place, summary, hint) == ("6:47", "`BUILDSCTL` is buildsctl's own variable", "choose another name")
 
 
 def test_without_an_owner_no_token_is_managed(tmp_path: Path) -> None:
@@ -455,11 +435,7 @@ def test_a_secret_written_into_the_manifest_is_not_repeated_in_the_log(
     head = "version: 1\nowner: a\n" if line.startswith("tokens") else HEAD + WORKER
     write(tmp_path, f"{head}{line % CANARY}\n")
     monkeypatch.chdir(tmp_path)
-    for arguments in (
-        ["validate", "m.yaml"],
-        ["validate", "--format", "json", "m.yaml"],
-        ["render", "m.yaml"],
-    ):
+    for arguments in (["validate", "m.yaml"], ["validate", "--format", "json", "m.yaml"], ["render", "m.yaml"]):
         assert cli.run(arguments) == 1
         shown = capsys.readouterr()
         assert CANARY not in shown.out + shown.err, arguments

@@ -159,9 +159,7 @@ def test_strings_that_only_yaml_1_1_takes_for_something_else_pass_as_they_are(tm
         "123456789012345678901234",
     ],
 )
-def test_a_number_or_a_boolean_as_a_value_says_quote_it_with_the_text_as_written(
-    tmp_path: Path, literal: str
-) -> None:
+def test_a_number_or_a_boolean_as_a_value_says_quote_it_with_the_text_as_written(tmp_path: Path, literal: str) -> None:
     text = f"{HEAD}{WORKER}defaults:\n  environment_variables:\n    NODE_VERSION: {literal}\n"
     check(tmp_path, text, [("8:19", "`NODE_VERSION` must be ", f'quote it: "{literal}"')])
 
@@ -221,10 +219,7 @@ PLACES = {
         "workers:\n  web: {build_command: 'npm ci}\n",
         [("7:1", "this is not YAML: found unexpected end of stream", "")],
     ),
-    "an unclosed list": (
-        "defaults: {branch_includes: [main\nworkers: {}\n",
-        [("6:8", "this is not YAML", "")],
-    ),
+    "an unclosed list": ("defaults: {branch_includes: [main\nworkers: {}\n", [("6:8", "this is not YAML", "")]),
 }
 
 
@@ -288,13 +283,7 @@ REFUSED = {
     "a mapping for a key": ("{a: b}: c\n", [("5:1", "a key must be a string", "")]),
     "a tag of Python's": (
         "defaults: {build_command: !!python/object/apply:os.system [touch owned]}\n",
-        [
-            (
-                "5:27",
-                "the tag `tag:yaml.org,2002:python/object/apply:os.system` is not supported",
-                "take it out",
-            )
-        ],
+        [("5:27", "the tag `tag:yaml.org,2002:python/object/apply:os.system` is not supported", "take it out")],
     ),
     "a tag of one's own": (
         "defaults: {build_command: !secret x}\n",
@@ -308,10 +297,7 @@ REFUSED = {
         "defaults: {build_command: !!binary aGk=}\n",
         [("5:27", "the tag `tag:yaml.org,2002:binary` is not supported", "take it out")],
     ),
-    "a set": (
-        "workers: !!set {web}\n",
-        [("5:10", "the tag `tag:yaml.org,2002:set` is not supported", "take it out")],
-    ),
+    "a set": ("workers: !!set {web}\n", [("5:10", "the tag `tag:yaml.org,2002:set` is not supported", "take it out")]),
     "an undeclared tag handle": ("defaults: {build_command: !x!y z}\n", [("5:27", "this is not YAML", "")]),
     "an alias without an anchor": (
         "workers: *none\n",
@@ -334,10 +320,7 @@ REFUSED = {
         "defaults: {build_command: 'a\x07b'}\n",
         [("5:29", "a character that YAML does not allow", "\\u…")],
     ),
-    "a NUL": (
-        "defaults: {build_command: a\0b}\n",
-        [("5:28", "a character that YAML does not allow", "\\u…")],
-    ),
+    "a NUL": ("defaults: {build_command: a\0b}\n", [("5:28", "a character that YAML does not allow", "\\u…")]),
     "an escape character after two-byte text": (
         "defaults: {build_command: 'äöü\x1b[2J'}\n",
         [("5:31", "a character that YAML does not allow", "\\u…")],
@@ -407,9 +390,7 @@ workers:
 
 
 def test_an_anchor_may_be_given_anew(tmp_path: Path) -> None:
-    text = (
-        "defaults: {build_command: &a x, root_directory: &a two, deploy_command: *a, branch_includes: [b]}\n"
-    )
+    text = "defaults: {build_command: &a x, root_directory: &a two, deploy_command: *a, branch_includes: [b]}\n"
     wanted = load(tmp_path, HEAD + text + "workers: {web: {triggers: {p: {}}}}\n")
     assert wanted.triggers[0].resource.deploy_command == "two"
 

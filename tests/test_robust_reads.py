@@ -341,12 +341,8 @@ def test_errors_of_odd_shapes(server: FakeServer, folder: Path, errors: Any, sta
     assert unknown(ran) == BROKEN["triggers web"][0]
 
 
-@pytest.mark.parametrize(
-    "messages", [None, "x", [{"code": 1, "message": "hello"}], [None, 3, {"a": [{}]}]], ids=str
-)
-def test_messages_of_any_shape_and_errors_beside_success(
-    server: FakeServer, folder: Path, messages: Any
-) -> None:
+@pytest.mark.parametrize("messages", [None, "x", [{"code": 1, "message": "hello"}], [None, 3, {"a": [{}]}]], ids=str)
+def test_messages_of_any_shape_and_errors_beside_success(server: FakeServer, folder: Path, messages: Any) -> None:
     def chatty(call: Call) -> Answer:
         document = json.loads(server.respond(call).body)
         return text({**document, "messages": messages, "errors": [{"code": 12000}], "new": {"deep": [1]}})
@@ -424,9 +420,7 @@ def seen_tokens(ran: Ran) -> bool:
 
 
 @pytest.mark.parametrize(("count", "pages"), [(200, 1), (201, 2), (400, 2), (450, 3)])
-def test_all_pages_are_read_and_none_too_many(
-    server: FakeServer, folder: Path, count: int, pages: int
-) -> None:
+def test_all_pages_are_read_and_none_too_many(server: FakeServer, folder: Path, count: int, pages: int) -> None:
     tokens(server, count)
     ran = apply(server, folder)
     assert ran.code == 0, ran.err

@@ -74,9 +74,7 @@ class Client:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
 
-    def raw(
-        self, method: str, path: str, body: bytes = b"", *, bearer: str = "any", **query: str
-    ) -> Response:
+    def raw(self, method: str, path: str, body: bytes = b"", *, bearer: str = "any", **query: str) -> Response:
         return self.sandbox.handle(method, path, query, {"authorization": f"Bearer {bearer}"}, body)
 
     def ok(self, method: str, path: str, body: object = None, **query: str) -> Any:
@@ -96,9 +94,7 @@ class Client:
         return outcome(self.raw(method, path, content, bearer=bearer, **query))
 
     def trigger(self, body: object = None) -> str:
-        return str(
-            self.ok("POST", f"{BUILDS}/triggers", PRODUCTION if body is None else body)["trigger_uuid"]
-        )
+        return str(self.ok("POST", f"{BUILDS}/triggers", PRODUCTION if body is None else body)["trigger_uuid"])
 
 
 def outcome(response: Response) -> tuple[int, int]:
@@ -675,9 +671,7 @@ def test_a_deleted_token_is_still_named_by_its_trigger(client: Client) -> None:
     assert client.ok("PATCH", f"{BUILDS}/triggers/{uuid}", {"build_command": ""})["build_command"] == ""
     assert client.refused("PATCH", f"{BUILDS}/triggers/{uuid}", {"build_token_uuid": TOKEN}) == (400, 12002)
     new = client.ok("POST", f"{BUILDS}/tokens", NEW_TOKEN)["build_token_uuid"]
-    assert (
-        client.ok("PATCH", f"{BUILDS}/triggers/{uuid}", {"build_token_uuid": new})["build_token_uuid"] == new
-    )
+    assert client.ok("PATCH", f"{BUILDS}/triggers/{uuid}", {"build_token_uuid": new})["build_token_uuid"] == new
 
 
 # --- connections

@@ -182,9 +182,7 @@ def test_seeding_again_brings_back_what_was_deleted(sandbox: Sandbox) -> None:
 def test_a_trigger_that_comes_back_has_none_of_its_old_variables(sandbox: Sandbox) -> None:
     seed = {**SEED, "triggers": [{"worker": "web", "trigger_uuid": "u"}]}
     sandbox.seed(seed)
-    call(
-        sandbox, "PATCH", "/builds/triggers/u/environment_variables", {"A": {"is_secret": True, "value": "x"}}
-    )
+    call(sandbox, "PATCH", "/builds/triggers/u/environment_variables", {"A": {"is_secret": True, "value": "x"}})
     call(sandbox, "DELETE", "/builds/triggers/u")
     sandbox.seed(seed)
     assert call(sandbox, "GET", "/builds/triggers/u/environment_variables") == {}
@@ -224,25 +222,13 @@ TWO_TOKENS = [{"build_token_name": "same", "cloudflare_token_id": name} for name
         ({**SEED, "triggers": [{"worker": "nobody"}]}, "there is no Worker 'nobody'"),
         ({**SEED, "triggers": [{**TRIGGER, "build_tokn": "x"}]}, "unknown key 'build_tokn'"),
         ({**SEED, "triggers": [{**TRIGGER, "build_token": "x"}]}, "build_token: there is no 'x'"),
-        (
-            {**SEED, "triggers": [{**TRIGGER, "repo_connection_uuid": "x"}]},
-            "repo_connection: there is no 'x'",
-        ),
+        ({**SEED, "triggers": [{**TRIGGER, "repo_connection_uuid": "x"}]}, "repo_connection: there is no 'x'"),
         ({**SEED, "triggers": [{**TRIGGER, "build_token": "x", "build_token_uuid": "y"}]}, "not both"),
-        (
-            {"workers": [{"id": "web"}], "triggers": [TRIGGER]},
-            "needs repo_connection or repo_connection_uuid",
-        ),
+        ({"workers": [{"id": "web"}], "triggers": [TRIGGER]}, "needs repo_connection or repo_connection_uuid"),
         ({**SEED, "build_tokens": TWO_TOKENS, "triggers": [TRIGGER]}, "as there are 2 to choose from"),
-        (
-            {**SEED, "build_tokens": TWO_TOKENS, "triggers": [{**TRIGGER, "build_token": "same"}]},
-            "2 have the name",
-        ),
+        ({**SEED, "build_tokens": TWO_TOKENS, "triggers": [{**TRIGGER, "build_token": "same"}]}, "2 have the name"),
         ({**SEED, "triggers": [{**TRIGGER, "branch_includes": "main"}]}, "branch_includes: must be a list"),
-        (
-            {**SEED, "triggers": [{**TRIGGER, "path_includes": [1]}]},
-            "path_includes: must be a list of strings",
-        ),
+        ({**SEED, "triggers": [{**TRIGGER, "path_includes": [1]}]}, "path_includes: must be a list of strings"),
         ({**SEED, "triggers": [{**TRIGGER, "trigger_name": None}]}, "trigger_name: must be a string"),
         ({**SEED, "triggers": [{**TRIGGER, "build_caching_enabled": None}]}, "must be true or false"),
         ({**SEED, "triggers": [{**TRIGGER, "created_on": "yesterday"}]}, "created_on: must be a time"),
@@ -315,9 +301,7 @@ def test_two_processes_write_one_file(tmp_path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in "ab"]
     assert [writer.wait(timeout=30) for writer in writers] == [0, 0]
     sandbox = Sandbox(path)
-    response = sandbox.handle(
-        "GET", f"{ROOT}/builds/tokens", {"per_page": "200"}, {"Authorization": "Bearer x"}, b""
-    )
+    response = sandbox.handle("GET", f"{ROOT}/builds/tokens", {"per_page": "200"}, {"Authorization": "Bearer x"}, b"")
     ids = [token["cloudflare_token_id"] for token in json.loads(response.body)["result"]]
     sandbox.close()
     assert sorted(ids) == sorted(f"{name}-{index}" for name in "ab" for index in range(40))
@@ -381,9 +365,7 @@ def test_of_many_creates_at_once_one_wins(sandbox: Sandbox) -> None:
 
     def create(_: int) -> int:
         content = json.dumps(body).encode()
-        return sandbox.handle(
-            "POST", f"{ROOT}/builds/triggers", {}, {"Authorization": "Bearer x"}, content
-        ).status
+        return sandbox.handle("POST", f"{ROOT}/builds/triggers", {}, {"Authorization": "Bearer x"}, content).status
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(create, range(16))) == [200] + [400] * 15

@@ -113,9 +113,7 @@ def test_head_and_options_are_unroutable(connection: HTTPConnection) -> None:
     assert code(connection.getresponse()) == (501, 501)
 
 
-def test_a_body_at_the_limit_is_read_and_one_above_is_413(
-    connection: HTTPConnection, sandbox: Sandbox
-) -> None:
+def test_a_body_at_the_limit_is_read_and_one_above_is_413(connection: HTTPConnection, sandbox: Sandbox) -> None:
     connection.request("PUT", f"{ROOT}/builds/repos/connections", b" " * MOST_BODY_BYTES, HEADERS)
     assert code(connection.getresponse()) == (400, 12002)
     connection.request("PUT", f"{ROOT}/builds/repos/connections", b" " * (MOST_BODY_BYTES + 1), HEADERS)
@@ -157,9 +155,7 @@ def test_a_bad_request_line_gets_the_envelope(port: int, data: bytes) -> None:
     assert json.loads(body)["success"] is False
 
 
-def test_a_client_that_goes_away_is_no_noise(
-    port: int, capfd: pytest.CaptureFixture[str], sandbox: Sandbox
-) -> None:
+def test_a_client_that_goes_away_is_no_noise(port: int, capfd: pytest.CaptureFixture[str], sandbox: Sandbox) -> None:
     head = f"POST {ROOT}/builds/tokens HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{{"
     assert raw(port, head.encode()) == b""
     with socket.create_connection(("127.0.0.1", port)) as client:

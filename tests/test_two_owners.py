@@ -170,9 +170,7 @@ class Estate:
             declared = self.wishes[owner].triggers.get(self.triggers()[found[1]][0])
             assert mine or declared, f"{owner} deletes a trigger that it did not make, adopt or declare"
         elif path.startswith("/builds/tokens/"):
-            assert path.rpartition("/")[2] in self.made[owner], (
-                f"{owner} deletes a token that it did not make"
-            )
+            assert path.rpartition("/")[2] in self.made[owner], f"{owner} deletes a token that it did not make"
 
     def by_hand(self, what: str, pick: int) -> None:
         """Somebody clicks in the dashboard."""
@@ -219,10 +217,7 @@ class Estate:
 OWNER = st.sampled_from(["ours", "ours", "them"])
 STEPS = st.one_of(
     st.tuples(
-        st.just("wish"),
-        OWNER,
-        st.sampled_from(["trigger", "variable", "repo", "token", "secret"]),
-        st.integers(0, 7),
+        st.just("wish"), OWNER, st.sampled_from(["trigger", "variable", "repo", "token", "secret"]), st.integers(0, 7)
     ),
     st.tuples(st.just("apply"), OWNER, st.integers(0, 2), st.integers(0, 14), st.booleans()),
     st.tuples(st.just("apply"), OWNER, st.integers(0, 2), st.just(0), st.booleans()),

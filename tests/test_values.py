@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import Action, Address, Cause, Change, FingerprintDraft, MarkerDraft, Secret
+from reconciler.model import Action, Address, Cause, Change, Disposition, FingerprintDraft, MarkerDraft, Secret, Status
+from reconciler.plan.summary import NAMES
 
 UUID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 MARKER = {"v": 1, "owner": "acme", "u": UUID, "k": "production", "f": {}, "e": {}}
@@ -30,16 +32,7 @@ def _marker(**changed: object) -> ownership.Marker | ownership.Newer | None:
 
 @pytest.mark.parametrize(
     "changed",
-    [
-        {"v": 0},
-        {"v": True},
-        {"v": "1"},
-        {"u": UUID[:-1] + "0"},
-        {"owner": ""},
-        {"owner": None},
-        {"k": ""},
-        {"k": 7},
-    ],
+    [{"v": 0}, {"v": True}, {"v": "1"}, {"u": UUID[:-1] + "0"}, {"owner": ""}, {"owner": None}, {"k": ""}, {"k": 7}],
     ids=str,
 )
 def test_what_is_no_marker(changed: dict[str, object]) -> None:
@@ -98,9 +91,7 @@ def test_joined_causes(causes: list[Cause], joined: Cause) -> None:
         (Action.DELETE, None, None),
     ],
 )
-def test_a_change_has_the_before_and_after_of_its_action(
-    action: Action, before: object, after: object
-) -> None:
+def test_a_change_has_the_before_and_after_of_its_action(action: Action, before: object, after: object) -> None:
     with pytest.raises(ValueError, match="wrong before or after"):
         Change(address=Address.of("token", "x"), action=action, before=before, after=after, reason="")
 
@@ -143,20 +134,18 @@ def test_nothing_shows_a_secret() -> None:
 def test_lists_compare_as_sets_and_say_what_changed() -> None:
     before = {"branch_includes": ("b", "a"), "root_directory": "/apps/", "build_command": ""}
     assert (
-        diff.trigger_fields(
-            before, {"branch_includes": ("a", "b"), "root_directory": "apps", "build_command": None}
-        )
+        diff.trigger_fields(before, {"branch_includes": ("a", "b"), "root_directory": "apps", "build_command": None})
         == ()
     )
     (change,) = diff.trigger_fields({"path_excludes": ("a", "b")}, {"path_excludes": ("b", "c", "d")})
     assert (change.added, change.removed) == (("c", "d"), ("a",))
 
 
-NAMES = st.lists(st.sampled_from(["a", "b", "main", "*"]), max_size=3).map(tuple)
+LISTS = st.lists(st.sampled_from(["a", "b", "main", "*"]), max_size=3).map(tuple)
 FIELDS = st.fixed_dictionaries(
     {
-        "branch_includes": NAMES,
-        "path_excludes": NAMES,
+        "branch_includes": LISTS,
+        "path_excludes": LISTS,
         "build_command": st.sampled_from([None, "", "make"]),
         "root_directory": st.sampled_from(["/", "", None, "/apps/", "apps"]),
         "build_caching_enabled": st.booleans(),
@@ -217,3 +206,17 @@ def test_a_fingerprint_is_of_one_trigger_one_name_one_value_one_key() -> None:
     assert len(made) == 6
     assert {len(one) for one in made} == {16}
     assert key.token_mac("id", "x")[:2] == key.kid[:2]
+
+
+def test_the_plan_schema_is_published_and_names_what_the_code_names() -> None:
+    root = Path(__file__).parent.parent
+    text = (root / "reconciler" / "render" / "plan.schema.json").read_text(encoding="utf-8")
+    assert (root / "schemas" / "plan.schema.json").read_text(encoding="utf-8") == text
+    document = json.loads(text)["properties"]
+    row = document["resource_changes"]["items"]["properties"]
+    assert row["disposition"]["enum"] == [one.value for one in Disposition]
+    assert row["cause"]["enum"] == [*(one.value for one in Cause), None]
+    assert document["summary"]["required"] == list(NAMES)
+    outcome = document["outcomes"]["items"]["properties"]
+    assert outcome["status"]["enum"] == [one.value for one in Status]
+    assert outcome["action"]["enum"] == [one.value for one in Action]

@@ -52,10 +52,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(build, check=True, capture_output=True, timeout=120)
     (wheel,) = folder.glob("*.whl")
     subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", folder / "venv"],
-        check=True,
-        capture_output=True,
-        timeout=60,
+        [sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True, capture_output=True, timeout=60
     )
     python = folder / "venv" / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps", wheel]
@@ -94,6 +91,7 @@ def test_the_wheel_does_the_main_job(installed: Path) -> None:
     assert _run(installed, "buildsctl", "--version").returncode == 0
     assert _run(installed, "buildsctl", "sandbox", "seed", "seed.json").returncode == 0
     assert _run(installed, "buildsctl", "validate").returncode == 0
+    assert _run(installed, "buildsctl", "schema", "plan").stdout.startswith("{")
     applied = _run(installed, "buildsctl", "--sandbox", "apply", "--auto-approve")
     assert (applied.returncode, applied.stderr) == (0, "")
     again = _run(installed, "buildsctl", "--sandbox", "plan", "--detailed-exitcode")

@@ -31,9 +31,7 @@ def request(method: str, path: str, body: object = None) -> object:
 
 def main() -> None:
     server = subprocess.Popen(
-        [BUILDSCTL, "sandbox", "serve", "--port", "0", "--seed", HERE / "seed.json"],
-        stdout=subprocess.PIPE,
-        text=True,
+        [BUILDSCTL, "sandbox", "serve", "--port", "0", "--seed", HERE / "seed.json"], stdout=subprocess.PIPE, text=True
     )
     try:
         os.environ |= {

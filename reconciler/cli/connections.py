@@ -23,9 +23,7 @@ def connections() -> None:
         ask_option(),
         Setting(["--repo-id"], metavar="ID", help="The repository's numeric id; default: the manifests'."),
         Setting(["--provider-account-id"], metavar="ID", help="Its owner's; default: the manifests'."),
-        Setting(
-            ["--provider-type"], type=click.Choice(PROVIDERS), help="Default: the manifests', or github."
-        ),
+        Setting(["--provider-type"], type=click.Choice(PROVIDERS), help="Default: the manifests', or github."),
     ]
 )
 @click.argument("name", metavar="OWNER/REPO")
@@ -58,11 +56,7 @@ def delete(
 
     with reporting(report) as reporter:
         check_approval(auto_approve=auto_approve)
-        given = {
-            "provider_type": provider_type,
-            "repo_id": repo_id,
-            "provider_account_id": provider_account_id,
-        }
+        given = {"provider_type": provider_type, "repo_id": repo_id, "provider_account_id": provider_account_id}
         body = _declared(name, given) | {field: value for field, value in given.items() if value}
         with session.open_api(settings, session.account_id(settings, None)) as api:
             observed = observe(Desired(owner=None), api, everything=True)

@@ -46,9 +46,7 @@ class Setting(click.Option):
         return found
 
 
-def bundle(
-    name: str, make: Callable[..., Any], params: Sequence[click.Parameter]
-) -> Callable[[Command], Command]:
+def bundle(name: str, make: Callable[..., Any], params: Sequence[click.Parameter]) -> Callable[[Command], Command]:
     """Give a command `params`, and hand them to it as the one value `name`, made by `make`."""
 
     def decorate(command: Command) -> Command:
@@ -94,10 +92,7 @@ def _globals(*, first: bool) -> list[click.Parameter]:
 
     return [
         option(
-            "--account-id",
-            metavar="ID",
-            also="CLOUDFLARE_ACCOUNT_ID",
-            help="The account; also CLOUDFLARE_ACCOUNT_ID.",
+            "--account-id", metavar="ID", also="CLOUDFLARE_ACCOUNT_ID", help="The account; also CLOUDFLARE_ACCOUNT_ID."
         ),
         option(
             "--api-base-url",
@@ -107,12 +102,7 @@ def _globals(*, first: bool) -> list[click.Parameter]:
         ),
         option("--sandbox", is_flag=True, help="Work on a stand-in of the API inside this process."),
         option("--sandbox-file", metavar="FILE", help="The sandbox's data; default .buildsctl/sandbox.db."),
-        option(
-            "--allow-http",
-            is_flag=True,
-            weakens_safety=True,
-            help="Send the token over plain HTTP all the same.",
-        ),
+        option("--allow-http", is_flag=True, weakens_safety=True, help="Send the token over plain HTTP all the same."),
         option("-v", "--verbose", is_flag=True, help="Trace requests: method, path, status, time, ray id."),
         option("--no-color", is_flag=True, help="No colour; also NO_COLOR."),
     ]
@@ -156,10 +146,7 @@ manifest_options = bundle(
         Setting(["--param"], multiple=True, metavar="K=V", callback=_pair, help="Set a param."),
         Setting(["--param-file"], multiple=True, metavar="FILE", help="Set params from a YAML mapping."),
         Setting(
-            ["--allow-commands"],
-            is_flag=True,
-            weakens_safety=True,
-            help="Let manifests run commands for secrets.",
+            ["--allow-commands"], is_flag=True, weakens_safety=True, help="Let manifests run commands for secrets."
         ),
         Setting(["--no-secrets"], is_flag=True, help="Ask no source for its secret."),
     ],
@@ -221,9 +208,7 @@ class Report:
 
 
 def ask_option() -> Setting:
-    return Setting(
-        ["--auto-approve"], is_flag=True, weakens_safety=True, help="Do not ask; needed without a terminal."
-    )
+    return Setting(["--auto-approve"], is_flag=True, weakens_safety=True, help="Do not ask; needed without a terminal.")
 
 
 def owner_option() -> Setting:
@@ -237,8 +222,5 @@ def format_option(*formats: str) -> Setting:
 report_options = bundle(
     "report",
     Report,
-    [
-        format_option("text", "json"),
-        Setting(["--out"], metavar="FILE", help="Write the JSON too, on failure as well."),
-    ],
+    [format_option("text", "json"), Setting(["--out"], metavar="FILE", help="Write the JSON too, on failure as well.")],
 )

@@ -21,15 +21,7 @@ from reconciler.cli.options import (
     report_options,
 )
 from reconciler.cli.output import colored, data, say, write_file
-from reconciler.errors import (
-    BuildsctlError,
-    Diagnostic,
-    Exit,
-    InterruptedRunError,
-    ManifestError,
-    Severity,
-    UsageError,
-)
+from reconciler.errors import BuildsctlError, Diagnostic, Exit, InterruptedRunError, ManifestError, Severity, UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
@@ -93,16 +85,12 @@ def reporting(report: Report) -> Iterator[Reporter]:
         raise failure from None
 
 
-@click.command(
-    params=[Setting(["--detailed-exitcode"], is_flag=True, help="Exit with 2 where there are changes.")]
-)
+@click.command(params=[Setting(["--detailed-exitcode"], is_flag=True, help="Exit with 2 where there are changes.")])
 @manifest_options
 @deciding_options
 @report_options
 @global_options
-def plan(
-    settings: Globals, manifests: Manifests, deciding: Options, report: Report, detailed_exitcode: bool
-) -> int:
+def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Report, detailed_exitcode: bool) -> int:
     """Show what an apply would do. Sends only GETs, and never writes.
 
     PATH is a file or a folder; without one, ./buildsctl.yaml, else ./builds/. Globs match addresses such

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @click.argument("globs", nargs=-1, required=True, metavar="GLOB...")
 @report_options
 @global_options
-def release(
-    *, settings: Globals, report: Report, globs: tuple[str, ...], auto_approve: bool, owner: str | None
-) -> int:
+def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_approve: bool, owner: str | None) -> int:
     """Give up ownership, and change nothing else.
 
     GLOB matches addresses: of a trigger the marker is removed, of a variable (env/...) its entry in the
@@ -60,7 +58,5 @@ def _observed(api: Api, globs: tuple[str, ...]) -> Observed:
     names = {glob.split("/")[1] if glob.count("/") else "*" for glob in globs}
     if any(sign in name for name in names for sign in "*?["):
         return observe(Desired(owner=None), api, everything=True)
-    workers = {
-        name: Declared(address=Address.of("worker", name), resource=Worker(name=name)) for name in names
-    }
+    workers = {name: Declared(address=Address.of("worker", name), resource=Worker(name=name)) for name in names}
     return observe(Desired(owner=None, workers=workers), api)

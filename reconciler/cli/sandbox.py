@@ -25,12 +25,7 @@ def sandbox() -> None:
 
 @sandbox.command()
 @click.option(
-    "--port",
-    cls=Setting,
-    type=click.IntRange(0, 65535),
-    default=8787,
-    show_default=True,
-    help="0 picks a free one.",
+    "--port", cls=Setting, type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one."
 )
 @click.option(
     "--data",
@@ -40,9 +35,7 @@ def sandbox() -> None:
     metavar="FILE",
     help="Keep the data in a file; default in memory.",
 )
-@click.option(
-    "--seed", cls=Setting, metavar="FILE", help="Start with the Workers and objects of a JSON file."
-)
+@click.option("--seed", cls=Setting, metavar="FILE", help="Start with the Workers and objects of a JSON file.")
 @global_options
 def serve(settings: Globals, *, port: int, data_file: str | None, seed: str | None) -> int:  # noqa: ARG001
     """Serve the sandbox over HTTP on 127.0.0.1 until it is interrupted.
@@ -62,9 +55,7 @@ def serve(settings: Globals, *, port: int, data_file: str | None, seed: str | No
     try:
         server = bind(held, port=port)
     except OSError as error:
-        raise UsageError(
-            f"port {port} cannot be used: {error.strerror}", hint="--port 0 picks a free one"
-        ) from None
+        raise UsageError(f"port {port} cannot be used: {error.strerror}", hint="--port 0 picks a free one") from None
     data(f"http://127.0.0.1:{server.server_address[1]}/client/v4\n")
     try:
         server.serve_forever()
@@ -105,7 +96,5 @@ def _open(path: str, seed_file: str | None) -> Sandbox:
     except (OSError, StoreError) as error:
         raise UsageError(f"the sandbox cannot start: {error}", hint="check the file's name") from None
     except (ValueError, RecursionError, SeedError) as error:
-        raise UsageError(
-            f"the seed `{seed_file}` cannot be used: {error}", hint="see examples/quickstart"
-        ) from None
+        raise UsageError(f"the seed `{seed_file}` cannot be used: {error}", hint="see examples/quickstart") from None
     return held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import resources
 
 import click
 
@@ -25,10 +26,7 @@ def schema(settings: Globals, *, name: str) -> int:  # noqa: ARG001 - taken so t
     if name == "manifest":
         from reconciler.manifest.schema import manifest_schema
 
-        document = manifest_schema()
+        data(json.dumps(manifest_schema(), indent=2) + "\n")
     else:
-        from reconciler.render.plan_schema import plan_schema
-
-        document = plan_schema()
-    data(json.dumps(document, indent=2) + "\n")
+        data(resources.files("reconciler.render").joinpath("plan.schema.json").read_text(encoding="utf-8"))
     return Exit.OK

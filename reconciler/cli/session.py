@@ -37,9 +37,7 @@ def load_offline(manifests: Manifests) -> ManifestSet:
     from reconciler import manifest
 
     resolver = manifest.Resolver({}, skip="is not asked offline")
-    return manifest.check(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)[
-        0
-    ]
+    return manifest.check(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)[0]
 
 
 def owner(given: str | None) -> str:
@@ -129,8 +127,7 @@ def base_url(settings: Globals) -> str:
         raise UsageError(f"`{url}` is no base URL of the API", hint=hint)
     if parts.scheme == "http" and not settings.allow_http and not _is_loopback(host):
         raise UsageError(
-            f"the base URL `{url}` would send the token unencrypted",
-            hint="use https, or insist with --allow-http",
+            f"the base URL `{url}` would send the token unencrypted", hint="use https, or insist with --allow-http"
         )
     return url
 

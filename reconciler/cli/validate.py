@@ -5,14 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import (
-    Globals,
-    Manifests,
-    Setting,
-    format_option,
-    global_options,
-    manifest_options,
-)
+from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, manifest_options
 from reconciler.cli.output import data
 from reconciler.errors import Exit, Severity, UsageError
 

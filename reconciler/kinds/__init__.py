@@ -12,13 +12,7 @@ from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
 
-KINDS: tuple[type[Worker | Connection | Token | Trigger | EnvVar], ...] = (
-    Worker,
-    Connection,
-    Token,
-    Trigger,
-    EnvVar,
-)
+KINDS: tuple[type[Worker | Connection | Token | Trigger | EnvVar], ...] = (Worker, Connection, Token, Trigger, EnvVar)
 
 #   Worker ◀───────┐
 #   Connection ◀── Trigger ◀── EnvVar

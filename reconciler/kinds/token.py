@@ -114,15 +114,12 @@ class TokenReference:
         return {"build_token_name": self.build_token_name}
 
 
-def parse(
-    name: str, body: Mapping[str, Any], position: Position | None
-) -> Declared[Token] | Declared[TokenReference]:
+def parse(name: str, body: Mapping[str, Any], position: Position | None) -> Declared[Token] | Declared[TokenReference]:
     """`tokens.NAME` of a manifest; `build_token_secret` is a `(Secret, value_version)` pair by now."""
     address = Address.of(Token.kind, name)
     if "cloudflare_token_id" not in body:
         reference = TokenReference(
-            build_token_name=body.get("build_token_name") or "",
-            build_token_uuid=body.get("build_token_uuid") or "",
+            build_token_name=body.get("build_token_name") or "", build_token_uuid=body.get("build_token_uuid") or ""
         )
         return Declared(address=address, position=position, resource=reference)
     secret, version = body["build_token_secret"]

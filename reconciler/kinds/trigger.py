@@ -26,9 +26,7 @@ class Trigger:
     kind: ClassVar[str] = "trigger"
     section: ClassVar[str] = "triggers"
     immutable: ClassVar[frozenset[str]] = frozenset({"repo_connection_uuid"})
-    sets: ClassVar[frozenset[str]] = frozenset(
-        {"branch_includes", "branch_excludes", "path_includes", "path_excludes"}
-    )
+    sets: ClassVar[frozenset[str]] = frozenset({"branch_includes", "branch_excludes", "path_includes", "path_excludes"})
     references: ClassVar[Mapping[str, str]] = {
         "repo_connection": "repo_connection_uuid",
         "build_token": "build_token_uuid",
@@ -36,17 +34,10 @@ class Trigger:
     schema: ClassVar[Mapping[str, Any]] = {
         "trigger_name": {"type": "string", "minLength": 1, "description": "Default: the trigger's key."},
         "repo_connection": {"type": "string", "description": "The key of a connection of this set."},
-        "repo_connection_uuid": {
-            "type": "string",
-            "minLength": 1,
-            "description": "Instead of `repo_connection`.",
-        },
+        "repo_connection_uuid": {"type": "string", "minLength": 1, "description": "Instead of `repo_connection`."},
         "build_token": {"type": "string", "description": "The key of a token of this set."},
         "build_token_uuid": {"type": "string", "minLength": 1, "description": "Instead of `build_token`."},
-        "branch_includes": {
-            **_LIST,
-            "description": "Branches that build; `*` alone makes a preview trigger.",
-        },
+        "branch_includes": {**_LIST, "description": "Branches that build; `*` alone makes a preview trigger."},
         "branch_excludes": {**_LIST, "description": "Branches that do not; default none."},
         "path_includes": {**_LIST, "description": "Watch paths that build; default `*`."},
         "path_excludes": {**_LIST, "description": "Watch paths that do not; checked first; default none."},

@@ -23,7 +23,6 @@ class Worker:
     name: str
     tag: str | None = None
     take_over_from: frozenset[str] = frozenset()
-    allow: frozenset[str] = frozenset()
 
     @property
     def fields(self) -> Mapping[str, Value]:
@@ -43,6 +42,5 @@ class Worker:
     def decode(result: Any) -> dict[str, str]:
         """The answer of `read` as name → tag; the tag is empty where a Worker shows none."""
         return {
-            text(item, "id"): identifier(item, "tag") if item.get("tag") else ""
-            for item in items(result, "Worker")
+            text(item, "id"): identifier(item, "tag") if item.get("tag") else "" for item in items(result, "Worker")
         }

@@ -50,11 +50,7 @@ def load(paths: Sequence[str], resolver: Resolver, **options: Any) -> Desired:
 
 
 def check(
-    paths: Sequence[str],
-    resolver: Resolver,
-    *,
-    given: Sequence[tuple[str, str]] = (),
-    param_files: Sequence[str] = (),
+    paths: Sequence[str], resolver: Resolver, *, given: Sequence[tuple[str, str]] = (), param_files: Sequence[str] = ()
 ) -> tuple[ManifestSet, Desired]:
     """The set with every problem that can be found, and what it wants, good where no problem is an error."""
     found = read(paths, given=given, param_files=param_files)
@@ -71,9 +67,7 @@ def read(
     roots = [_parse(name, problems) for name in found]
     whole = None not in roots
     overrides = _overrides(given, param_files, problems)
-    root = merge.merge_files(
-        [one for one in roots if one], Position(filename=found[0], line=1, column=1), problems
-    )
+    root = merge.merge_files([one for one in roots if one], Position(filename=found[0], line=1, column=1), problems)
     problems.hide_secrets(root)
     broken = schema.check(root, problems)
     if not whole or overrides is None or broken & {("",), ("defaults",), ("params",), ("lint",)}:
@@ -174,9 +168,7 @@ def _effective(
         changed |= {name: changes} if changes.value else {}
     if len(problems.found) == before or not problems.failed:
         # What came out of expressions has to fit the schema as well as what stood there from the start.
-        schema.check(
-            Node({**head, "workers": Node(changed, root.position)}, root.position), problems, final=True
-        )
+        schema.check(Node({**head, "workers": Node(changed, root.position)}, root.position), problems, final=True)
     _report_unused(root, broken, overrides, problems)
     return ManifestSet(problems=problems, root=root, head=head, workers=workers, triggers=tuple(triggers))
 
@@ -225,9 +217,7 @@ def _interpolated(trigger: Effective, scope: params.Scope) -> Effective:
     )
 
 
-def _report_unused(
-    root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems
-) -> None:
+def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems) -> None:
     """Each param has to be referred to where it holds: by its Worker, by the users of its profile."""
     top, defaults = params.params_of(root), root.get("defaults")
     profiles, workers = _section(root, "profiles"), _section(root, "workers")

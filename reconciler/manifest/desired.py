@@ -53,9 +53,7 @@ def _names(node: Node | None) -> frozenset[str]:
 
 def _worker(name: str, body: Node) -> Declared[Worker]:
     tag = body.get("tag")
-    resource = Worker(
-        name=name, tag=tag.value if tag else None, take_over_from=_names(body.get("take_over_from"))
-    )
+    resource = Worker(name=name, tag=tag.value if tag else None, take_over_from=_names(body.get("take_over_from")))
     return Declared(address=Address.of(Worker.kind, name), position=body.place, resource=resource)
 
 
@@ -105,9 +103,7 @@ def _secret(node: Node, problems: Problems, resolver: Resolver, address: str) ->
     refused = next(source.refuse(spec.bare()) for source in SOURCES if name == source.NAME)
     version = node.get("value_version")
     if refused:
-        problems.error(
-            refused, at=spec.position, hint="give the secret a variable of its own", address=address
-        )
+        problems.error(refused, at=spec.position, hint="give the secret a variable of its own", address=address)
         return Secret(None, "", refused), ""
     allow_empty = node.get("allow_empty")
     folder = os.path.dirname(value_from.position.filename)
@@ -122,9 +118,7 @@ def _trigger(one: Effective, found: ManifestSet, resolver: Resolver) -> Declared
         if name not in one.fields:
             hint = "set it on the trigger, the Worker, its profile or in `defaults`"
             problems.error(f"the trigger needs `{name}`", at=one.position, hint=hint, address=one.address)
-    body = {
-        name: tuple(node.bare()) if name in Trigger.sets else node.bare() for name, node in one.fields.items()
-    }
+    body = {name: tuple(node.bare()) if name in Trigger.sets else node.bare() for name, node in one.fields.items()}
     for short, long in Trigger.references.items():
         body[long] = _reference(one, short, long, found)
     variables = {
@@ -161,9 +155,7 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
         if node.value in known:
             return Address.of(kind, node.value)
         hint = nearest(node.value, known) or f"define it under `{section}`"
-        found.problems.error(
-            f"there is no {kind} `{node.value}`", at=node.position, hint=hint, address=one.address
-        )
+        found.problems.error(f"there is no {kind} `{node.value}`", at=node.position, hint=hint, address=one.address)
         return None
     if len(known) == 1:
         return Address.of(kind, next(iter(known)))
@@ -177,9 +169,7 @@ def _variable(one: Effective, key: str, node: Node, problems: Problems, resolver
     address = f"env/{one.worker}/{one.key}/{key}"
     if key == MARKER:
         hint = "choose another name"
-        problems.error(
-            f"`{MARKER}` is buildsctl's own variable", at=node.position, hint=hint, address=address
-        )
+        problems.error(f"`{MARKER}` is buildsctl's own variable", at=node.position, hint=hint, address=address)
     if isinstance(node.value, str):
         return EnvVar(is_secret=False, value=node.value)
     fields = node.mapping
@@ -198,10 +188,7 @@ def _variable(one: Effective, key: str, node: Node, problems: Problems, resolver
 
 def _contradiction(fields: set[str], is_secret: bool | None) -> tuple[str, str] | None:
     if "value" in fields and is_secret:
-        return (
-            "a secret's value would stand in the manifest",
-            "say where it comes from: `value_from: {env: NAME}`",
-        )
+        return ("a secret's value would stand in the manifest", "say where it comes from: `value_from: {env: NAME}`")
     if {"value", "value_from"} <= fields:
         return "`value` and `value_from` exclude each other", "keep one"
     if "value_from" in fields and is_secret is False:

@@ -84,9 +84,7 @@ class Problems:
     hidden: set[tuple[str, int]] = field(default_factory=set)
     found: list[Diagnostic] = field(default_factory=list)
 
-    def error(
-        self, summary: str, *, at: Position | None, hint: str = "", address: str = "", rule: str = ""
-    ) -> None:
+    def error(self, summary: str, *, at: Position | None, hint: str = "", address: str = "", rule: str = "") -> None:
         self.add(Severity.ERROR, summary, at=at, hint=hint, address=address, rule=rule)
 
     def add(
@@ -123,9 +121,7 @@ class Problems:
             at = one.position
             return (at.filename, at.line, at.column) if at else ("", 0, 0)
 
-        return tuple(
-            replace(one, source_line=self._line(one.position)) for one in sorted(once.values(), key=place)
-        )
+        return tuple(replace(one, source_line=self._line(one.position)) for one in sorted(once.values(), key=place))
 
     def _line(self, at: Position | None) -> str:
         if at is None or (at.filename, at.line) in self.hidden:
@@ -141,9 +137,7 @@ class Problems:
             for scalar in node.scalars():
                 if scalar not in named and not isinstance(scalar.value, bool | None):
                     last = scalar.position.line + str(scalar.value).count("\n")
-                    self.hidden |= {
-                        (scalar.position.filename, line) for line in range(scalar.position.line, last + 1)
-                    }
+                    self.hidden |= {(scalar.position.filename, line) for line in range(scalar.position.line, last + 1)}
 
 
 def _where_secrets_go(node: Node) -> Iterator[Node]:

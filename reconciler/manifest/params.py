@@ -120,9 +120,7 @@ def _names(node: Node) -> Iterator[str]:
                 yield param[1]
 
 
-def report_unused(
-    params: Mapping[str, Node], used: set[str], problems: Problems, *, address: str = ""
-) -> None:
+def report_unused(params: Mapping[str, Node], used: set[str], problems: Problems, *, address: str = "") -> None:
     """A param that no expression refers to is a slip of the pen."""
     unused = {name: node for name, node in params.items() if name not in used}
     # One that only an unused one refers to goes with it; of a circle all are told.

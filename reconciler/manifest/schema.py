@@ -62,9 +62,7 @@ def _trigger_fields() -> dict[str, Any]:
     }
 
 
-def _mapping(
-    values: Mapping[str, Any], keys: str | None = None, type_: Any = ("object", "null")
-) -> dict[str, Any]:
+def _mapping(values: Mapping[str, Any], keys: str | None = None, type_: Any = ("object", "null")) -> dict[str, Any]:
     """Names to `values`; `keys` is the pattern of the names."""
     names = {"propertyNames": {"pattern": keys}} if keys else {}
     return {"type": list(type_), **names, "additionalProperties": values}

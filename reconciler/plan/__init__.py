@@ -62,11 +62,7 @@ def _prune(board: Board) -> None:
 def _undeclared(desired: Desired, observed: Observed) -> set[str]:
     """Workers of the account that nobody declares, neither by name nor by tag."""
     tags = {observed.tags[name] for name in desired.workers if name in observed.tags}
-    return {
-        name
-        for name, tag in (observed.workers or {}).items()
-        if name not in desired.workers and tag not in tags
-    }
+    return {name for name, tag in (observed.workers or {}).items() if name not in desired.workers and tag not in tags}
 
 
 def _rank(address: Address) -> tuple[object, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from reconciler import ownership
 from reconciler.errors import Diagnostic, Position, Severity
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
-from reconciler.model import Action, Address, Change, Disposition, Live, Ref, Refusal, Step, Unread, Value
+from reconciler.model import Action, Address, Change, Declared, Live, Ref, Refusal, Resource, Step, Unread, row
 from reconciler.plan.steps import Branch
 from reconciler.states import Desired, Observed
 
@@ -103,9 +104,7 @@ class Board:
         self.failed[address] = summary
         self._say(Severity.ERROR, summary, hint=hint, address=address, position=position)
 
-    def _say(
-        self, severity: Severity, summary: str, *, hint: str, address: Address, position: Position | None
-    ) -> None:
+    def _say(self, severity: Severity, summary: str, *, hint: str, address: Address, position: Position | None) -> None:
         self.diagnostics.append(
             Diagnostic(severity=severity, summary=summary, hint=hint, address=str(address), position=position)
         )
@@ -131,28 +130,9 @@ class Board:
         """The plan as a whole is refused."""
         self.refusals.append(Refusal(summary=summary, hint=hint))
 
-    def idle(
-        self,
-        address: Address,
-        *,
-        disposition: Disposition,
-        reason: str,
-        before: dict[str, Value] | None = None,
-        after: dict[str, Value] | None = None,
-        position: Position | None = None,
-    ) -> None:
-        """A row to which nothing is done."""
-        self.changes.append(
-            Change(
-                address=address,
-                action=Action.NO_OP,
-                before=before,
-                after=after,
-                reason=reason,
-                disposition=disposition,
-                position=position,
-            )
-        )
+    def row(self, where: Address | Declared[Resource], action: Action = Action.NO_OP, **more: Any) -> None:
+        """Write a row down; see `model.row`."""
+        self.changes.append(row(where, action, **more))
 
     def named(self, address: Address, globs: Iterable[str]) -> bool:
         """Did the user name this address?"""

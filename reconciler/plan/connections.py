@@ -9,7 +9,6 @@ from reconciler.model import (
     Action,
     Address,
     Cause,
-    Change,
     Declared,
     Disposition,
     Echo,
@@ -19,6 +18,7 @@ from reconciler.model import (
     Ref,
     Refusal,
     Step,
+    row,
 )
 from reconciler.plan.board import Board
 from reconciler.states import Observed
@@ -50,9 +50,7 @@ def decide(board: Board, needed: Collection[Ref]) -> None:
             )
 
 
-def _decide_seen(
-    board: Board, declared: Declared[Connection], live: Live[Connection], *, needed: bool
-) -> None:
+def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connection], *, needed: bool) -> None:
     """Ids decide, names inform: only another owner's id is a difference."""
     board.ids[declared.address] = live.id
     want, seen = declared.resource, live.resource
@@ -60,24 +58,19 @@ def _decide_seen(
     reason = "as declared"
     if needed and want.provider_account_id != seen.provider_account_id:
         fields = (
-            FieldChange(
-                path="provider_account_id", before=seen.provider_account_id, after=want.provider_account_id
-            ),
+            FieldChange(path="provider_account_id", before=seen.provider_account_id, after=want.provider_account_id),
         )
         reason = (
             "`provider_account_id` differs: putting the connection again re-points every trigger of "
             f"repository {want.provider_account_name}/{want.repo_name}, of undeclared Workers too"
         )
-    board.changes.append(
-        Change(
-            address=declared.address,
-            action=Action.UPDATE if fields else Action.NO_OP,
-            before=seen.fields,
-            after=want.fields,
-            fields=fields,
-            reason=reason,
-            position=declared.position,
-        )
+    board.row(
+        declared,
+        Action.UPDATE if fields else Action.NO_OP,
+        before=seen.fields,
+        after=want.fields,
+        fields=fields,
+        reason=reason,
     )
     if fields:
         _put(board, declared)
@@ -85,45 +78,22 @@ def _decide_seen(
 
 def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool) -> None:
     if not needed:
-        board.idle(
-            declared.address,
-            disposition=Disposition.DECLARED,
-            reason="no trigger needs it, so it is not put",
-            after=dict(declared.resource.fields),
-            position=declared.position,
-        )
+        board.row(declared, disposition=Disposition.DECLARED, reason="no trigger needs it, so it is not put")
     elif board.observed.unread_scripts or board.observed.unread_workers:
         board.unknown[declared.address] = "not every Worker's triggers could be read, one may show it"
-        board.idle(
-            declared.address,
-            disposition=Disposition.UNKNOWN,
-            reason=board.unknown[declared.address],
-            after=dict(declared.resource.fields),
-            position=declared.position,
-        )
+        board.row(declared, disposition=Disposition.UNKNOWN, reason=board.unknown[declared.address])
     else:
-        board.changes.append(
-            Change(
-                address=declared.address,
-                action=Action.CREATE,
-                before=None,
-                after=declared.resource.fields,
-                reason="no trigger that was read shows it; where it exists all the same, nothing changes",
-                position=declared.position,
-            )
+        board.row(
+            declared,
+            Action.CREATE,
+            reason="no trigger that was read shows it; where it exists all the same, nothing changes",
         )
         _put(board, declared)
 
 
 def _put(board: Board, declared: Declared[Connection]) -> None:
     board.first.append(
-        Step(
-            covers=(declared.address,),
-            request=declared.resource.put(),
-            echo=Echo.CONNECTION,
-            branch="",
-            gives=declared.address,
-        )
+        Step(covers=(declared.address,), request=declared.resource.put(), echo=Echo.CONNECTION, gives=declared.address)
     )
 
 
@@ -135,18 +105,15 @@ def prune(board: Board) -> None:
         if still or not until or live.resource.natural_key in declared or not board.may_destroy:
             continue
         address = Address.of(Connection.kind, _name(live.resource))
-        board.changes.append(
-            Change(
-                address=address,
-                action=Action.DELETE,
-                before=live.resource.fields,
-                after=None,
-                reason="its last trigger goes in this run",
-                cause=Cause.MANIFEST,
-            )
+        board.row(
+            address,
+            Action.DELETE,
+            before=live.resource.fields,
+            reason="its last trigger goes in this run",
+            cause=Cause.MANIFEST,
         )
         request, needs = Connection.delete(live.id), frozenset(until)
-        board.last.append(Step(covers=(address,), request=request, echo=Echo.NOTHING, branch="", needs=needs))
+        board.last.append(Step(covers=(address,), request=request, needs=needs))
 
 
 def delete(declared: Declared[Connection], observed: Observed, *, account_id: str) -> Plan:
@@ -166,16 +133,15 @@ def delete(declared: Declared[Connection], observed: Observed, *, account_id: st
     elif observed.unread:
         summary = "not every trigger of the account could be read: one may use it"
         refusals.append(Refusal(address=address, summary=summary, hint="run it again"))
-    change = Change(
-        address=address,
-        action=Action.DELETE,
+    change = row(
+        address,
+        Action.DELETE,
         before=want.fields,
-        after=None,
         reason="put once for its UUID, then deleted",
         disposition=Disposition.REFUSED if refusals else Disposition.DECLARED,
     )
-    put = Step(covers=(address,), request=want.put(), echo=Echo.CONNECTION, branch="", gives=address)
-    gone = Step(covers=(address,), request=Connection.delete(address), echo=Echo.NOTHING, branch="")
+    put = Step(covers=(address,), request=want.put(), echo=Echo.CONNECTION, gives=address)
+    gone = Step(covers=(address,), request=Connection.delete(address))
     return Plan(
         account_id=account_id,
         owner=None,

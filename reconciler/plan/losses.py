@@ -64,9 +64,7 @@ def _refuse_loss(
     `secret` are not shown though they can be read: the plain value may be it."""
     globs = board.options.accept_secret_loss
     lost = [
-        key
-        for key in lost
-        if not (board.named(trigger, globs) or board.named(EnvVar.address(trigger, key), globs))
+        key for key in lost if not (board.named(trigger, globs) or board.named(EnvVar.address(trigger, key), globs))
     ]
     if not lost:
         return False
@@ -99,9 +97,7 @@ def check_variables(board: Board, trigger: DeclaredTrigger, found: Variables) ->
         )
 
 
-def check_total(
-    board: Board, declared: Sequence[DeclaredTrigger], stay: Sequence[tuple[Address, Trigger]]
-) -> None:
+def check_total(board: Board, declared: Sequence[DeclaredTrigger], stay: Sequence[tuple[Address, Trigger]]) -> None:
     """A Worker has at most two triggers, one production and one preview (field notes, Triggers)."""
     total = len(declared) + len(stay)
     for want in declared:
@@ -143,6 +139,4 @@ def check_deletes(board: Board) -> None:
             hint=f"if all of them are meant, say --max-deletes {count}",
         )
     if count and board.desired.empty:
-        board.refuse_all(
-            "the manifests declare nothing, and the plan would delete", hint="is this the right folder?"
-        )
+        board.refuse_all("the manifests declare nothing, and the plan would delete", hint="is this the right folder?")

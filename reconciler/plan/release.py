@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from reconciler import ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
-from reconciler.model import Action, Address, Change, Echo, Plan, Step
+from reconciler.model import Action, Address, Echo, Plan, Step
 from reconciler.plan.board import Board, Options, Seen
 from reconciler.states import Desired, Observed
 
@@ -34,29 +34,21 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
 def _release(board: Board, seen: Seen, marker: ownership.Marker, globs: Sequence[str]) -> list[Step]:
     trigger = Address.of(Trigger.kind, seen.live.scope, marker.key)
     if board.named(trigger, globs):
-        board.changes.append(
-            Change(
-                address=trigger,
-                action=Action.UPDATE,
-                before=seen.live.resource.fields,
-                after=seen.live.resource.fields,
-                reason="its marker is removed: from here on nobody owns it",
-            )
+        board.row(
+            trigger,
+            Action.UPDATE,
+            before=seen.live.resource.fields,
+            after=seen.live.resource.fields,
+            reason="its marker is removed: from here on nobody owns it",
         )
         request = EnvVar.delete(seen.live.id, ownership.MARKER)
-        return [Step(covers=(trigger,), request=request, echo=Echo.NOTHING, branch=str(trigger))]
-    names = [
-        key
-        for key in seen.variables
-        if marker.knows(key) and board.named(EnvVar.address(trigger, key), globs)
-    ]
+        return [Step(covers=(trigger,), request=request, branch=str(trigger))]
+    names = [key for key in seen.variables if marker.knows(key) and board.named(EnvVar.address(trigger, key), globs)]
     for key in names:
         fields = seen.variables[key].fields
         reason = "it leaves the marker: from here on nobody owns it"
         address = EnvVar.address(trigger, key)
-        board.changes.append(
-            Change(address=address, action=Action.UPDATE, before=fields, after=fields, reason=reason)
-        )
+        board.row(address, Action.UPDATE, before=fields, after=fields, reason=reason)
     text = ownership.without(str(seen.variables[ownership.MARKER].value), names)
     request = EnvVar.upsert(seen.live.id, {ownership.MARKER: {"is_secret": False, "value": text}})
     covers = tuple(EnvVar.address(trigger, key) for key in names)

@@ -13,18 +13,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.kinds import ORDER
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
-from reconciler.model import (
-    Action,
-    Address,
-    Change,
-    Echo,
-    FieldChange,
-    FingerprintDraft,
-    MarkerDraft,
-    Ref,
-    Step,
-    Value,
-)
+from reconciler.model import Action, Address, Change, Echo, FieldChange, FingerprintDraft, MarkerDraft, Ref, Step, Value
 from reconciler.ownership import MARKER, Marker
 from reconciler.states import DeclaredTrigger
 
@@ -53,9 +42,7 @@ class Variables:
     @property
     def covers(self) -> tuple[Address, ...]:
         """The rows that the one PATCH carries out."""
-        return tuple(
-            change.address for change in self.changes if change.action in (Action.CREATE, Action.UPDATE)
-        )
+        return tuple(change.address for change in self.changes if change.action in (Action.CREATE, Action.UPDATE))
 
 
 @dataclass(kw_only=True)
@@ -74,13 +61,9 @@ class Branch:
 
     def delete(self, trigger: Address, live: str, others: tuple[Address, ...]) -> None:
         """Delete the trigger with the UUID `live`; the variables at `others` go with it."""
-        self.deletes.append(
-            Step(covers=(trigger, *others), request=Trigger.delete(live), echo=Echo.NOTHING, branch=self.name)
-        )
+        self.deletes.append(Step(covers=(trigger, *others), request=Trigger.delete(live), branch=self.name))
 
-    def create(
-        self, trigger: Address, want: Trigger, variables: Variables, marker: MarkerDraft | None
-    ) -> None:
+    def create(self, trigger: Address, want: Trigger, variables: Variables, marker: MarkerDraft | None) -> None:
         """A trigger that gets variables watches nothing until they are there."""
         pending = bool(variables.writes)
         made = replace(want, path_includes=PENDING_PATHS) if pending else want
@@ -110,25 +93,14 @@ class Branch:
             )
         for key in variables.deletes:
             self.variables.append(
-                Step(
-                    covers=(EnvVar.address(trigger, key),),
-                    request=EnvVar.delete(live, key),
-                    echo=Echo.NOTHING,
-                    branch=self.name,
-                )
+                Step(covers=(EnvVar.address(trigger, key),), request=EnvVar.delete(live, key), branch=self.name)
             )
         self._write_variables(trigger, live, variables, marker, shows_trigger=bool(names))
         if pending:
             self._release(trigger, live, want, names, variables)
 
     def _write_variables(
-        self,
-        trigger: Address,
-        live: Ref,
-        variables: Variables,
-        marker: MarkerDraft | None,
-        *,
-        shows_trigger: bool,
+        self, trigger: Address, live: Ref, variables: Variables, marker: MarkerDraft | None, *, shows_trigger: bool
     ) -> None:
         """One PATCH. A name leaves the marker only once its delete was answered, so it needs those."""
         body: dict[str, Value] = {key: dict(one.fields) for key, one in variables.writes.items()}
@@ -149,9 +121,7 @@ class Branch:
             )
         )
 
-    def _release(
-        self, trigger: Address, live: Ref, want: Trigger, names: set[str], variables: Variables
-    ) -> None:
+    def _release(self, trigger: Address, live: Ref, want: Trigger, names: set[str], variables: Variables) -> None:
         self.releases.append(
             Step(
                 covers=(trigger,),

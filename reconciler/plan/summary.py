@@ -7,18 +7,7 @@ from collections.abc import Sequence
 from reconciler.errors import Exit, Severity
 from reconciler.model import Action, Disposition, Outcome, Plan, Status
 
-NAMES = (
-    "create",
-    "update",
-    "replace",
-    "delete",
-    "adopt",
-    "no-op",
-    "kept",
-    "unknown",
-    "refused",
-    "not-compared",
-)
+NAMES = ("create", "update", "replace", "delete", "adopt", "no-op", "kept", "unknown", "refused", "not-compared")
 
 
 def summary(plan: Plan) -> dict[str, int]:
@@ -43,9 +32,7 @@ def errored(plan: Plan) -> bool:
     return any(one.severity is Severity.ERROR for one in plan.diagnostics)
 
 
-def exit_codes(
-    plan: Plan, outcomes: Sequence[Outcome] | None = None, *, interrupted: bool = False
-) -> list[int]:
+def exit_codes(plan: Plan, outcomes: Sequence[Outcome] | None = None, *, interrupted: bool = False) -> list[int]:
     """All codes that hold, in the order in which the first is taken; `[0]` where none does.
 
     `outcomes` is None for a plan. Whether 2 ends a `plan` is the caller's choice.

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from reconciler.kinds.token import Token, TokenReference
-from reconciler.model import Action, Address, Cause, Change, Declared, Disposition, Echo, Live, Plan, Step
+from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Step
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
 from reconciler.plan.board import Board, Options
 from reconciler.states import Desired, Observed
@@ -20,13 +20,7 @@ def decide(board: Board) -> set[str]:
     for declared in board.desired.tokens:
         if board.observed.unread_tokens:
             board.unknown[declared.address] = "the list of build tokens could not be read"
-            board.idle(
-                declared.address,
-                disposition=Disposition.UNKNOWN,
-                reason=board.unknown[declared.address],
-                after=dict(declared.resource.fields),
-                position=declared.position,
-            )
+            board.row(declared, disposition=Disposition.UNKNOWN, reason=board.unknown[declared.address])
         elif isinstance(declared.resource, TokenReference):
             used |= _decide_reference(board, declared, declared.resource)
         else:
@@ -53,40 +47,29 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
     if generations and not rotate:
         current = generations[0][1]
         board.ids[declared.address] = current.id
-        board.changes.append(
-            Change(
-                address=declared.address,
-                action=Action.NO_OP,
-                before=current.resource.fields,
-                after=want.fields,
-                reason=f"as declared; its secret is not compared: {not_compared}"
-                if not_compared
-                else "as declared",
-                not_compared=not_compared,
-                position=declared.position,
-            )
+        board.row(
+            declared,
+            before=current.resource.fields,
+            after=want.fields,
+            reason=f"as declared; its secret is not compared: {not_compared}" if not_compared else "as declared",
+            not_compared=not_compared,
         )
         return {current.id}
     reason = "no token of this name and owner"
     if generations:
         reason = f"{rotate}: a new generation is made, and the triggers that are ours are pointed to it"
-    board.changes.append(
-        Change(
-            address=declared.address,
-            action=Action.CREATE,
-            before=None,
-            after={**want.fields, "build_token_name": str(made)},
-            reason=reason,
-            cause=Cause.MANIFEST if generations else Cause.UNKNOWN,
-            position=declared.position,
-        )
+    board.row(
+        declared,
+        Action.CREATE,
+        after={**want.fields, "build_token_name": str(made)},
+        reason=reason,
+        cause=Cause.MANIFEST if generations else Cause.UNKNOWN,
     )
     board.first.append(
         Step(
             covers=(declared.address,),
             request=want.create(str(made)),
             echo=Echo.TOKEN,
-            branch="",
             gives=declared.address,
             replaces_token=bool(generations),
         )
@@ -128,13 +111,12 @@ def _decide_reference(board: Board, declared: Declared[TokenReference], want: To
     lives = _referenced(board, want)
     if len(lives) == 1:
         board.ids[declared.address] = lives[0].id
-        board.idle(
-            declared.address,
+        board.row(
+            declared,
             disposition=Disposition.DECLARED,
             reason="a reference: found, and never changed",
-            before=dict(lives[0].resource.fields),
-            after=dict(want.fields),
-            position=declared.position,
+            before=lives[0].resource.fields,
+            after=want.fields,
         )
         return {lives[0].id}
     called = f"`{want.build_token_name or want.build_token_uuid}`"
@@ -149,13 +131,7 @@ def _decide_reference(board: Board, declared: Declared[TokenReference], want: To
         hint = "the name must match exactly" if want.build_token_name else "is it of another account?"
         hint = f"did you mean `{nearest[0]}`?" if nearest else hint
     board.fail(summary, hint=hint, address=declared.address, position=declared.position)
-    board.idle(
-        declared.address,
-        disposition=Disposition.UNKNOWN,
-        reason=summary,
-        after=dict(want.fields),
-        position=declared.position,
-    )
+    board.row(declared, disposition=Disposition.UNKNOWN, reason=summary, after=want.fields)
     return {live.id for live in lives}
 
 
@@ -163,9 +139,7 @@ def _referenced(board: Board, want: TokenReference) -> list[Live[Token]]:
     """By UUID, by exact name, or `owner:name` as the highest generation of a managed token."""
     if want.build_token_uuid:
         return [live for live in board.observed.tokens if live.id == want.build_token_uuid]
-    exact = [
-        live for live in board.observed.tokens if live.resource.build_token_name == want.build_token_name
-    ]
+    exact = [live for live in board.observed.tokens if live.resource.build_token_name == want.build_token_name]
     owner, colon, name = want.build_token_name.partition(":")
     if exact or not colon:
         return exact
@@ -213,27 +187,24 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
         return
     reason = "made by this owner, and no longer what the manifests say"
     if not still and board.options.prune and board.may_destroy:
-        board.changes.append(
-            Change(
-                address=address,
-                action=Action.DELETE,
-                before=live.resource.fields,
-                after=None,
-                reason=f"{reason}; no trigger of the account uses it",
-                disposition=Disposition.ORPHAN,
-                cause=Cause.MANIFEST,
-            )
+        board.row(
+            address,
+            Action.DELETE,
+            before=live.resource.fields,
+            reason=f"{reason}; no trigger of the account uses it",
+            disposition=Disposition.ORPHAN,
+            cause=Cause.MANIFEST,
         )
         request, needs = Token.delete(live.id), frozenset(until)
-        board.last.append(Step(covers=(address,), request=request, echo=Echo.NOTHING, branch="", needs=needs))
+        board.last.append(Step(covers=(address,), request=request, needs=needs))
         return
     users = f"; still used by {', '.join(str(one) for one in still)}" if still else ""
     unread = board.options.prune and not board.may_destroy
-    board.idle(
+    board.row(
         address,
         disposition=Disposition.UNKNOWN if unread else Disposition.ORPHAN,
         reason=f"{reason}; {'not deleted, since not everything could be read' if unread else 'kept'}{users}",
-        before=dict(live.resource.fields),
+        before=live.resource.fields,
     )
 
 

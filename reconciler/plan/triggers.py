@@ -9,17 +9,7 @@ from reconciler import diff, ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import (
-    Action,
-    Address,
-    Cause,
-    Change,
-    Declared,
-    Disposition,
-    FieldChange,
-    MarkerDraft,
-    Secret,
-)
+from reconciler.model import Action, Address, Cause, Declared, Disposition, FieldChange, MarkerDraft, Secret
 from reconciler.plan import losses, variables
 from reconciler.plan.board import Board, Seen
 from reconciler.plan.steps import Variables
@@ -34,26 +24,18 @@ def stop(
     """Nothing is done to a trigger, nor to its variables."""
     rows: tuple[Declared[Trigger] | Declared[EnvVar], ...] = (trigger, *trigger.variables.values())
     for declared in rows:
-        live = seen and (
-            seen.live.resource if declared is trigger else seen.variables.get(declared.address.name)
-        )
+        live = seen and (seen.live.resource if declared is trigger else seen.variables.get(declared.address.name))
         secret = declared.resource.fields.get("is_secret")
-        board.idle(
-            declared.address,
+        board.row(
+            declared,
             disposition=disposition,
             reason=reason,
             before={**live.fields, **({"value": Secret(None)} if secret else {})} if live else None,
-            after=dict(declared.resource.fields),
-            position=declared.position,
         )
 
 
 def decide(
-    board: Board,
-    worker: Declared[Worker],
-    trigger: DeclaredTrigger,
-    seen: Seen | None,
-    siblings: Sequence[Seen],
+    board: Board, worker: Declared[Worker], trigger: DeclaredTrigger, seen: Seen | None, siblings: Sequence[Seen]
 ) -> None:
     """One declared trigger, and the live one that it means."""
     problem = cannot_tell(board, trigger, seen)
@@ -92,9 +74,7 @@ def cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> st
     return f"{seen.unread.what} could not be read" if seen and seen.unread else ""
 
 
-def _refuses(
-    board: Board, worker: Declared[Worker], trigger: DeclaredTrigger, seen: Seen
-) -> tuple[str, str] | None:
+def _refuses(board: Board, worker: Declared[Worker], trigger: DeclaredTrigger, seen: Seen) -> tuple[str, str] | None:
     """A live trigger that must not be touched: summary and way out."""
     marker = seen.marker
     if isinstance(marker, ownership.Newer):
@@ -126,16 +106,12 @@ def _decide_absent(board: Board, worker: Declared[Worker], trigger: DeclaredTrig
         return
     want = _bound(board, trigger, None)
     found = variables.for_new_trigger(board, trigger, reason="its trigger is created", cause=Cause.UNKNOWN)
-    board.changes.append(
-        Change(
-            address=trigger.address,
-            action=Action.CREATE,
-            before=None,
-            after=want.fields,
-            reason=f"Worker `{name}` has no {'preview' if want.is_preview else 'production'} trigger",
-            cause=Cause.UNKNOWN,
-            position=trigger.position,
-        )
+    board.row(
+        trigger,
+        Action.CREATE,
+        after=want.fields,
+        reason=f"Worker `{name}` has no {'preview' if want.is_preview else 'production'} trigger",
+        cause=Cause.UNKNOWN,
     )
     board.changes.extend(found.changes)
     board.made[trigger.address] = want
@@ -155,9 +131,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
         marker=ours,
         live=seen.live.id,
         unfinished=seen.live.resource.path_includes == PENDING_PATHS,
-        absent="not there: the dashboard made its trigger anew"
-        if _is_remade(board, seen, siblings)
-        else "not there",
+        absent="not there: the dashboard made its trigger anew" if _is_remade(board, seen, siblings) else "not there",
     )
     variables.for_live_trigger(board, found, seen.variables)
     losses.check_variables(board, trigger, found)
@@ -165,18 +139,15 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
     why = [] if draft is None or writes else _why_adopt(seen, draft)
-    board.changes.append(
-        Change(
-            address=trigger.address,
-            action=Action.UPDATE if fields or why else Action.NO_OP,
-            before=seen.live.resource.fields,
-            after=want.fields,
-            fields=fields,
-            reason=_reason(board, fields, why, seen, siblings),
-            disposition=Disposition.ADOPT if why else Disposition.DECLARED,
-            cause=_cause(fields, why),
-            position=trigger.position,
-        )
+    board.row(
+        trigger,
+        Action.UPDATE if fields or why else Action.NO_OP,
+        before=seen.live.resource.fields,
+        after=want.fields,
+        fields=fields,
+        reason=_reason(board, fields, why, seen, siblings),
+        disposition=Disposition.ADOPT if why else Disposition.DECLARED,
+        cause=_cause(fields, why),
     )
     board.changes.extend(found.changes)
     if writes or why:
@@ -199,18 +170,15 @@ def _decide_replace(
         stop(board, trigger, Disposition.UNKNOWN, "not replaced, since not everything could be read", seen)
         return
     refused = losses.refuse_replace(board, trigger, seen)
-    board.changes.append(
-        Change(
-            address=trigger.address,
-            action=Action.REPLACE,
-            before=seen.live.resource.fields,
-            after=want.fields,
-            fields=fields,
-            reason=f"{_why_replace(board, seen)}: it is deleted and made again",
-            disposition=Disposition.REFUSED if refused else Disposition.DECLARED,
-            cause=_cause(fields, []),
-            position=trigger.position,
-        )
+    board.row(
+        trigger,
+        Action.REPLACE,
+        before=seen.live.resource.fields,
+        after=want.fields,
+        fields=fields,
+        reason=f"{_why_replace(board, seen)}: it is deleted and made again",
+        disposition=Disposition.REFUSED if refused else Disposition.DECLARED,
+        cause=_cause(fields, []),
     )
     cause = _cause(fields, []) or Cause.UNKNOWN
     found = variables.for_new_trigger(
@@ -299,9 +267,7 @@ def _why_adopt(seen: Seen, draft: MarkerDraft) -> list[str]:
     return [reason for reason, holds in reasons.items() if holds]
 
 
-def _reason(
-    board: Board, fields: tuple[FieldChange, ...], why: list[str], seen: Seen, siblings: Sequence[Seen]
-) -> str:
+def _reason(board: Board, fields: tuple[FieldChange, ...], why: list[str], seen: Seen, siblings: Sequence[Seen]) -> str:
     names = ", ".join(f"`{change.path}`" for change in fields)
     reason = f"{names} differ{'s' if len(fields) == 1 else ''}" if fields else "as declared"
     if why:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from reconciler import ownership
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
-from reconciler.model import Action, Address, Cause, Change, Disposition
+from reconciler.model import Action, Address, Cause, Disposition
 from reconciler.plan import losses
 from reconciler.plan.board import Board, Seen
 from reconciler.states import DeclaredTrigger
@@ -40,37 +40,34 @@ def _address(worker: str, seen: Seen, taken: set[Address]) -> Address:
 def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> bool:
     reason = _why_kept(board, address, seen, declared)
     if reason:
-        board.idle(
+        board.row(
             address,
             disposition=Disposition.KEPT,
             reason=reason,
-            before=dict(seen.live.resource.fields),
-            after=dict(seen.live.resource.fields),
+            before=seen.live.resource.fields,
+            after=seen.live.resource.fields,
         )
         return False
     ours = seen.ours(board.owner)
     named = board.named(address, board.options.delete_unmanaged)
     if seen.unread or not board.may_destroy:
-        board.idle(
+        board.row(
             address,
             disposition=Disposition.UNKNOWN,
             reason=f"{seen.unread.what} could not be read" if seen.unread else WITHHELD,
-            before=dict(seen.live.resource.fields),
+            before=seen.live.resource.fields,
         )
         return False
     refused = losses.refuse_delete(board, address, seen.variables, ours)
     held = sorted(key for key in seen.variables if key != ownership.MARKER)
     reason = "named by --delete-unmanaged" if named else "no longer declared"
-    board.changes.append(
-        Change(
-            address=address,
-            action=Action.DELETE,
-            before=seen.live.resource.fields,
-            after=None,
-            reason=reason + (f"; its variables go with it: {', '.join(held)}" if held else ""),
-            disposition=Disposition.REFUSED if refused else Disposition.ORPHAN,
-            cause=Cause.LIVE if named else Cause.MANIFEST,
-        )
+    board.row(
+        address,
+        Action.DELETE,
+        before=seen.live.resource.fields,
+        reason=reason + (f"; its variables go with it: {', '.join(held)}" if held else ""),
+        disposition=Disposition.REFUSED if refused else Disposition.ORPHAN,
+        cause=Cause.LIVE if named else Cause.MANIFEST,
     )
     board.after[seen.live.id] = (address, None)
     board.branch(address.path[0]).delete(address, seen.live.id, ())
@@ -97,7 +94,5 @@ def _why_kept(board: Board, address: Address, seen: Seen, declared: Sequence[Dec
         for trigger in declared
     )
     return (
-        "another live trigger has its key; name it with --delete-unmanaged to delete it"
-        if twin and not named
-        else ""
+        "another live trigger has its key; name it with --delete-unmanaged to delete it" if twin and not named else ""
     )

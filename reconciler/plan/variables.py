@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 from reconciler import ownership
 from reconciler.kinds.env_var import EnvVar
@@ -17,6 +18,7 @@ from reconciler.model import (
     FingerprintDraft,
     Secret,
     Value,
+    row,
 )
 from reconciler.ownership import MARKER, entry, hash_name
 from reconciler.plan.board import Board
@@ -33,12 +35,7 @@ def ignores(trigger: DeclaredTrigger, key: str) -> bool:
 
 
 def for_new_trigger(
-    board: Board,
-    trigger: DeclaredTrigger,
-    *,
-    reason: str,
-    cause: Cause,
-    live: Mapping[str, EnvVar] | None = None,
+    board: Board, trigger: DeclaredTrigger, *, reason: str, cause: Cause, live: Mapping[str, EnvVar] | None = None
 ) -> Variables:
     """All variables with a value are written, ignored ones too: a field is still sent on create.
 
@@ -50,17 +47,7 @@ def for_new_trigger(
             result.changes.append(_only_exists(board, declared, (live or {}).get(key)))
             continue
         _write(result, key, declared.resource)
-        result.changes.append(
-            Change(
-                address=declared.address,
-                action=Action.CREATE,
-                before=None,
-                after=declared.resource.fields,
-                reason=reason,
-                cause=cause,
-                position=declared.position,
-            )
-        )
+        result.changes.append(row(declared, Action.CREATE, reason=reason, cause=cause))
     return result
 
 
@@ -157,17 +144,16 @@ def _differences(want: EnvVar, seen: EnvVar, applied: str | None) -> tuple[Field
 
 
 def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar) -> Change:
-    row = EnvVar.address(result.trigger.address, key)
+    address = EnvVar.address(result.trigger.address, key)
     ours = result.marker is not None and result.marker.knows(key)
     ignored = ignores(result.trigger, key)
-    doomed = not ignored and (ours or board.named(row, board.options.delete_unmanaged))
+    doomed = not ignored and (ours or board.named(address, board.options.delete_unmanaged))
     if doomed and board.may_destroy:
         result.deletes.append(key)
-        return Change(
-            address=row,
-            action=Action.DELETE,
+        return row(
+            address,
+            Action.DELETE,
             before=seen.fields,
-            after=None,
             reason="no longer declared" if ours else "named by --delete-unmanaged",
             disposition=Disposition.ORPHAN,
             cause=Cause.MANIFEST if ours else Cause.LIVE,
@@ -179,9 +165,8 @@ def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar) 
         reason = "not deleted, since not everything could be read"
     elif ignored:
         reason = "ignored: never compared, updated or deleted"
-    return Change(
-        address=row,
-        action=Action.NO_OP,
+    return row(
+        address,
         before=seen.fields,
         after=seen.fields,
         reason=reason,
@@ -198,13 +183,8 @@ def _keep_entry(result: Variables, key: str, seen: EnvVar | None) -> None:
 def going(trigger: DeclaredTrigger, live: Mapping[str, EnvVar], *, reason: str) -> tuple[Change, ...]:
     """Rows for the live variables that go with their trigger and are not written again."""
     return tuple(
-        Change(
-            address=EnvVar.address(trigger.address, key),
-            action=Action.DELETE,
-            before=seen.fields,
-            after=None,
-            reason=reason,
-            cause=Cause.MANIFEST,
+        row(
+            EnvVar.address(trigger.address, key), Action.DELETE, before=seen.fields, reason=reason, cause=Cause.MANIFEST
         )
         for key, seen in live.items()
         if key != MARKER and key not in trigger.variables
@@ -229,24 +209,5 @@ def _shown(seen: EnvVar, want: EnvVar | None = None) -> Mapping[str, Value]:
     return seen.fields
 
 
-def _row(
-    declared: Declared[EnvVar],
-    action: Action,
-    seen: EnvVar | None,
-    *,
-    reason: str,
-    cause: Cause | None = None,
-    fields: tuple[FieldChange, ...] = (),
-    not_compared: str = "",
-) -> Change:
-    return Change(
-        address=declared.address,
-        action=action,
-        before=_shown(seen, declared.resource) if seen else None,
-        after=declared.resource.fields,
-        reason=reason,
-        cause=cause,
-        fields=fields,
-        not_compared=not_compared,
-        position=declared.position,
-    )
+def _row(declared: Declared[EnvVar], action: Action, seen: EnvVar | None, **more: Any) -> Change:
+    return row(declared, action, before=_shown(seen, declared.resource) if seen else None, **more)

@@ -28,12 +28,7 @@ def plan_document(
 ) -> dict[str, Any]:
     """The plan as `schemas/plan.schema.json` describes it; with `outcomes` after an apply."""
     changes = [_change(change) for change in plan.changes]
-    scope: dict[str, Any] = {
-        "account_id": plan.account_id,
-        "owner": plan.owner,
-        "target": [],
-        "prune": plan.prune,
-    }
+    scope: dict[str, Any] = {"account_id": plan.account_id, "owner": plan.owner, "target": [], "prune": plan.prune}
     document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "buildsctl_version": __version__,
@@ -53,9 +48,7 @@ def plan_document(
             }
             for refusal in plan.refusals
         ],
-        "unread": [
-            {"what": one.what, "error": str(one.error), "hint": one.error.hint} for one in plan.unread
-        ],
+        "unread": [{"what": one.what, "error": str(one.error), "hint": one.error.hint} for one in plan.unread],
         "diagnostics": [diagnostic(one) for one in plan.diagnostics],
         "summary": summary(plan),
         "undeclared_workers": plan.undeclared_workers,
@@ -122,9 +115,7 @@ def _field(change: FieldChange) -> dict[str, Any]:
     return field | ({"after_unknown": True} if isinstance(change.after, Address) else {})
 
 
-def _split(
-    fields: Mapping[str, Value] | None,
-) -> tuple[dict[str, Any] | None, dict[str, bool], dict[str, bool]]:
+def _split(fields: Mapping[str, Value] | None) -> tuple[dict[str, Any] | None, dict[str, bool], dict[str, bool]]:
     """Plain values; which of them are known only after apply; which are secret."""
     if fields is None:
         return None, {}, {}
@@ -136,9 +127,7 @@ def _split(
 
 def _is_unknown(value: Value) -> bool:
     """An id that is still to come, or a secret whose source gave nothing."""
-    return isinstance(value, Address) or (
-        isinstance(value, Secret) and bool(value.source) and value.value is None
-    )
+    return isinstance(value, Address) or (isinstance(value, Secret) and bool(value.source) and value.value is None)
 
 
 def _plain(value: Value) -> Any:

@@ -52,10 +52,7 @@ def _worker(name: str, body: Node, triggers: list[Effective]) -> Iterator[tuple[
             yield f"        ignore: [{names}]", _where(trigger.ignore[-1])
         if trigger.allow:
             last = list(trigger.allow.values())[-1]
-            yield (
-                f"        lint: {{allow: [{', '.join(trigger.allow)}]}}",
-                f"{clean(last.filename)}:{last.line}",
-            )
+            yield (f"        lint: {{allow: [{', '.join(trigger.allow)}]}}", f"{clean(last.filename)}:{last.line}")
         if trigger.variables:
             yield "        environment_variables:", ""
         for key, node in trigger.variables.items():
@@ -74,10 +71,7 @@ def _entry(depth: int, key: str, node: Node) -> Iterator[tuple[str, str]]:
         for name, child in node.value.items():
             yield from _entry(depth + 1, name, child)
     elif isinstance(node.value, list):
-        yield (
-            f"{indent}{_scalar(key)}: [{', '.join(_scalar(one.bare()) for one in node.value)}]",
-            _where(node),
-        )
+        yield (f"{indent}{_scalar(key)}: [{', '.join(_scalar(one.bare()) for one in node.value)}]", _where(node))
     else:
         yield f"{indent}{_scalar(key)}: {_scalar(node.bare(), quote=True)}", _where(node)
 

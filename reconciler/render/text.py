@@ -12,13 +12,7 @@ from reconciler.render.escape import clean
 from reconciler.render.problems import problems_text
 from reconciler.render.value import value_text
 
-SYMBOLS = {
-    Action.CREATE: "+",
-    Action.UPDATE: "~",
-    Action.REPLACE: "-/+",
-    Action.DELETE: "-",
-    Action.NO_OP: " ",
-}
+SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.NO_OP: " "}
 COLORS = {"+": 32, "~": 33, "-/+": 31, "-": 31, "^": 36, "!": 31, "?": 35}
 CAUSES = {
     Cause.MANIFEST: "the manifests changed",
@@ -149,11 +143,7 @@ def _refusal_lines(plan: Plan) -> list[str]:
 
 def _ending(plan: Plan) -> list[str]:
     counts = summary(plan)
-    acts = [
-        f"{counts[name]} to {name}"
-        for name in ("create", "update", "replace", "delete", "adopt")
-        if counts[name]
-    ]
+    acts = [f"{counts[name]} to {name}" for name in ("create", "update", "replace", "delete", "adopt") if counts[name]]
     rests = {"no-op": "unchanged", "kept": "kept", "unknown": "unknown", "refused": "refused"}
     still = [f"{counts[name]} {word}" for name, word in rests.items() if counts[name]]
     if acts:

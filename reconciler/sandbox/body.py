@@ -21,9 +21,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def checked(
-    body: Mapping[str, Any], checks: Mapping[str, Check], *, required: Collection[str]
-) -> dict[str, Any]:
+def checked(body: Mapping[str, Any], checks: Mapping[str, Check], *, required: Collection[str]) -> dict[str, Any]:
     """The body, if it has all required fields, no others than those in `checks`, and each passes its check.
 
     A field that may be left out may still not be null: null fails every check (field notes, *Error codes*:

@@ -38,9 +38,7 @@ def delete(call: Call) -> Reply:
     return Reply(result=None)
 
 
-def upsert(
-    db: sqlite3.Connection, fields: Mapping[str, Any], *, now: str, new_uuid: Callable[[], str]
-) -> str:
+def upsert(db: sqlite3.Connection, fields: Mapping[str, Any], *, now: str, new_uuid: Callable[[], str]) -> str:
     """Write a connection under its natural key, (provider type, repository id); returns its UUID."""
     live = find(db, provider_type=fields["provider_type"], repo_id=fields["repo_id"])
     values = {**fields, "now": now}
@@ -73,9 +71,7 @@ def find(db: sqlite3.Connection, *, provider_type: str, repo_id: str) -> sqlite3
 
 
 def is_live(db: sqlite3.Connection, uuid: str) -> bool:
-    found = db.execute(
-        "SELECT 1 FROM connections WHERE repo_connection_uuid = ? AND deleted_on IS NULL", (uuid,)
-    )
+    found = db.execute("SELECT 1 FROM connections WHERE repo_connection_uuid = ? AND deleted_on IS NULL", (uuid,))
     return found.fetchone() is not None
 
 

@@ -74,12 +74,7 @@ def unroutable(path: str) -> RefusalError:
 
 def success(reply: Reply) -> bytes:
     """The body of a 200. `errors` and `messages` are always there, `result_info` only on paginated lists."""
-    document: dict[str, Any] = {
-        "result": reply.result,
-        "success": True,
-        "errors": [],
-        "messages": list(reply.messages),
-    }
+    document: dict[str, Any] = {"result": reply.result, "success": True, "errors": [], "messages": list(reply.messages)}
     if reply.result_info is not None:
         document["result_info"] = dict(reply.result_info)
     return _encoded(document)

@@ -51,9 +51,7 @@ def delete(call: Call) -> Reply:
     return Reply(result=None)
 
 
-def write(
-    db: sqlite3.Connection, trigger_uuid: str, key: str, *, is_secret: bool, value: str, now: str
-) -> None:
+def write(db: sqlite3.Connection, trigger_uuid: str, key: str, *, is_secret: bool, value: str, now: str) -> None:
     """Set one variable. `created_on` is renewed by each write (field notes: one capture suggests it)."""
     db.execute(
         "INSERT OR REPLACE INTO environment_variables (trigger_uuid, key, is_secret, value, created_on)"
@@ -81,10 +79,6 @@ def _shown(db: sqlite3.Connection, trigger_uuid: str) -> dict[str, Any]:
         "SELECT * FROM environment_variables WHERE trigger_uuid = ? ORDER BY key", (trigger_uuid,)
     ).fetchall()
     return {
-        row["key"]: {
-            "created_on": row["created_on"],
-            "is_secret": bool(row["is_secret"]),
-            "value": row["value"],
-        }
+        row["key"]: {"created_on": row["created_on"], "is_secret": bool(row["is_secret"]), "value": row["value"]}
         for row in rows
     }

@@ -64,11 +64,7 @@ class Sandbox:
             ordinal = self._count
             self._requests.append((method, _OUTSIDE.sub("", path, count=1)))
         now = self._clock()
-        answer_headers = {
-            "Content-Type": "application/json",
-            "cf-ray": f"{ordinal:016x}-SBX",
-            **self._rate.count(now),
-        }
+        answer_headers = {"Content-Type": "application/json", "cf-ray": f"{ordinal:016x}-SBX", **self._rate.count(now)}
         try:
             reply = self._answer(method, path, query=query, headers=headers, body=body, now=_written(now))
         except RefusalError as refusal:
@@ -86,14 +82,7 @@ class Sandbox:
         self._store.close()
 
     def _answer(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes,
-        now: str,
+        self, method: str, path: str, *, query: Mapping[str, str], headers: Mapping[str, str], body: bytes, now: str
     ) -> Reply:
         matched = routes.match(method, path)
         if matched is None:
@@ -104,15 +93,7 @@ class Sandbox:
             caller = access.authenticate(db, headers)
             account_id = parameters.get("account_id", "")
             access.authorise(db, caller, template=route.template, account_id=account_id, write=write)
-            call = Call(
-                db=db,
-                caller=caller,
-                path=parameters,
-                query=query,
-                body=body,
-                now=now,
-                new_uuid=self._new_uuid,
-            )
+            call = Call(db=db, caller=caller, path=parameters, query=query, body=body, now=now, new_uuid=self._new_uuid)
             return route.function(call)
 
 

@@ -4,14 +4,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from reconciler.sandbox import access, connections, environment_variables, tokens, triggers, workers
-from reconciler.sandbox.seed_document import (
-    ConnectionSeed,
-    SeedDocument,
-    SeedError,
-    TokenSeed,
-    TriggerSeed,
-    WorkerSeed,
-)
+from reconciler.sandbox.seed_document import ConnectionSeed, SeedDocument, SeedError, TokenSeed, TriggerSeed, WorkerSeed
 
 NewUuid = Callable[[], str]
 
@@ -19,9 +12,7 @@ NewUuid = Callable[[], str]
 def plant(db: sqlite3.Connection, document: SeedDocument, *, now: str, new_uuid: NewUuid) -> None:
     """Add or update, never delete, in the caller's transaction; SeedError if a reference leads nowhere."""
     if document.account_id is not None:
-        db.execute(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES ('account_id', ?)", (document.account_id,)
-        )
+        db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('account_id', ?)", (document.account_id,))
     if document.api_tokens is not None:
         access.remember(db, document.api_tokens)
     for worker in document.workers:
@@ -88,9 +79,7 @@ def _same_token(db: sqlite3.Connection, seed: TokenSeed, claimed: set[str]) -> s
     return next((row["build_token_uuid"] for row in rows if row["build_token_uuid"] not in claimed), None)
 
 
-def _plant_triggers(
-    db: sqlite3.Connection, seeds: Sequence[TriggerSeed], *, now: str, new_uuid: NewUuid
-) -> None:
+def _plant_triggers(db: sqlite3.Connection, seeds: Sequence[TriggerSeed], *, now: str, new_uuid: NewUuid) -> None:
     claimed = {seed.uuid for seed in seeds if seed.uuid is not None}
     for seed in seeds:
         tag = _tag_of(db, seed)
@@ -153,27 +142,19 @@ def _token_of(db: sqlite3.Connection, seed: TriggerSeed) -> str:
 
 def _connection_of(db: sqlite3.Connection, seed: TriggerSeed) -> str:
     rows = db.execute("SELECT * FROM connections WHERE deleted_on IS NULL").fetchall()
-    named = [
-        (row["repo_connection_uuid"], f"{row['provider_account_name']}/{row['repo_name']}") for row in rows
-    ]
+    named = [(row["repo_connection_uuid"], f"{row['provider_account_name']}/{row['repo_name']}") for row in rows]
     return _referred(seed, "repo_connection", named)
 
 
 def _referred(seed: TriggerSeed, field: str, named: Sequence[tuple[str, str]]) -> str:
     """The UUID that a trigger's reference means; where it has none, that of the only object there is."""
     uuid, name = seed.references.get(f"{field}_uuid"), seed.references.get(field)
-    found = [
-        each
-        for each, its_name in named
-        if (uuid is None or each == uuid) and (name is None or its_name == name)
-    ]
+    found = [each for each, its_name in named if (uuid is None or each == uuid) and (name is None or its_name == name)]
     if len(found) == 1:
         return found[0]
     wanted = uuid or name
     if wanted is None:
-        raise SeedError(
-            f"{seed.where}: needs {field} or {field}_uuid, as there are {len(named)} to choose from"
-        )
+        raise SeedError(f"{seed.where}: needs {field} or {field}_uuid, as there are {len(named)} to choose from")
     if not found:
         raise SeedError(f"{seed.where}.{field}: there is no {wanted!r}")
     raise SeedError(f"{seed.where}.{field}: {len(found)} have the name {wanted!r}, give {field}_uuid")

@@ -124,9 +124,7 @@ def _worker(value: object, where: str) -> WorkerSeed:
     if tag is not None and not _HEX.fullmatch(tag):
         raise SeedError(f"{where}.tag: must be 32 lower-case hex digits")
     newer_surface = _flag(item, "newer_surface", where) if "newer_surface" in item else None
-    return WorkerSeed(
-        id=name, tag=tag or derived_tag(name), tag_given=tag is not None, newer_surface=newer_surface
-    )
+    return WorkerSeed(id=name, tag=tag or derived_tag(name), tag_given=tag is not None, newer_surface=newer_surface)
 
 
 def _connection(value: object, where: str) -> ConnectionSeed:

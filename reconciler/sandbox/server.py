@@ -73,9 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(400, {}, failure(12013, "Invalid query parameter"))
             return
         try:
-            response = self.server.sandbox.handle(
-                self.command, path, parameters, dict(self.headers.items()), body
-            )
+            response = self.server.sandbox.handle(self.command, path, parameters, dict(self.headers.items()), body)
         except Exception:
             # Whatever broke, the client is owed an answer. The traceback goes where the server's errors go.
             self.close_connection = True

@@ -62,9 +62,7 @@ def put(db: sqlite3.Connection, *, uuid: str, name: str, token_id: str) -> None:
 
 
 def is_live(db: sqlite3.Connection, uuid: str) -> bool:
-    found = db.execute(
-        "SELECT 1 FROM build_tokens WHERE build_token_uuid = ? AND deleted_on IS NULL", (uuid,)
-    )
+    found = db.execute("SELECT 1 FROM build_tokens WHERE build_token_uuid = ? AND deleted_on IS NULL", (uuid,))
     return found.fetchone() is not None
 
 

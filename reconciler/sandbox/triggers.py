@@ -34,9 +34,7 @@ def list_by_script(call: Call) -> Reply:
     """`GET /builds/workers/{tag}/triggers`: unpaginated, oldest first, an empty list where there is none."""
     tag = call.path["external_script_id"]
     workers.require(call.db, tag)
-    rows = call.db.execute(
-        "SELECT * FROM triggers WHERE external_script_id = ? ORDER BY seq", (tag,)
-    ).fetchall()
+    rows = call.db.execute("SELECT * FROM triggers WHERE external_script_id = ? ORDER BY seq", (tag,)).fetchall()
     return Reply(result=[_shown(call.db, row) for row in rows])
 
 
@@ -112,12 +110,7 @@ def kind(settings: Mapping[str, Any]) -> str:
 
 
 def insert(
-    db: sqlite3.Connection,
-    uuid: str,
-    fields: Mapping[str, Any],
-    *,
-    created_on: str,
-    deleted_on: str | None = None,
+    db: sqlite3.Connection, uuid: str, fields: Mapping[str, Any], *, created_on: str, deleted_on: str | None = None
 ) -> None:
     """Add a trigger with all of the fields in CREATABLE, checked by the caller."""
     db.execute(
@@ -159,9 +152,7 @@ def _check_branches(fields: Mapping[str, Any]) -> None:
 
 
 def _live(db: sqlite3.Connection, tag: str) -> list[sqlite3.Row]:
-    return db.execute(
-        "SELECT * FROM triggers WHERE external_script_id = ? AND deleted_on IS NULL", (tag,)
-    ).fetchall()
+    return db.execute("SELECT * FROM triggers WHERE external_script_id = ? AND deleted_on IS NULL", (tag,)).fetchall()
 
 
 def settings_of(row: sqlite3.Row) -> dict[str, Any]:

@@ -51,8 +51,7 @@ def derived_tag(name: str) -> str:
 
 def insert(db: sqlite3.Connection, *, name: str, tag: str, newer_surface: bool, now: str) -> None:
     db.execute(
-        "INSERT INTO workers (tag, id, etag, newer_surface, created_on, modified_on)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO workers (tag, id, etag, newer_surface, created_on, modified_on) VALUES (?, ?, ?, ?, ?, ?)",
         (tag, name, hashlib.sha256(f"etag {name}".encode()).hexdigest(), newer_surface, now, now),
     )
 
