@@ -9,7 +9,7 @@ demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on
 	@$(BIN)/python examples/quickstart/demo.py
 
 test: $(VENV)/.tested ## all tests, and branch coverage of what decides
-	$(BIN)/python -m pytest --cov=reconciler --cov-report=
+	$(BIN)/python -m pytest --numprocesses=auto --cov=reconciler --cov-report=
 	$(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=100 \
 	  --include='reconciler/plan/*,reconciler/kinds/*,reconciler/diff.py,reconciler/model.py,reconciler/ownership.py,reconciler/states.py'
 

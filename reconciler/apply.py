@@ -33,6 +33,7 @@ from reconciler.kinds.trigger import Trigger
 from reconciler.model import (
     Action,
     Address,
+    Change,
     Echo,
     MarkerDraft,
     Outcome,
@@ -174,7 +175,7 @@ def apply(
 ) -> Iterator[Outcome]:
     """Every write of `plan`. `api.stop` ends it after the requests under way."""
     run = _Run(api, dict(plan.ids), key, verify_tokens)
-    actions = {change.address: change.action for change in plan.changes}
+    rows = {change.address: change for change in plan.changes}
     left: dict[Address, int] = {}
     for step in plan.steps:
         for address in step.covers:
@@ -192,20 +193,21 @@ def apply(
                     known = worst.get(address, result)
                     worst[address] = min(known, result, key=lambda one: _WORST.index(one.status))
                     left[address] -= 1
-                    action = actions.get(address, Action.NO_OP)
-                    if not left[address] and (action, worst[address].status) != (Action.NO_OP, Status.DONE):
-                        yield _outcome(address, action, worst[address], began=address in began)
+                    silent = rows[address].action is Action.NO_OP and worst[address].status is Status.DONE
+                    if not left[address] and not silent:
+                        yield _outcome(rows[address], worst[address], began=address in began)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _outcome(address: Address, action: Action, result: _Result, *, began: bool) -> Outcome:
+def _outcome(row: Change, result: _Result, *, began: bool) -> Outcome:
     error = str(result.error) if result.error else result.reason
     if began and result.status is Status.SKIPPED:
         error = f"begun and not finished: {error}"
     return Outcome(
-        address=address,
-        action=action,
+        address=row.address,
+        action=row.action,
+        disposition=row.disposition,
         status=result.status,
         error=error,
         hint=result.error.hint if result.error else "",

@@ -43,14 +43,14 @@ class Exit:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Position:
-    """A place in a manifest: file as the user named it, line and column counted from 1."""
+    """A place in a manifest: file as the user named it, line and column counted from 1; line 0 is no file."""
 
     filename: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.filename}:{self.line}:{self.column}"
+        return f"{self.filename}:{self.line}:{self.column}" if self.line else self.filename
 
 
 class Severity(StrEnum):

@@ -346,4 +346,5 @@ class Outcome:
     error: str = ""
     hint: str = ""
     denied: bool = False
+    disposition: Disposition = Disposition.DECLARED
     began: bool = False

@@ -183,7 +183,7 @@ class _Look:
             workers=self.workers,
             connections=tuple(sorted(self.connections.values(), key=lambda live: live.id)),
             tokens=tuple(self.tokens),
-            triggers=tuple(self.triggers),
+            triggers=tuple(sorted(self.triggers, key=lambda live: (live.scope, live.created_on, live.id))),
             variables=self.variables,
             newer_surface=frozenset(self.newer),
             unread_scripts=self.unread_scripts,

@@ -647,7 +647,7 @@ def test_a_param_from_the_command_line_that_nothing_uses(tmp_path: Path) -> None
     (tmp_path / "p.yaml").write_text("brnch: x\n", encoding="utf-8")
     found = told(tmp_path, text, given=[("banch", "b")], param_files=["p.yaml"])
     assert found == [
-        ("--param:1:1", "the param `banch` is never used", "did you mean `branch`?"),
+        ("--param", "the param `banch` is never used", "did you mean `branch`?"),
         ("p.yaml:1:1", "the param `brnch` is never used", "did you mean `branch`?"),
     ]
 

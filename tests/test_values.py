@@ -18,8 +18,21 @@ from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import Action, Address, Cause, Change, Disposition, FingerprintDraft, MarkerDraft, Secret, Status
+from reconciler.model import (
+    Action,
+    Address,
+    Cause,
+    Change,
+    Disposition,
+    FingerprintDraft,
+    MarkerDraft,
+    Secret,
+    Status,
+    Unread,
+)
+from reconciler.plan import connections
 from reconciler.plan.summary import NAMES
+from reconciler.states import Observed
 
 UUID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
 MARKER = {"v": 1, "owner": "acme", "u": UUID, "k": "production", "f": {}, "e": {}}
@@ -220,3 +233,11 @@ def test_the_plan_schema_is_published_and_names_what_the_code_names() -> None:
     outcome = document["outcomes"]["items"]["properties"]
     assert outcome["status"]["enum"] == [one.value for one in Status]
     assert outcome["action"]["enum"] == [one.value for one in Action]
+
+
+def test_a_connection_is_not_deleted_while_somebody_might_use_it() -> None:
+    body = {"provider_account_id": "1", "repo_id": "2"}
+    unread = Unread(what="the triggers of Worker `web`", error=AnswerError("odd"))
+    declared = Connection.parse("acme/site", body, None)
+    plan = connections.delete(declared, Observed(unread_workers={"web": unread}), account_id="a")
+    assert (len(plan.refusals), plan.steps) == (1, ())

@@ -27,6 +27,9 @@ COMMANDS = {
 }
 
 EPILOG = """\b
+The options above may stand behind a command as well.
+
+\b
 Environment:
   BUILDSCTL_API_TOKEN      the API token, else CLOUDFLARE_API_TOKEN;
                            never an argument
@@ -86,6 +89,8 @@ def group(context: click.Context, /, settings: Globals) -> None:
 
 def main() -> None:
     """Parse, run, exit."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs behind it with SIGINT ignored
+        signal.signal(number, _interrupt)
     code = run(sys.argv[1:])
     if code == Exit.INTERRUPTED:
         os._exit(code)  # an ordinary exit would wait for the requests under way
@@ -99,7 +104,6 @@ def run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = group.main(arguments, prog_name="buildsctl", standalone_mode=False)
     except click.exceptions.Exit as error:
@@ -138,7 +142,10 @@ def _say_usage(error: click.ClickException) -> None:
     from reconciler.cli.output import say
     from reconciler.render.escape import clean_lines
 
-    say(f"error: {clean_lines(error.format_message())}\n")
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        say(error.format_message() + "\n")
+        return
+    say(f"error: {clean_lines(error.format_message().expandtabs(2))}\n")
     if isinstance(error, click.UsageError) and error.ctx is not None:
         say(f"hint: `{error.ctx.command_path} --help` shows what there is\n")
 

@@ -112,7 +112,7 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, *, color: bool, ask: boo
         if reporter.report.out:
             check_writable(reporter.report.out)
         if ask and not click.confirm("\nApply these changes?", err=True):
-            raise UsageError("not applied: the answer was no", hint="nothing was written")
+            raise UsageError("the answer was no: nothing was written")
         api.allow_writes()
         tell("\n")
         reporter.outcomes = []

@@ -168,6 +168,12 @@ def _options(**given: Any) -> Options:
     return Options(key=key, **given)
 
 
+def _natural(_: click.Context, __: click.Parameter, given: int) -> int:
+    if given < 0:
+        raise click.BadParameter("it cannot be negative")
+    return given
+
+
 def _globs(name: str, text: str) -> Setting:
     return Setting([name], multiple=True, weakens_safety=True, metavar="GLOB", help=text)
 
@@ -189,11 +195,11 @@ deciding_options = bundle(
         Setting(
             ["--max-deletes"],
             weakens_safety=True,
-            type=click.IntRange(min=0),
+            type=int,
+            callback=_natural,
             default=5,
-            show_default=True,
             metavar="N",
-            help="Refuse a plan that deletes or replaces more.",
+            help="Refuse a plan that deletes or replaces more than N (5).",
         ),
     ],
 )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli.options import Globals, Setting, global_options
-from reconciler.cli.output import data, say
-from reconciler.cli.session import SANDBOX_FILE
+from reconciler.cli.output import data
+from reconciler.cli.session import SANDBOX_FILE, sandbox_folder
 from reconciler.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def serve(settings: Globals, *, port: int, data_file: str | None, seed: str | No
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        say("stopped\n")
+        pass  # how it is meant to end
     finally:
         server.server_close()
         held.close()
@@ -71,7 +70,20 @@ def serve(settings: Globals, *, port: int, data_file: str | None, seed: str | No
 @click.argument("file")
 @global_options
 def seed(settings: Globals, *, file: str) -> int:
-    """Put the Workers and objects of a JSON FILE into the data that --sandbox works on.
+    """Put Workers and dashboard-made objects into the data of --sandbox.
+
+    FILE is a JSON object; only the Workers' names are needed:
+
+    \b
+      {"workers": [{"id": "web", "tag": "32 hex digits, optional"}],
+       "build_tokens": [{"build_token_name": "…",
+                         "cloudflare_token_id": "…"}],
+       "connections": [{"provider_account_id": "…", "repo_id": "…",
+                        "provider_account_name": "…", "repo_name": "…"}],
+       "triggers": [{"worker": "web", "branch_includes": ["main"],
+                     "environment_variables": {"A": "plain",
+                       "B": {"is_secret": true, "value": "…"}}}],
+       "api_tokens": {"a bearer token": "user | read-only | account"}}
 
     \b
     Examples:
@@ -88,13 +100,15 @@ def _open(path: str, seed_file: str | None) -> Sandbox:
     from reconciler.sandbox import Sandbox, SeedError, StoreError
 
     try:
-        if path != ":memory:" and os.path.dirname(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+        sandbox_folder(path)
         held = Sandbox(path)
         if seed_file:
             held.seed(json.loads(Path(seed_file).read_text(encoding="utf-8")))
     except (OSError, StoreError) as error:
-        raise UsageError(f"the sandbox cannot start: {error}", hint="check the file's name") from None
+        what = f"the seed `{seed_file}`" if seed_file and not isinstance(error, StoreError) else "the sandbox's data"
+        raise UsageError(f"{what} cannot be read: {error}", hint="check the file's name") from None
     except (ValueError, RecursionError, SeedError) as error:
-        raise UsageError(f"the seed `{seed_file}` cannot be used: {error}", hint="see examples/quickstart") from None
+        raise UsageError(
+            f"the seed `{seed_file}` cannot be used: {error}", hint="`buildsctl sandbox seed --help` shows the format"
+        ) from None
     return held

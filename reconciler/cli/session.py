@@ -6,6 +6,7 @@ import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -98,16 +99,27 @@ def _sandbox(settings: Globals) -> Iterator[Handler]:
     from reconciler.sandbox import Sandbox, StoreError
 
     path = settings.sandbox_file or SANDBOX_FILE
+    if not os.path.exists(path):
+        say("note: the sandbox is empty; `buildsctl sandbox seed FILE` puts Workers into it\n")
     try:
-        if os.path.dirname(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+        sandbox_folder(path)
         sandbox = Sandbox(path)
     except (OSError, StoreError) as error:
-        raise UsageError(f"the sandbox's data `{path}` cannot be used: {error}", hint="delete it") from None
+        hint = "name another file with --sandbox-file"
+        raise UsageError(f"the sandbox's data `{path}` cannot be used: {error}", hint=hint) from None
     try:
         yield sandbox.handle
     finally:
         sandbox.close()
+
+
+def sandbox_folder(path: str) -> None:
+    """Make the folder of the sandbox's data; Git shall not see the one that is ours."""
+    folder = os.path.dirname(path)
+    if folder and not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
+        if path == SANDBOX_FILE:
+            Path(folder, ".gitignore").write_text("*\n", encoding="utf-8")
 
 
 def base_url(settings: Globals) -> str:

@@ -6,6 +6,7 @@ import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from reconciler.errors import Severity
 from reconciler.kinds import token
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
@@ -32,6 +33,12 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
         Connection.parse(name, body.bare(), body.place) for name, body in found.section("connections").items()
     ]
     _check_natural_keys(connections, problems)
+    for one in connections:
+        ids = (one.resource.provider_account_id, one.resource.repo_id)
+        if one.resource.provider_type == "github" and not all(text.isdecimal() or not text for text in ids):
+            hint = "`gh api repos/OWNER/REPO --jq '.owner.id, .id'` prints both"
+            summary = "GitHub's ids are numbers, not names"
+            problems.add(Severity.WARNING, summary, at=one.position, hint=hint, address=str(one.address))
     _check_tags(found)
     tokens = [_token(name, body, found, resolver) for name, body in found.section("tokens").items()]
     triggers = [_trigger(one, found, resolver) for one in found.triggers]

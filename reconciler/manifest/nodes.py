@@ -124,7 +124,7 @@ class Problems:
         return tuple(replace(one, source_line=self._line(one.position)) for one in sorted(once.values(), key=place))
 
     def _line(self, at: Position | None) -> str:
-        if at is None or (at.filename, at.line) in self.hidden:
+        if at is None or not at.line or (at.filename, at.line) in self.hidden:
             return ""
         lines = self.texts.get(at.filename, [])
         return lines[at.line - 1] if at.line <= len(lines) else ""

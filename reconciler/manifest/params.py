@@ -79,8 +79,11 @@ def _value(expression: str, node: Node, scope: Scope) -> str | None:
     param = _PARAM.fullmatch(expression)
     name = param[1] if param else ""
     if name not in scope.params:
+        close = nearest(name, scope.params).replace("`", "`params.", 1)  # the prefix would make all of them alike
+        hint = close if name else nearest(expression, scope.names)
         known = [*(f"params.{one}" for one in scope.params), *scope.names]
-        hint = nearest(expression, known) or f"known here: {', '.join(known) or 'nothing'}"
+        define = "define it under `params`, or give it with --param or --param-file"
+        hint = hint or (define if name else f"known here: {', '.join(known) or 'nothing'}")
         _say(scope, f"`${{{{ {expression} }}}}` is not known", node, hint)
         return None
     if name not in scope.done:
@@ -133,5 +136,5 @@ def report_unused(params: Mapping[str, Node], used: set[str], problems: Problems
 
 def from_options(pairs: Iterable[tuple[str, str]], source: str) -> dict[str, Node]:
     """Params given on the command line."""
-    at = Position(filename=source, line=1, column=1)
+    at = Position(filename=source, line=0, column=0)
     return {name: Node(value, at, value) for name, value in pairs}

@@ -166,7 +166,10 @@ def parse(text: str, filename: str, problems: Problems) -> Node | None:
         mark = error.problem_mark or error.context_mark
         at = parser.place(mark) if mark else Position(filename=filename, line=1, column=1)
         what = " ".join(part for part in (error.problem, error.context) if part)
-        problems.error(f"this is not YAML: {what}", at=at)
+        lines = text.splitlines()
+        line = lines[at.line - 1] if at.line <= len(lines) else ""
+        hint = "quote a value that holds `${{ … }}`" if "${{" in line else ""
+        problems.error(f"this is not YAML: {what}", at=at, hint=hint)
         return None
     except yaml.YAMLError as error:
         at = _place_of_reader_error(error, text, filename)

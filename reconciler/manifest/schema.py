@@ -21,7 +21,14 @@ ACCOUNT_ID = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 TAG = r"^[0-9a-f]{32}$(?!\n)"
 VERSION = r"^[A-Za-z0-9._-]{1,16}$(?!\n)"
 EXPRESSION = r"\$\{\{"
-ALIASES = {"ignore_changes": "ignore", "prevent_destroy": "protect"}
+ALIASES = {
+    "ignore_changes": "ignore",
+    "prevent_destroy": "protect",
+    "env": "environment_variables",
+    "environment": "environment_variables",
+    "variables": "environment_variables",
+    "vars": "environment_variables",
+}
 """What other tools call a field of ours."""
 
 _STRINGS = {"type": "array", "items": {"type": "string"}}
@@ -197,6 +204,12 @@ def where(path: Sequence[str | int]) -> str:
             return ".".join(parts)
 
 
+FORMS = {
+    OWNER: "1 to 64 letters, digits, `.`, `_`, `/` and `-`",
+    ACCOUNT_ID: "an account id, 32 hexadecimal digits",
+    TAG: "32 lower-case hexadecimal digits",
+    VERSION: "1 to 16 letters, digits, `.`, `_` and `-`",
+}
 EITHER_OR = (
     "a managed token has `cloudflare_token_id` and `build_token_secret`; a reference has `build_token_name` "
     "or `build_token_uuid`, and nothing else"
@@ -241,8 +254,8 @@ def _report(root: Node, error: Any, problems: Problems) -> None:
             listed = ", ".join(f"`{one}`" for one in allowed)
             say(f"{name} must be {'one of ' if len(allowed) > 1 else ''}{listed}", at=node.position)
         case "pattern":
-            form = rule.removesuffix(f"|{EXPRESSION}").replace("(?!\\n)", "")
-            say(f"{name} is not of the form {form}", at=node.position)
+            form = rule.removesuffix(f"|{EXPRESSION}")
+            say(f"{name} is not of the form: {FORMS.get(form, form)}", at=node.position)
         case "minLength" | "minItems":
             say(f"{name} must not be empty", at=node.position)
         case "maxLength":
@@ -275,4 +288,8 @@ def _report_type(node: Node, types: Sequence[str], name: str, say: Callable[...,
         hint = f'quote it: "{node.text}"'
     elif "string" in types and node.value is None:
         hint = 'say "" for an empty string'
+    elif "boolean" in types and isinstance(node.value, str):
+        hint = "without quotes; `yes` and `on` are strings in YAML 1.2"
+    elif "array" in types and isinstance(node.value, str):
+        hint = "a list stands in brackets: `[…]`"
     say(f"{name} must be {wanted}", at=node.position, hint=hint)

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reconciler.errors import Diagnostic, Severity
 from reconciler.kinds import ORDER
 from reconciler.kinds.worker import Worker
 from reconciler.model import Address, Declared, Disposition, Plan, Ref
@@ -33,6 +34,7 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
         connections.prune(board)
     tokens.decide_orphans(board, used)
     losses.check_deletes(board)
+    _warn_of_idle_globs(board)
     labels = {live.id: connections.label(live.resource) for live in observed.connections}
     labels |= {live.id: f"token `{live.resource.build_token_name}`" for live in observed.tokens}
     labels |= {uuid: str(address) for address, uuid in board.ids.items()}
@@ -57,6 +59,21 @@ def _prune(board: Board) -> None:
     for name in sorted(_undeclared(board.desired, board.observed)):
         seen = [board.look(live) for live in board.observed.triggers if live.scope == name]
         undeclared.decide(board, name, [one for one in seen if one.ours(board.owner)], ())
+
+
+def _warn_of_idle_globs(board: Board) -> None:
+    """A glob that matches nothing is a slip of the pen."""
+    options = board.options
+    given = {
+        "--delete-unmanaged": options.delete_unmanaged,
+        "--take-over": options.take_over,
+        "--rewrite-secrets": options.rewrite_secrets,
+    }
+    for name, globs in given.items():
+        for glob in globs:
+            if not any(change.address.matches(glob) for change in board.changes):
+                summary = f"{name} {glob} matches nothing"
+                board.diagnostics.append(Diagnostic(severity=Severity.WARNING, summary=summary))
 
 
 def _undeclared(desired: Desired, observed: Observed) -> set[str]:

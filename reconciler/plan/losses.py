@@ -47,7 +47,7 @@ def _refuse_protected(board: Board, trigger: Address, what: str) -> None:
     board.refuse(
         trigger,
         f"it is protected, and would be {what}",
-        hint="take `protect` back in one apply, then change it in the next",
+        hint="apply it once with `protect: false` in its block, then change or take out the block",
     )
 
 
@@ -76,11 +76,13 @@ def _refuse_loss(
     if readable:
         lines += ["variables to paste into the manifest:", "  environment_variables:"]
         lines += [f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in readable.items()]
+    many = "variables" if len(lost) > 1 else "a variable"
+    declare = "give each a value or a source in the manifest, or " if what == "replace" else ""
     board.refuse(
         trigger,
-        f"to {what} it would lose {len(lost)} variable{'s' if len(lost) > 1 else ''} of others",
+        f"the {what} would lose {many} that buildsctl cannot write again: {', '.join(sorted(lost))}",
         detail="\n".join(lines),
-        hint=f"declare them, or accept the loss with --accept-secret-loss {trigger.as_glob}",
+        hint=f"{declare}accept the loss with --accept-secret-loss {trigger.as_glob}",
     )
     return True
 

@@ -270,6 +270,8 @@ def _why_adopt(seen: Seen, draft: MarkerDraft) -> list[str]:
 def _reason(board: Board, fields: tuple[FieldChange, ...], why: list[str], seen: Seen, siblings: Sequence[Seen]) -> str:
     names = ", ".join(f"`{change.path}`" for change in fields)
     reason = f"{names} differ{'s' if len(fields) == 1 else ''}" if fields else "as declared"
+    if fields and board.owner and seen.marker is None:
+        reason += "; nobody owned it, from here on it is ours"
     if why:
         reason = f"as declared; its marker is written: {', '.join(why)}"
     return f"{reason}; {REMADE}" if _is_remade(board, seen, siblings) else reason

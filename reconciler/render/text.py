@@ -59,7 +59,11 @@ def plan_text(plan: Plan, *, color: bool = False) -> str:
     lines: list[str] = []
     for group, changes in groupby(shown, key=_group):
         lines += ["", clean(group)] if group else [""]
+        heading: tuple[str, ...] = ()
         for change in changes:
+            if change.address.kind == "env" and change.address.path[:2] != heading:
+                lines.append(f"    {clean('/'.join(('trigger', *change.address.path[:2])))}")  # itself unchanged
+            heading = change.address.path[:2]
             comes = change.action is Action.CREATE and change.address.path[:2] in born
             lines += _change_lines(change, plan.labels, color=color, born=comes)
     lines += _refusal_lines(plan)
@@ -72,10 +76,10 @@ def plan_text(plan: Plan, *, color: bool = False) -> str:
 def troubles_text(plan: Plan) -> str:
     """Warnings, what leads nowhere, and what could not be read: for stderr, beside the plan."""
     text = problems_text(plan.diagnostics)
+    told = "nothing is deleted or replaced in this run, since not everything could be read\n" if plan.unread else ""
     failed = [f"error: could not read {clean(one.what)}: {clean(str(one.error))}\n" for one in plan.unread]
     hints = dict.fromkeys(f"hint: {clean(one.error.hint)}\n" for one in plan.unread if one.error.hint)
-    told = "so nothing is deleted or replaced in this run\n" if plan.unread else ""
-    return "".join((text, *failed, *hints, told))
+    return "".join((text, *failed, told, *hints))
 
 
 def _told_by_trigger(plan: Plan) -> set[tuple[tuple[str, ...], Disposition]]:
@@ -112,7 +116,9 @@ def _variable(change: Change, labels: Mapping[str, str]) -> str:
         case Action.CREATE:
             return f" = {value_text(after['value'], labels)}"
         case Action.UPDATE if change.fields:
-            return f": {value_text(before['value'], labels)} → {value_text(after['value'], labels)}"
+            was = value_text(before["value"], labels)
+            was = "(plain value)" if was == "(secret)" and not before["is_secret"] else was
+            return f": {was} → {value_text(after['value'], labels)}"
         case _:
             return ""
 
@@ -146,11 +152,10 @@ def _ending(plan: Plan) -> list[str]:
     acts = [f"{counts[name]} to {name}" for name in ("create", "update", "replace", "delete", "adopt") if counts[name]]
     rests = {"no-op": "unchanged", "kept": "kept", "unknown": "unknown", "refused": "refused"}
     still = [f"{counts[name]} {word}" for name, word in rests.items() if counts[name]]
-    if acts:
-        lines = [f"Plan: {', '.join(acts)}{'; ' if still else ''}{', '.join(still)}."]
-    else:
-        words = "No changes that can be seen" if plan.unread else "No changes"
-        lines = [f"{words}{': ' if still else ''}{', '.join(still)}."]
+    words = "Refused" if plan.refusals else "Plan" if acts else "No changes"
+    words += " that can be seen" if words == "No changes" and (plan.unread or counts["unknown"]) else ""
+    told = f"{', '.join(acts)}{'; ' if acts and still else ''}{', '.join(still)}"
+    lines = [f"{words}{': ' if told else ''}{told}."]
     lines += _not_compared(plan)
     writes = 0 if plan.refusals else len(plan.steps)
     lines.append(f"Requests: {plan.reads} read, {writes} to write.")
@@ -184,7 +189,7 @@ def outcome_text(outcome: Outcome, *, color: bool = False) -> str:
         Status.SKIPPED: "skipped",
         Status.UNKNOWN: "UNKNOWN: nobody knows whether it was done",
     }
-    sign = SYMBOLS[outcome.action]
+    sign = "^" if outcome.disposition is Disposition.ADOPT else SYMBOLS[outcome.action]
     painted = f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
     text = f"  {painted} {clean(str(outcome.address))}: {words[outcome.status]}"
     if outcome.error:
