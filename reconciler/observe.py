@@ -170,7 +170,7 @@ class _Look:
             self.newer.add(name)
 
         def failed(error: ApiError) -> None:
-            if not isinstance(error, NotFoundError):
+            if error.status != 404:
                 what = f"whether Worker `{name}` is configured on the newer surface"
                 self.unread_workers[name] = Unread(what=what, error=error)
 

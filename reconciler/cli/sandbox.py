@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -72,7 +72,7 @@ def serve(settings: Globals, *, port: int, data_file: str | None, seed: str | No
 def seed(settings: Globals, *, file: str) -> int:
     """Put Workers and dashboard-made objects into the data of --sandbox.
 
-    FILE is a JSON object; only the Workers' names are needed:
+    FILE is an object in JSON or YAML; only the Workers' names are needed:
 
     \b
       {"workers": [{"id": "web", "tag": "32 hex digits, optional"}],
@@ -96,6 +96,22 @@ def seed(settings: Globals, *, file: str) -> int:
     return Exit.OK
 
 
+def _read_seed(seed_file: str) -> dict[str, Any]:
+    """JSON, or YAML, of which JSON is nearly a part."""
+    from reconciler.manifest.nodes import Problems
+    from reconciler.manifest.parse import parse
+
+    text = Path(seed_file).read_text(encoding="utf-8")
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        root = parse(text, seed_file, Problems())
+        if root is None or not root.mapping:
+            raise ValueError(f"neither JSON nor YAML: {error}") from None
+        found = root.bare()
+    return found
+
+
 def _open(path: str, seed_file: str | None) -> Sandbox:
     from reconciler.sandbox import Sandbox, SeedError, StoreError
 
@@ -103,7 +119,7 @@ def _open(path: str, seed_file: str | None) -> Sandbox:
         sandbox_folder(path)
         held = Sandbox(path)
         if seed_file:
-            held.seed(json.loads(Path(seed_file).read_text(encoding="utf-8")))
+            held.seed(_read_seed(seed_file))
     except (OSError, StoreError) as error:
         what = f"the seed `{seed_file}`" if seed_file and not isinstance(error, StoreError) else "the sandbox's data"
         raise UsageError(f"{what} cannot be read: {error}", hint="check the file's name") from None
