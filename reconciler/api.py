@@ -32,6 +32,7 @@ from reconciler.errors import (
     RejectedError,
     UsageError,
 )
+from reconciler.gate import Gate, Sleep
 from reconciler.model import Address, MarkerDraft, Repeat, Request, Secret, Value
 
 CONNECTIONS = 16  # more make httpx's pool slower, not faster
@@ -44,8 +45,6 @@ BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
 
 Handler = Callable[[str, str, Mapping[str, str], Mapping[str, str], bytes], Any]
 """`(method, path, query, headers, body)` to something with `status`, `headers`, `body`: the sandbox."""
-Sleep = Callable[[float], object]
-"""Wait for so many seconds; true where the run was told to stop meanwhile."""
 T = TypeVar("T")
 
 
@@ -60,28 +59,9 @@ class Trace:
     ray: str
 
 
-class Gate:
-    """One for all threads: a 429 holds everybody up, not only the request that met it."""
-
-    def __init__(self, *, clock: Callable[[], float], sleep: Sleep) -> None:
-        self._clock, self._sleep = clock, sleep
-        self._lock = threading.Lock()
-        self._closed_until = 0.0
-
-    def pass_through(self) -> bool:
-        """Wait until it is open; false where the run was told to stop meanwhile."""
-        while (left := self._closed_until - self._clock()) > 0:
-            if self._sleep(left):
-                return False
-        return True
-
-    def close(self, seconds: float) -> None:
-        with self._lock:
-            self._closed_until = max(self._closed_until, self._clock() + seconds)
-
-
 class Api:
-    """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting."""
+    """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting,
+    `tell` is given a sentence where the run has to wait."""
 
     def __init__(
         self,
@@ -93,15 +73,18 @@ class Api:
         trace: Callable[[Trace], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+        max_wait: float | None = None,
     ) -> None:
         self.account_id = account_id
         self.stop = threading.Event()
+        self.tell = tell
         sleep = sleep or self.stop.wait
         self.reads = self.writes = 0
         self._may_write = False
         self._lock = threading.Lock()
         self._clock, self._sleep, self._trace = clock, sleep, trace
-        self._gate = Gate(clock=clock, sleep=sleep)
+        self.gate = Gate(clock=clock, sleep=sleep, tell=tell, max_wait=max_wait)
         try:
             self._client = httpx.Client(
                 base_url=base_url.rstrip("/"),
@@ -195,15 +178,15 @@ class Api:
             raise AssertionError("a plan sends only GETs")
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                if not self._gate.pass_through():
+                if not self.gate.pass_through():
                     raise _never_sent(request, "the run was told to stop")
                 with self._lock:
                     self.reads += request.method == "GET"
                     self.writes += request.method != "GET"
                 return self._once(request, bearer)
             except RateLimitedError as error:
-                self._gate.close(error.retry_after)
-                if attempt == ATTEMPTS or not self._gate.pass_through():
+                self.gate.close(error.retry_after)
+                if attempt == ATTEMPTS or not self.gate.pass_through():
                     raise
             except (GatewayError, NetworkError) as error:
                 again = request.repeat is Repeat.IDEMPOTENT or error.never_sent
@@ -229,6 +212,7 @@ class Api:
                 status, ray = response.status_code, response.headers.get("cf-ray", "")[:40]
                 content = _read(response, lambda: self._clock() - started)
                 retry_after = response.headers.get("retry-after", "")
+                self.gate.learn(response.headers)
             return answers.open_envelope(request, status, ray, content, retry_after)
         except httpx.HTTPError as error:
             raise _named(_network_error(error), request) from None

@@ -108,6 +108,10 @@ class _Look:
         self.workers = workers
         given = {name for name, one in self.desired.workers.items() if one.resource.tag is not None}
         names = workers if self.everything else self.desired.workers
+        requests = len(names) + (2 * len(names) if self.everything else len(self.desired.triggers))
+        wait = self.api.gate.outlook(requests)
+        if wait:
+            self.api.tell(f"about {requests} requests are to be sent, which takes {wait:.0f} s of the rate limit")
         asked = {self.tags[name] for name in given if name in self.tags}
         for name in sorted(set(names) & set(workers) - given):
             if workers[name] in asked:

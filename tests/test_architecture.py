@@ -21,7 +21,7 @@ LAYERS = (
     ("kinds", "diff", "ownership"),
     ("states",),
     ("plan",),
-    ("answers", "api"),
+    ("answers", "gate", "api"),
     ("manifest", "observe", "apply"),
     ("render",),
     ("cli",),

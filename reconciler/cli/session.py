@@ -84,13 +84,16 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
                 token="sandbox",  # noqa: S106 - the sandbox takes any
                 handler=handler,
                 trace=trace,
+                tell=_say_wait,
+                max_wait=settings.max_wait,
             )
             with api:
                 yield api
         return
     url = base_url(settings)
     bearer = token or api_token(os.environ)
-    with Api(base_url=url, account_id=account, token=bearer, trace=trace) as api:
+    api = Api(base_url=url, account_id=account, token=bearer, trace=trace, tell=_say_wait, max_wait=settings.max_wait)
+    with api:
         yield api
 
 
@@ -169,6 +172,10 @@ def api_token(environment: Mapping[str, str]) -> str:
             "Configuration (Read to plan, Edit to apply) and Workers Scripts: Read"
         ),
     )
+
+
+def _say_wait(text: str) -> None:
+    say(f"{text}\n")
 
 
 def _say_trace(trace: Trace) -> None:

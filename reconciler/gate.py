@@ -1,0 +1,97 @@
+"""The rate gate: one for all threads, so that one 429 holds everybody up and nobody else is shut out.
+
+Cloudflare counts 1,200 requests in five minutes for all of a user's tools, and shuts all of them out past
+that (field notes, Access). The gate learns from `Ratelimit` and `Ratelimit-Policy` and leaves a fifth of the
+window to the user's other work.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+
+from reconciler.errors import RateLimitedError
+
+Sleep = Callable[[float], object]
+"""Wait for so many seconds; true where the run was told to stop meanwhile."""
+RESERVE = 0.2  # of the window, for the user's other work
+QUOTA, WINDOW_SECONDS = 1_200, 300.0
+_FACT = re.compile(r"(?:^|[;,\s])([rtqw])=(\d{1,9})")
+
+
+class Gate:
+    """`tell` is given a sentence before a wait; `max_wait` seconds in all are waited at most."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        sleep: Sleep,
+        tell: Callable[[str], None] = lambda _: None,
+        max_wait: float | None = None,
+    ) -> None:
+        self._clock, self._sleep, self._tell, self._max_wait = clock, sleep, tell, max_wait
+        self._lock = threading.Lock()
+        self._left: int | None = None
+        self._quota, self._window = QUOTA, WINDOW_SECONDS
+        self._resets_at = self._closed_until = self._told_until = 0.0
+        self.waited = 0.0
+
+    def pass_through(self) -> bool:
+        """Wait until a request may be sent; false where the run was told to stop meanwhile."""
+        while True:
+            with self._lock:
+                until = self._opens_at()
+                wait = until - self._clock()
+                if wait <= 0:
+                    self._left = None if self._left is None else self._left - 1
+                    return True
+                if self._max_wait is not None and self.waited + wait > self._max_wait:
+                    hint = "wait, or allow more with --max-wait; --target costs only what it names"
+                    raise RateLimitedError(f"the rate limit would hold the run up for {wait:.0f} s", hint=hint)
+                first = until != self._told_until
+                self._closed_until, self._told_until, self._left = until, until, None
+            if first:
+                self._tell(f"waiting {wait:.0f} s for the rate limit, which all of a user's tools share")
+            stopped = self._sleep(wait)
+            with self._lock:
+                if self._closed_until == until:
+                    self._closed_until = 0.0
+                    self.waited += wait
+            if stopped:
+                return False
+
+    def _opens_at(self) -> float:
+        """When the next request may go: now, at the end of a 429, or with the next window."""
+        spent = self._left is not None and self._left <= self._quota * RESERVE
+        return max(self._closed_until, self._resets_at if spent else 0.0)
+
+    def close(self, seconds: float) -> None:
+        """A 429 came: nobody sends anything for so long."""
+        with self._lock:
+            self._closed_until = max(self._closed_until, self._clock() + seconds)
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """What an answer says of the window; anything odd is passed over."""
+        state = dict(_FACT.findall(headers.get("ratelimit", "")))
+        policy = dict(_FACT.findall(headers.get("ratelimit-policy", "")))
+        with self._lock:
+            self._quota = int(policy.get("q") or self._quota)
+            self._window = float(policy.get("w") or self._window)
+            if "r" not in state or "t" not in state:
+                return
+            resets_at = self._clock() + float(state["t"])
+            new_window = self._left is None or resets_at > self._resets_at + 1
+            self._left = int(state["r"]) if new_window else min(self._left or 0, int(state["r"]))
+            self._resets_at = resets_at
+
+    def outlook(self, requests: int) -> float:
+        """About how many seconds so many more requests will have to wait."""
+        with self._lock:
+            free = self._quota * (1 - RESERVE)
+            now = free if self._left is None else max(0.0, self._left - self._quota * RESERVE)
+            if requests <= now or free < 1:
+                return 0.0
+            first = self._window if self._left is None else max(0.0, self._resets_at - self._clock())
+            return first + ((requests - now - 1) // free) * self._window
