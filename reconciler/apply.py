@@ -7,22 +7,20 @@ parallel. A branch goes on when another fails; what depends on a failure is skip
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
-from reconciler import diff, ownership
+from reconciler import diff, ownership, settle
 from reconciler.api import CONNECTIONS, Api
 from reconciler.errors import (
     AnswerError,
     ApiError,
     AuthenticationError,
     ForbiddenError,
-    GatewayError,
     IgnoredError,
-    NetworkError,
     RejectedError,
     SourceError,
 )
@@ -39,6 +37,7 @@ from reconciler.model import (
     Outcome,
     Plan,
     Ref,
+    Repeat,
     Request,
     Secret,
     Status,
@@ -85,6 +84,8 @@ class _Run:
     ids: dict[Address, str]
     key: ownership.FingerprintKey | None = None
     verify_tokens: bool = True
+    fail_fast: bool = False
+    failed: bool = False
     results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
     bad: dict[Address, str] = field(default_factory=dict)
     denied: bool = False
@@ -119,6 +120,8 @@ class _Run:
             reason = f"`{broken[0]}` {self.bad[broken[0]]}"
         elif self.denied:
             reason = "the token may not write"
+        elif self.failed and self.fail_fast:
+            reason = "another change failed, and --fail-fast was given"
         elif self.api.stop.is_set():
             reason = "the run was told to stop"
         if reason:
@@ -128,11 +131,9 @@ class _Run:
             self._send(step)
         except ApiError as error:
             self._mark(step, "failed")
+            self.failed = True
             self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
-            unsure = isinstance(error, AnswerError) and error.status < 300
-            if isinstance(error, GatewayError | NetworkError):
-                unsure = not error.never_sent
-            return _Result(step, Status.UNKNOWN if unsure else Status.FAILED, error)
+            return _Result(step, Status.UNKNOWN if settle.is_unsure(error) else Status.FAILED, error)
         return _Result(step, Status.DONE)
 
     def _try_token(self, secret: Value, cloudflare_token_id: Value) -> None:
@@ -167,14 +168,51 @@ class _Run:
                     hint="run plan: it shows what is live now",
                 )
 
-        self.api.write(request, check)
+        if request.repeat is Repeat.KEYED:
+            self._create(step, request, check)
+        else:
+            self.api.write(request, check)
+
+    def _create(self, step: Step, request: Request, check: Callable[[Any], None]) -> None:
+        """Never repeated blindly: only once it is proved that the attempt before did not happen."""
+        sent = request.json if isinstance(request.json, Mapping) else {}
+        find = settle.find_token if step.echo is Echo.TOKEN else settle.find_trigger
+        for attempt in range(1, settle.ATTEMPTS + 1):
+            try:
+                self.api.write(request, check)
+            except ApiError as error:
+                if not settle.is_unsure(error) and error.code not in settle.TAKEN:
+                    raise
+                try:
+                    found = find(self.api, sent)
+                except RejectedError as other:
+                    raise other from None
+                except ApiError:
+                    raise error from None  # could not look: the outcome stays unknown
+                if (
+                    found is None
+                    and settle.is_unsure(error)
+                    and attempt < settle.ATTEMPTS
+                    and not self.api.stop.is_set()
+                ):
+                    continue
+                if found is None:
+                    raise
+                if step.gives:
+                    self.ids[step.gives] = found
+            return
 
 
 def apply(
-    plan: Plan, api: Api, *, key: ownership.FingerprintKey | None = None, verify_tokens: bool = True
+    plan: Plan,
+    api: Api,
+    *,
+    key: ownership.FingerprintKey | None = None,
+    verify_tokens: bool = True,
+    fail_fast: bool = False,
 ) -> Iterator[Outcome]:
     """Every write of `plan`. `api.stop` ends it after the requests under way."""
-    run = _Run(api, dict(plan.ids), key, verify_tokens)
+    run = _Run(api, dict(plan.ids), key, verify_tokens, fail_fast)
     rows = {change.address: change for change in plan.changes}
     left: dict[Address, int] = {}
     for step in plan.steps:

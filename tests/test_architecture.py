@@ -22,7 +22,7 @@ LAYERS = (
     ("states",),
     ("plan",),
     ("answers", "gate", "api"),
-    ("manifest", "observe", "apply"),
+    ("manifest", "observe", "settle", "apply"),
     ("render",),
     ("cli",),
 )

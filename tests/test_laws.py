@@ -92,6 +92,34 @@ def test_killed_after_every_request_the_next_run_finishes(case: Any, after_actin
         assert world.state() == whole.state(), kill_at
 
 
+GATEWAY = Response(status=502, headers={}, body=b"<html>bad gateway</html>")
+
+
+@pytest.mark.parametrize("acts", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("case", [case for case in GOOD if case.id not in LOST_WHEN_KILLED])
+def test_any_one_answer_may_be_lost(case: Any, acts: bool, tmp_path: Path) -> None:
+    """A gateway fails once, before or after the API acted, at every request in turn: the run or the next one
+    ends where a run without a fault does, with no duplicate."""
+    _skip_unless_good(case, tmp_path)
+    whole = World.of(case, tmp_path)
+    if not _finishes(tried(whole)[1]):
+        return  # a story about a failure
+    for lost in range(1, len(whole.sent) + 1):
+        world = World.of(case, tmp_path)
+
+        def before(number: int, method: str, path: str, lost: int = lost) -> Response | None:
+            return GATEWAY if number == lost and not acts else None
+
+        def after(number: int, method: str, path: str, answer: Response, lost: int = lost) -> Response:
+            return GATEWAY if number == lost and acts else answer
+
+        tried(world, before=before, after=after)
+        _, outcomes, error = tried(world)
+        assert error is None or isinstance(error, SourceError)
+        assert _finishes(outcomes), (lost, outcomes)
+        assert world.state() == whole.state(), lost
+
+
 @pytest.mark.parametrize("fault", ["gateway", "unsuccessful", "shape"])
 @pytest.mark.parametrize("case", GOOD)
 def test_a_failed_read_is_never_absence(case: Any, fault: str, tmp_path: Path) -> None:
@@ -102,7 +130,7 @@ def test_a_failed_read_is_never_absence(case: Any, fault: str, tmp_path: Path) -
     reads = [path for method, path in world.sent if method == "GET"]
     creates = {change.address for change in clean.changes if change.action is Action.CREATE}
     answers = {
-        "gateway": Response(status=502, headers={}, body=b"<html>bad gateway</html>"),
+        "gateway": GATEWAY,
         "unsuccessful": Response(status=200, headers={}, body=BROKEN),
         "shape": Response(status=200, headers={}, body=b'{"success": true, "result": "odd"}'),
     }

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.command(
     params=[
         ask_option(),
+        Setting(["--fail-fast"], is_flag=True, help="Start nothing more once a change failed."),
         Setting(
             ["--no-verify-token"],
             is_flag=True,
@@ -56,6 +57,7 @@ def apply(
     deciding: Options,
     report: Report,
     auto_approve: bool,
+    fail_fast: bool,
     no_verify_token: bool,
 ) -> int:
     """Make the account what the manifests say. Running it again changes nothing.
@@ -87,6 +89,7 @@ def apply(
                 ask=not auto_approve,
                 key=deciding.key,
                 verify_tokens=not no_verify_token,
+                fail_fast=fail_fast,
             )
 
 

@@ -1,0 +1,52 @@
+"""Find out what became of a create whose outcome nobody knows: read again by natural key, then decide.
+
+The API has no idempotency key (field notes, Access), so a create is never repeated blindly (DESIGN section 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler import diff
+from reconciler.api import Api
+from reconciler.errors import AnswerError, ApiError, GatewayError, NetworkError, RejectedError
+from reconciler.kinds.token import Token
+from reconciler.kinds.trigger import Trigger
+from reconciler.model import Value
+
+ATTEMPTS = 3  # of one create, each after the one before was proved not to have happened
+TAKEN = (12030, 12042)  # the Worker has as many triggers as it may have, or one of this kind
+
+
+def is_unsure(error: ApiError) -> bool:
+    """May the request have taken effect all the same?"""
+    if isinstance(error, AnswerError):
+        return error.status < 300
+    return isinstance(error, GatewayError | NetworkError) and not error.never_sent
+
+
+def find_token(api: Api, sent: Mapping[str, Value]) -> str | None:
+    """The UUID of the token that was to be made: its name tells owner, generation and content. Of equal
+    doubles the lower UUID counts (DESIGN section 5)."""
+    names = ("build_token_name", "cloudflare_token_id")
+    lives = api.pages(Token.read, Token.decode, key=lambda live: live.id)
+    return min(
+        (live.id for live in lives if all(live.resource.fields[name] == sent[name] for name in names)), default=None
+    )
+
+
+def find_trigger(api: Api, sent: Mapping[str, Value]) -> str | None:
+    """The UUID of the trigger that was to be made: a Worker has one of each kind. Raises where it has another."""
+    fields = {name: value for name, value in sent.items() if name != "external_script_id"}
+    branches = fields["branch_includes"]
+    preview = isinstance(branches, tuple) and "*" in branches
+    found = api.get(Trigger.read(str(sent["external_script_id"])), lambda result: Trigger.decode("", result))
+    for live, _ in found:
+        if live.resource.is_preview != preview:
+            continue
+        if diff.trigger_fields(live.resource.fields, fields):
+            kind = "preview" if preview else "production"
+            hint = "run plan again: somebody made it meanwhile"
+            raise RejectedError(f"the Worker has another {kind} trigger, `{live.resource.trigger_name}`", hint=hint)
+        return live.id
+    return None
