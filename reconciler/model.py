@@ -313,6 +313,8 @@ class Plan:
     reads: int = 0
     undeclared_workers: int | None = None
     prune: bool = False
+    target: tuple[str, ...] = ()
+    left_out: int = 0
 
     @property
     def changed(self) -> bool:

@@ -29,7 +29,8 @@ class DeclaredTrigger(Declared[Trigger]):
 class Desired:
     """What the manifests want. References between resources are addresses, not yet ids.
 
-    `empty` is a set that declares nothing. `diagnostics` are warnings; errors never get this far.
+    `empty` is a set that declares nothing; `left_out` counts Workers that
+    `--target` leaves out. `diagnostics` are warnings; errors never get this far.
     """
 
     owner: str | None
@@ -40,6 +41,7 @@ class Desired:
     tokens: tuple[Declared[Token] | Declared[TokenReference], ...] = ()
     triggers: tuple[DeclaredTrigger, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    left_out: int = 0
 
     @property
     def empty(self) -> bool:

@@ -302,7 +302,7 @@ def test_null_where_the_tokens_belong_is_an_empty_list(server: FakeServer, folde
     [
         (failure(404, 12040), 0),
         (failure(404, 12000), 0),
-        (html(404), 7),
+        (html(404), 0),
         (failure(403, 10000), 7),
         (failure(500, 1), 7),
         (failure(200, 12040), 7),

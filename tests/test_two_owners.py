@@ -291,7 +291,7 @@ def _run(steps: list[tuple[Any, ...]], folder: Path) -> None:
 
 def test_any_sequence_of_edits_hands_kills_and_owners(tmp_path: Path) -> None:
     @given(st.lists(STEPS, min_size=4, max_size=16))
-    @settings(max_examples=120, deadline=None, derandomize=True)
+    @settings(max_examples=80, deadline=None, derandomize=True)
     def check(steps: list[tuple[Any, ...]]) -> None:
         _run(steps, tmp_path)
 

@@ -20,11 +20,12 @@ from reconciler.manifest.sources import Resolver
 from reconciler.model import Outcome, Plan
 from reconciler.observe import observe
 from reconciler.plan import Options, plan
+from reconciler.plan.target import narrow
 from reconciler.sandbox import Response, Sandbox
 
 Before = Callable[[int, str, str], Response | None]
 After = Callable[[int, str, str, Response], Response]
-GLOBS = {"--delete-unmanaged", "--take-over", "--accept-secret-loss", "--rewrite-secrets"}
+GLOBS = {"--delete-unmanaged", "--take-over", "--accept-secret-loss", "--rewrite-secrets", "--target"}
 
 
 class Killed(BaseException):
@@ -90,7 +91,8 @@ class World:
 
     def desired(self) -> Any:
         with story.folder(self.folder, story.files_of(self.case)):
-            return manifest.load([], Resolver(self.case.get("environment", {})))
+            found = manifest.load([], Resolver(self.case.get("environment", {})))
+        return narrow(found, self.options.target) if self.options.target else found
 
     def plan(self, before: Before | None = None) -> Plan:
         self.sent.clear()

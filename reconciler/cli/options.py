@@ -184,6 +184,7 @@ deciding_options = bundle(
     "deciding",
     _options,
     [
+        Setting(["--target"], multiple=True, metavar="GLOB", help="Look at and change only what this names."),
         _globs("--delete-unmanaged", "Delete what nobody declares and nobody owns."),
         _globs("--take-over", "Take what another owner, or the newer builds surface, holds."),
         _globs("--accept-secret-loss", "Lose variables that cannot be written again."),

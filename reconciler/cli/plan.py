@@ -34,9 +34,13 @@ def decide(desired: Desired, api: Api, options: Options) -> Plan:
     """Look at the account and decide. Sends GETs only."""
     from reconciler.observe import observe
     from reconciler.plan import plan
+    from reconciler.plan.target import narrow
 
+    if options.prune and options.target:
+        raise UsageError("--prune and --target exclude each other", hint="--prune looks at the whole account")
     if options.prune and desired.owner is None:
         raise UsageError("--prune needs an owner", hint="with `owner: null` nothing is known to be ours")
+    desired = narrow(desired, options.target) if options.target else desired
     observed = observe(desired, api, everything=options.prune)
     return plan(desired, observed, options, account_id=api.account_id)
 

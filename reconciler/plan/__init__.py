@@ -11,7 +11,7 @@ from reconciler.kinds import ORDER
 from reconciler.kinds.worker import Worker
 from reconciler.model import Address, Declared, Disposition, Plan, Ref
 from reconciler.ownership import Marker
-from reconciler.plan import connections, losses, tokens, triggers, undeclared
+from reconciler.plan import connections, losses, target, tokens, triggers, undeclared
 from reconciler.plan.board import MAX_DELETES, Board, Options, Seen
 from reconciler.plan.match import match
 from reconciler.plan.steps import in_order
@@ -38,7 +38,7 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     labels = {live.id: connections.label(live.resource) for live in observed.connections}
     labels |= {live.id: f"token `{live.resource.build_token_name}`" for live in observed.tokens}
     labels |= {uuid: str(address) for address, uuid in board.ids.items()}
-    return Plan(
+    result = Plan(
         account_id=account_id,
         owner=desired.owner,
         changes=tuple(sorted(board.changes, key=lambda change: _rank(change.address))),
@@ -50,8 +50,14 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
         unread=observed.unread,
         labels=labels,
         reads=observed.reads,
-        undeclared_workers=(None if observed.workers is None else len(_undeclared(desired, observed))),
+        target=options.target,
+        left_out=desired.left_out,
+        undeclared_workers=(
+            None if observed.workers is None or options.target else len(_undeclared(desired, observed))
+        ),
     )
+    target.check(result, options.target)
+    return result
 
 
 def _prune(board: Board) -> None:
@@ -153,13 +159,19 @@ def _tag(board: Board, name: str) -> str | None:
     return board.observed.tags.get(name)
 
 
+def _selected(board: Board, site: _Site) -> Iterator[tuple[DeclaredTrigger, Seen | None]]:
+    """The pairs that are decided about: matching sees all declared triggers, `--target` selects afterwards."""
+    globs = board.options.target
+    return (pair for pair in site.pairs if not globs or target.selects(globs, pair[0]))
+
+
 def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
     """Those that a trigger refers to, but where it ignores its connection, or cannot be made."""
     if site.worker.address in board.failed:
         return
     if site.stopped:
-        yield from (trigger.resource.repo_connection_uuid for trigger in site.declared)
-    for trigger, seen in site.pairs:
+        yield from (one.resource.repo_connection_uuid for one in site.declared)
+    for trigger, seen in _selected(board, site):
         shown = seen is None or bool(seen.live.resource.repo_connection_uuid)
         ignored = (seen and trigger.ignores("repo_connection_uuid")) or not shown
         if not ignored and not triggers.cannot_tell(board, trigger, seen):
@@ -168,10 +180,12 @@ def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
 
 def _decide_site(board: Board, site: _Site) -> None:
     """Every declared trigger of a Worker with its variables, then what is live beside them."""
+    globs = board.options.target
     for trigger in site.declared if site.stopped else ():
-        triggers.stop(board, trigger, Disposition.UNKNOWN, site.stopped)
+        if not globs or target.selects(globs, trigger):
+            triggers.stop(board, trigger, Disposition.UNKNOWN, site.stopped)
     unread = next((one.unread for one in site.left if one.unread), None)
-    for trigger, seen in site.pairs:
+    for trigger, seen in _selected(board, site):
         if seen is None and unread:
             # Its marker could say that it is the one that is looked for: not proved absent.
             triggers.stop(board, trigger, Disposition.UNKNOWN, f"{unread.what} could not be read")

@@ -31,6 +31,7 @@ class Options:
     key: ownership.FingerprintKey | None = None
     max_deletes: int = MAX_DELETES
     prune: bool = False
+    target: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,10 @@ class Board:
     def row(self, where: Address | Declared[Resource], action: Action = Action.NO_OP, **more: Any) -> None:
         """Write a row down; see `model.row`."""
         self.changes.append(row(where, action, **more))
+
+    def selected(self, address: Address) -> bool:
+        """May this be changed? Under `--target` only what it names."""
+        return not self.options.target or self.named(address, self.options.target)
 
     def named(self, address: Address, globs: Iterable[str]) -> bool:
         """Did the user name this address?"""

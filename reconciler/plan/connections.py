@@ -38,10 +38,10 @@ def decide(board: Board, needed: Collection[Ref]) -> None:
         ]
         if lives:
             live = min(lives, key=lambda live: live.id)
-            _decide_seen(board, declared, live, needed=declared.address in named)
+            _decide_seen(board, declared, live, needed=declared.address in named and board.selected(declared.address))
         else:
             _decide_unseen(board, declared, needed=declared.address in needed)
-        if declared.address not in named:
+        if declared.address not in named and not board.options.target:
             board.warn(
                 "no trigger needs this connection",
                 hint="it is left as it is; name it as `repo_connection` of a trigger, or take it out",

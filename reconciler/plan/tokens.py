@@ -92,6 +92,8 @@ def _wanted(board: Board, want: Token, *, number: int) -> Generation:
 
 def _compare(board: Board, declared: Declared[Token], seen: Generation, made: Generation) -> tuple[str, str]:
     """Why a new generation is made, or why nobody can tell whether it has to be."""
+    if not board.selected(declared.address):
+        return "", "--target does not name it"
     if board.named(declared.address, board.options.rewrite_secrets):
         return "named by --rewrite-secrets", ""
     if seen.id6 != made.id6:
@@ -175,7 +177,7 @@ def decide_orphans(board: Board, used: set[str]) -> None:
     owners = {board.owner} | (board.desired.take_over_from if board.options.prune else set())
     for owner in sorted(name for name in owners if name):
         for generation, live in _generations(board, owner, None):
-            if live.id not in used:
+            if live.id not in used and not board.options.target:
                 _decide_orphan(board, generation, live)
 
 

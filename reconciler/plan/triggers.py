@@ -9,7 +9,7 @@ from reconciler import diff, ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import Action, Address, Cause, Declared, Disposition, FieldChange, MarkerDraft, Secret
+from reconciler.model import Action, Address, Cause, Declared, Disposition, FieldChange, MarkerDraft, Ref, Secret
 from reconciler.plan import losses, variables
 from reconciler.plan.board import Board, Seen
 from reconciler.plan.steps import Variables
@@ -195,6 +195,15 @@ def _decide_replace(
     branch.create(trigger.address, want, found, _draft(board, trigger, want, found))
 
 
+def _keeps_generation(board: Board, ref: Ref, live: str | Address) -> bool:
+    """Under `--target` a trigger whose token was not selected keeps its live generation (DESIGN section 5)."""
+    if not isinstance(ref, Address) or board.selected(ref):
+        return False
+    names = [one.resource.build_token_name for one in board.observed.tokens if one.id == live]
+    generations = [ownership.read_token_name(name) for name in names]
+    return any(one and (one.owner, one.name) == (board.owner, ref.name) for one in generations)
+
+
 def _why_replace(board: Board, seen: Seen) -> str:
     shown = [one for one in board.observed.connections if one.id == seen.live.resource.repo_connection_uuid]
     if any(one.resource.deleted for one in shown):
@@ -215,6 +224,8 @@ def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trig
         return want
     kept = {field: getattr(live, field) for field in want.fields if trigger.ignores(field)}
     if want.build_token_uuid in board.unknown:
+        kept["build_token_uuid"] = live.build_token_uuid
+    if _keeps_generation(board, trigger.resource.build_token_uuid, live.build_token_uuid):
         kept["build_token_uuid"] = live.build_token_uuid
     if not live.repo_connection_uuid:
         kept["repo_connection_uuid"] = ""  # optional in the answer: what is not shown is not another one

@@ -38,6 +38,8 @@ def _address(worker: str, seen: Seen, taken: set[Address]) -> Address:
 
 
 def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> bool:
+    if not board.selected(address):
+        return False  # it stays, and nothing is said of it
     reason = _why_kept(board, address, seen, declared)
     if reason:
         board.row(

@@ -28,7 +28,12 @@ def plan_document(
 ) -> dict[str, Any]:
     """The plan as `schemas/plan.schema.json` describes it; with `outcomes` after an apply."""
     changes = [_change(change) for change in plan.changes]
-    scope: dict[str, Any] = {"account_id": plan.account_id, "owner": plan.owner, "target": [], "prune": plan.prune}
+    scope: dict[str, Any] = {
+        "account_id": plan.account_id,
+        "owner": plan.owner,
+        "target": list(plan.target),
+        "prune": plan.prune,
+    }
     document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "buildsctl_version": __version__,

@@ -159,6 +159,8 @@ def _ending(plan: Plan) -> list[str]:
     lines += _not_compared(plan)
     writes = 0 if plan.refusals else len(plan.steps)
     lines.append(f"Requests: {plan.reads} read, {writes} to write.")
+    if plan.target:
+        lines.append(f"Only what --target names was looked at; {plan.left_out} declared Workers were not.")
     if plan.undeclared_workers == 0:
         lines.append("Every Worker of the account is declared.")
     elif plan.undeclared_workers and not plan.prune:

@@ -1,0 +1,55 @@
+"""Narrow what is wanted to what `--target` names, before anything is read: asking for less costs less."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from reconciler.errors import UsageError
+from reconciler.model import Plan
+from reconciler.states import DeclaredTrigger, Desired
+
+
+def selects(globs: Sequence[str], trigger: DeclaredTrigger) -> bool:
+    """Is the trigger named? An `env/` address names its trigger."""
+    addresses = (trigger.address, *(one.address for one in trigger.variables.values()))
+    return any(address.matches(glob) for glob in globs for address in addresses)
+
+
+def narrow(desired: Desired, globs: Sequence[str]) -> Desired:
+    """Workers that may hold something named, with all their triggers (matching sees them all); tokens and
+    connections that are named, or that a named trigger refers to."""
+    named = [trigger for trigger in desired.triggers if selects(globs, trigger)]
+    workers = {
+        name: worker
+        for name, worker in desired.workers.items()
+        if any(trigger.address.path[0] == name for trigger in named) or any(_may_hold(glob, name) for glob in globs)
+    }
+    needed = {ref for one in named for ref in (one.resource.repo_connection_uuid, one.resource.build_token_uuid)}
+
+    def kept(address: object) -> bool:
+        return address in needed or any(str(address) == glob or fnmatchcase(str(address), glob) for glob in globs)
+
+    return replace(
+        desired,
+        workers=workers,
+        triggers=tuple(one for one in desired.triggers if one.address.path[0] in workers),
+        tokens=tuple(one for one in desired.tokens if kept(one.address)),
+        connections=tuple(one for one in desired.connections if kept(one.address)),
+        left_out=len(desired.workers) - len(workers),
+    )
+
+
+def _may_hold(glob: str, worker: str) -> bool:
+    """May something live but undeclared of this Worker be named? Only a glob that says which Worker counts."""
+    kind, _, rest = glob.partition("/")
+    return kind in ("trigger", "env", "worker") and fnmatchcase(worker, rest.partition("/")[0])
+
+
+def check(plan: Plan, globs: Sequence[str]) -> None:
+    """One that matches nothing is an error."""
+    for glob in globs:
+        if not any(change.address.matches(glob) for change in plan.changes):
+            hint = "an address such as `trigger/web/production`, `worker/web` or `token/*`; quote it for the shell"
+            raise UsageError(f"--target {glob} matches nothing", hint=hint)
