@@ -14,6 +14,7 @@ from reconciler.manifest.lint import (
     variable_key,
     variable_length,
 )
+from reconciler.manifest.lint.finding import Site
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Problems
 
@@ -32,14 +33,16 @@ NAMES = frozenset(rule.NAME for rule in RULES)
 
 def check(triggers: Sequence[Effective], problems: Problems, *, has_marker: bool) -> None:
     """All rules over the triggers of one Worker. `has_marker`: does our marker take one variable?"""
-    for rule in RULES:
-        for finding in rule.check(triggers, has_marker=has_marker):
-            if rule.NAME not in finding.trigger.allow:
+    for number, trigger in enumerate(triggers):
+        site = Site(trigger=trigger, before=tuple(triggers[:number]), has_marker=has_marker)
+        for rule in RULES:
+            for found in rule.check(site) if rule.NAME not in trigger.allow else ():
+                about = f"env/{trigger.worker}/{trigger.key}/{found.variable}"
                 problems.add(
                     rule.SEVERITY,
-                    finding.summary,
-                    at=finding.position,
-                    hint=f"{finding.hint}; to insist, `lint: {{allow: [{rule.NAME}]}}`",
-                    address=finding.address,
+                    found.summary,
+                    at=found.position,
+                    hint=f"{found.hint}; to insist, `lint: {{allow: [{rule.NAME}]}}`",
+                    address=about if found.variable else trigger.address,
                     rule=rule.NAME,
                 )

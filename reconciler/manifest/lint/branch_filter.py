@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding
-from reconciler.manifest.merge import Effective
+from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "branch-filter"
 SEVERITY = Severity.ERROR
 
 
-def check(triggers: Sequence[Effective], *, has_marker: bool) -> Iterator[Finding]:  # noqa: ARG001
+def check(site: Site) -> Findings:
     """Anything else is 400 / 12002 without a reason (field notes, Triggers)."""
-    for trigger in triggers:
-        includes = set(trigger.texts("branch_includes"))
-        excludes = set(trigger.texts("branch_excludes"))
-        if "branch_includes" not in trigger.fields:
-            continue  # told already
-        if "*" in includes:
-            name, hint = _preview(includes, excludes)
-        else:
-            name, hint = _production(includes, excludes)
-        if name:
-            yield Finding(
-                trigger=trigger,
-                summary=f"the API refuses these `{name}` (400 / 12002)",
-                hint=hint,
-                position=trigger.place(name),
-            )
+    if "branch_includes" not in site.trigger.fields:
+        return  # told already
+    includes, excludes = (set(site.trigger.texts(name)) for name in ("branch_includes", "branch_excludes"))
+    name, hint = (_preview if "*" in includes else _production)(includes, excludes)
+    if name:
+        summary = f"the API refuses these `{name}` (400 / 12002)"
+        yield Finding(summary, hint, site.trigger.place(name))
 
 
 def _preview(includes: set[str], excludes: set[str]) -> tuple[str, str]:

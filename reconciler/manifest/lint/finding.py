@@ -1,7 +1,8 @@
-"""What a rule finds."""
+"""What a rule looks at, and what it finds."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.errors import Position
@@ -9,17 +10,22 @@ from reconciler.manifest.merge import Effective
 
 
 @dataclass(frozen=True, kw_only=True)
+class Site:
+    """One trigger, those of its Worker before it, and whether our marker takes one of its variables."""
+
+    trigger: Effective
+    before: tuple[Effective, ...]
+    has_marker: bool
+
+
+@dataclass(frozen=True)
 class Finding:
     """What is wrong at `position`, and the way out. `variable` is set where it is about one."""
 
-    trigger: Effective
     summary: str
     hint: str
     position: Position
     variable: str = ""
 
-    @property
-    def address(self) -> str:
-        if self.variable:
-            return f"env/{self.trigger.worker}/{self.trigger.key}/{self.variable}"
-        return self.trigger.address
+
+Findings = Iterator[Finding]

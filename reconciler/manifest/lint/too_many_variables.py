@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding
-from reconciler.manifest.merge import Effective
+from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "too-many-variables"
 SEVERITY = Severity.ERROR
 MAX_VARIABLES = 64
 
 
-def check(triggers: Sequence[Effective], *, has_marker: bool) -> Iterator[Finding]:
+def check(site: Site) -> Findings:
     """More is 400 / 12002 without a reason (field notes, Environment variables)."""
-    for trigger in triggers:
-        count = len(trigger.variables)
-        if count + has_marker > MAX_VARIABLES:
-            free = MAX_VARIABLES - has_marker
-            yield Finding(
-                trigger=trigger,
-                summary=f"{count} variables, {free} are free for a manifest (400 / 12002)",
-                hint="buildsctl keeps one for itself" if has_marker else "take some out",
-                position=trigger.position,
-            )
+    count, free = len(site.trigger.variables), MAX_VARIABLES - site.has_marker
+    if count > free:
+        summary = f"{count} variables, {free} are free for a manifest (400 / 12002)"
+        hint = "buildsctl keeps one for itself" if site.has_marker else "take some out"
+        yield Finding(summary, hint, site.trigger.position)

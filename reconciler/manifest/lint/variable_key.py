@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from reconciler.errors import Severity
 from reconciler.kinds.env_var import KEY
-from reconciler.manifest.lint.finding import Finding
-from reconciler.manifest.merge import Effective
+from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "variable-key"
 SEVERITY = Severity.ERROR
 
 
-def check(triggers: Sequence[Effective], *, has_marker: bool) -> Iterator[Finding]:  # noqa: ARG001
+def check(site: Site) -> Findings:
     """Any other is 400 / 12002 without a reason (field notes, Environment variables)."""
-    for trigger in triggers:
-        for key in trigger.variables:
-            if not KEY.fullmatch(key):
-                yield Finding(
-                    trigger=trigger,
-                    summary=f"`{key}` is not a name that the API takes (400 / 12002)",
-                    hint="use letters, digits and `_`, not starting with a digit",
-                    position=trigger.variables[key].place,
-                    variable=key,
-                )
+    for key, node in site.trigger.variables.items():
+        if not KEY.fullmatch(key):
+            summary = f"`{key}` is not a name that the API takes (400 / 12002)"
+            hint = "use letters, digits and `_`, not starting with a digit"
+            yield Finding(summary, hint, node.place, key)
