@@ -79,8 +79,11 @@ def apply(
     with reporting(report) as reporter:
         check_approval(auto_approve=auto_approve)
         desired = session.load(manifests)
+        narrowed = session.narrow(deciding, manifests)
+        if narrowed is None:
+            return reporter.nothing_differs(desired, deciding.changed_since)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
-            plan = decide(desired, api, deciding)
+            plan = decide(desired, api, narrowed)
             return carry_out(
                 plan,
                 api,

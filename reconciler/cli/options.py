@@ -185,6 +185,9 @@ deciding_options = bundle(
     _options,
     [
         Setting(["--target"], multiple=True, metavar="GLOB", help="Look at and change only what this names."),
+        Setting(
+            ["--changed-since"], metavar="REV", default="", help="Look only at Workers that differ from a Git revision."
+        ),
         _globs("--delete-unmanaged", "Delete what nobody declares and nobody owns."),
         _globs("--take-over", "Take what another owner, or the newer builds surface, holds."),
         _globs("--accept-secret-loss", "Lose variables that cannot be written again."),

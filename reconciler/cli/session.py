@@ -6,6 +6,7 @@ import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from reconciler.errors import AuthenticationError, UsageError
 if TYPE_CHECKING:
     from reconciler.api import Api, Handler, Trace
     from reconciler.manifest import ManifestSet
+    from reconciler.plan import Options
     from reconciler.states import Desired
 
 BASE_URL = "https://api.cloudflare.com/client/v4"
@@ -31,6 +33,21 @@ def load(manifests: Manifests) -> Desired:
     skip = "is not asked, because of --no-secrets" if manifests.no_secrets else ""
     resolver = manifest.Resolver(os.environ, allow_commands=manifests.allow_commands, skip=skip)
     return manifest.load(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)
+
+
+def narrow(options: Options, manifests: Manifests) -> Options | None:
+    """`options` with what `--changed-since` comes to as targets; None where nothing differs."""
+    from reconciler.manifest.changed import changed_addresses
+
+    if not options.changed_since:
+        return options
+    if options.prune:
+        raise UsageError("--prune and --changed-since exclude each other", hint="--prune looks at the whole account")
+    params = {"given": manifests.param, "param_files": manifests.param_file}
+    found = changed_addresses(manifests.paths, options.changed_since, **params)
+    if not found and not options.target:
+        return None
+    return replace(options, target=(*options.target, *found))
 
 
 def load_offline(manifests: Manifests) -> ManifestSet:

@@ -15,19 +15,24 @@ MAX_FILES = 20_000
 DEFAULTS = ("buildsctl.yaml", "builds")
 
 
+def default() -> str:
+    """`./buildsctl.yaml`, else `./builds/`."""
+    found = [name for name in DEFAULTS if os.path.exists(name)]
+    if not found:
+        raise UsageError(
+            "there is no manifest here: neither `buildsctl.yaml` nor a folder `builds`",
+            hint="name a file or a folder, or write a first manifest as the README's quick start shows",
+        )
+    return found[0]
+
+
 def find(paths: Sequence[str]) -> list[str]:
     """The files of `paths`, each a file or a folder; without any, `./buildsctl.yaml`, else `./builds/`.
 
     Folders are searched for `*.yaml` and `*.yml`, sorted; hidden files and folders are skipped, and
     folders behind symbolic links are not entered, so a loop of them has an end.
     """
-    if not paths:
-        paths = [name for name in DEFAULTS if os.path.exists(name)][:1]
-        if not paths:
-            raise UsageError(
-                "there is no manifest here: neither `buildsctl.yaml` nor a folder `builds`",
-                hint="name a file or a folder, or write a first manifest as the README's quick start shows",
-            )
+    paths = paths or [default()]
     found: list[str] = []
     for path in paths:
         if os.path.isdir(path):

@@ -32,6 +32,7 @@ class Options:
     max_deletes: int = MAX_DELETES
     prune: bool = False
     target: tuple[str, ...] = ()
+    changed_since: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
