@@ -3,6 +3,7 @@
     BuildsctlError                1   something is wrong; nothing was done
     ├── UsageError                1   an option, a variable of the environment, a path
     ├── ManifestError             1   one or more problems in the manifests, each a `Diagnostic`
+    ├── UnexpectedPlanError       5   the plan is not the one that was reviewed
     ├── SourceError               1   a secret's source is missing although it has to be sent
     ├── InterruptedRunError     130   SIGINT or SIGTERM
     └── ApiError                  1   a request failed; carries method, path, status, code, ray
@@ -98,6 +99,12 @@ class ManifestError(BuildsctlError):
 
 class SourceError(BuildsctlError):
     """Secrets would have to be written whose sources gave no value."""
+
+
+class UnexpectedPlanError(BuildsctlError):
+    """The plan holds what no reviewed plan covers; nothing was written."""
+
+    exit_code = Exit.UNEXPECTED_PLAN
 
 
 class InterruptedRunError(BuildsctlError):

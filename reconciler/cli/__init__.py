@@ -43,7 +43,7 @@ Exit codes:
   1 error, nothing done     6 authentication or permission
   2 changes (plan           7 could not look everywhere
     --detailed-exitcode)  130 interrupted
-  3 applied in part
+  3 applied in part         5 not the plan that was reviewed
 """
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -26,17 +29,25 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import check_writable, colored, data, say
 from reconciler.cli.plan import Reporter, decide, reporting
-from reconciler.errors import InterruptedRunError, UsageError
+from reconciler.errors import InterruptedRunError, UnexpectedPlanError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
     from reconciler.model import Plan
     from reconciler.plan import Options
 
+MAX_PLAN = 200_000_000  # bytes
+
 
 @click.command(
     params=[
         ask_option(),
+        Setting(
+            ["--expect"],
+            multiple=True,
+            metavar="FILE",
+            help="Do only what these reviewed plans hold; or a digest, sha256:…, to be exact.",
+        ),
         Setting(["--fail-fast"], is_flag=True, help="Start nothing more once a change failed."),
         Setting(
             ["--no-verify-token"],
@@ -57,6 +68,7 @@ def apply(
     deciding: Options,
     report: Report,
     auto_approve: bool,
+    expect: tuple[str, ...],
     fail_fast: bool,
     no_verify_token: bool,
 ) -> int:
@@ -84,6 +96,9 @@ def apply(
             return reporter.nothing_differs(desired, deciding.changed_since)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             plan = decide(desired, api, narrowed)
+            if expect:
+                reporter.plan = plan
+                check_expected(plan, expect)
             return carry_out(
                 plan,
                 api,
@@ -94,6 +109,41 @@ def apply(
                 verify_tokens=not no_verify_token,
                 fail_fast=fail_fast,
             )
+
+
+def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
+    """Hold the plan to what was reviewed."""
+    from reconciler.render.expect import what_moved
+    from reconciler.render.json import plan_document
+
+    document = plan_document(plan)
+    digests = [one for one in expect if one.startswith("sha256:")]
+    reviewed = [_read_plan(one) for one in expect if one not in digests]
+    if digests and document["digest"] not in digests:
+        moved = [f"the digest is {document['digest']}"]
+    else:
+        moved = what_moved(document, reviewed) if reviewed else []
+    if moved:
+        hint = "plan again, and review that; between plan and write the API has no lock, so look at the outcome too"
+        raise UnexpectedPlanError("\n  ".join(("the plan is not the one that was reviewed:", *moved)), hint=hint)
+
+
+def _read_plan(path: str) -> dict[str, Any]:
+    hint = "--expect takes what `plan --out FILE` wrote, or sha256:…"
+    try:
+        if os.path.getsize(path) > MAX_PLAN:
+            raise UsageError(f"`{path}` is too large for a plan", hint=hint)
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        rows = found["resource_changes"]
+        usable = found["format_version"] == "1.0" and isinstance(found["scope"], dict)
+        usable = usable and all(isinstance(row["change"]["actions"], list) and row["address"] for row in rows)
+    except OSError as error:
+        raise UsageError(f"`{path}` cannot be read: {error.strerror}", hint=hint) from None
+    except (ValueError, RecursionError, KeyError, TypeError):
+        usable = False
+    if not usable:
+        raise UsageError(f"`{path}` is no plan of this version", hint=hint)
+    return dict(found)
 
 
 def check_approval(*, auto_approve: bool) -> None:

@@ -1,0 +1,79 @@
+"""Is a plan covered by plans that were reviewed? Both as the JSON of `render.json` (DESIGN section 6, `--expect`).
+
+Every operation must stand in a reviewed plan of the same account and owner, with equal before and after;
+fewer are fine. The plan job has no secrets and the apply job has them, so writing a secret that the review
+showed as unknown or not compared is covered, and so are the new token generation and the trigger changes that
+follow from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_MAC = re.compile(r"-(?:[0-9a-f]{8}|-{8})\]$")
+Row = Mapping[str, Any]
+
+
+def what_moved(plan: Mapping[str, Any], reviewed: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each operation of `plan` that no reviewed plan covers; none where all are covered."""
+    mine = plan["scope"]
+    same = [one for one in reviewed if all(one["scope"].get(name) == mine[name] for name in ("account_id", "owner"))]
+    if not same:
+        return [f"no reviewed plan is for account `{mine['account_id']}` and owner `{mine['owner']}`"]
+    known: dict[str, list[Row]] = {}
+    for one in same:
+        for row in one["resource_changes"]:
+            known.setdefault(row["address"], []).append(row)
+    acts = [row for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]]
+    renewed = {row["address"] for row in acts if row["type"] == "token" and _is_late(row, known)}
+    moved = []
+    for row in acts:
+        if not (_stands(row, known) or _is_late(row, known) or _follows(row, known, renewed)):
+            seen = [" and ".join(one["change"]["actions"]) for one in known.get(row["address"], ())]
+            told = f"the reviewed plan says {' or '.join(seen)}" if seen else "the reviewed plan does not have it"
+            told = "its values moved since the review" if " and ".join(row["change"]["actions"]) in seen else told
+            moved.append(f"{row['address']}: {' and '.join(row['change']['actions'])}, {told}")
+    return moved
+
+
+def _stands(row: Row, known: Mapping[str, Sequence[Row]]) -> bool:
+    return any(
+        one["change"]["actions"] == row["change"]["actions"]
+        and _plain(one["change"]["before"]) == _plain(row["change"]["before"])
+        and _plain(one["change"]["after"]) == _plain(row["change"]["after"], unknown=one["change"]["after_unknown"])
+        for one in known.get(row["address"], ())
+    )
+
+
+def _plain(fields: Mapping[str, Any] | None, *, unknown: Iterable[str] = ()) -> Any:
+    """Secrets are null on both sides; the mac in a token's name needs the secret, which the review had not;
+    an id that was `unknown` in the review may be known by now."""
+    if fields is None:
+        return None
+    plain = {name: None if name in unknown else value for name, value in fields.items()}
+    name = plain.get("build_token_name")
+    if isinstance(name, str):
+        plain["build_token_name"] = _MAC.sub("]", name)
+    return plain
+
+
+def _is_late(row: Row, known: Mapping[str, Sequence[Row]]) -> bool:
+    """A secret that could not be compared in the review, and is written now that it can."""
+    uncompared = any(
+        one["not_compared"] and one["change"]["actions"] == ["no-op"] for one in known.get(row["address"], ())
+    )
+    if row["type"] == "token":
+        return uncompared and row["change"]["actions"] == ["create"]
+    paths = {field["path"] for field in row["fields"]}
+    return uncompared and row["type"] == "env" and row["change"]["actions"] == ["update"] and paths == {"value"}
+
+
+def _follows(row: Row, known: Mapping[str, Sequence[Row]], renewed: Iterable[str]) -> bool:
+    """A trigger that is pointed to a token generation that is late, or whose marker alone is written."""
+    if row["type"] != "trigger" or row["change"]["actions"] != ["update"]:
+        return False
+    was = [one for one in known.get(row["address"], ()) if one["change"]["actions"] == ["no-op"]]
+    fields = {field["path"] for field in row["fields"]}
+    return bool(was) and bool(list(renewed)) and fields == {"build_token_uuid"}

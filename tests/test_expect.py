@@ -1,0 +1,152 @@
+"""`--expect`: an apply does what was reviewed, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler import cli
+from reconciler.sandbox import Sandbox
+
+KEY = "Y2FuYXJ5LWtleS1jYW5hcnkta2V5LWNhbmFyeS1rZXktMDEyMw=="
+MANIFEST = """version: 1
+owner: acme
+connections: {acme/site: {provider_account_id: "1", repo_id: "2"}}
+tokens:
+  deploy: {cloudflare_token_id: t1, build_token_secret: {value_from: {env: S}}}
+workers:
+  web:
+    triggers:
+      production:
+        branch_includes: [main]
+        deploy_command: npx wrangler deploy
+        environment_variables: {A: {value_from: {env: A}}, B: plain}
+"""
+
+
+class Job:
+    """A pipeline: the plan job has no secrets, the apply job has them."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+        Path("buildsctl.yaml").write_text(MANIFEST, encoding="utf-8")
+        sandbox = Sandbox("sandbox.db")
+        sandbox.seed({"workers": [{"id": "web"}, {"id": "api"}]})
+        sandbox.close()
+
+    def run(self, *arguments: str) -> int:
+        return cli.run(["--sandbox", "--sandbox-file", "sandbox.db", *arguments])
+
+    def plan(self, name: str = "plan.json") -> dict[str, Any]:
+        assert self.run("plan", "--no-secrets", "--out", name) == 0
+        found: dict[str, Any] = json.loads(Path(name).read_text(encoding="utf-8"))
+        return found
+
+    def apply(self, *expect: str) -> int:
+        given = [part for one in expect for part in ("--expect", one)]
+        return self.run("apply", "--auto-approve", "--no-verify-token", "--out", "applied.json", *given)
+
+    def edit(self, old: str, new: str) -> None:
+        path = Path("buildsctl.yaml")
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    @property
+    def error(self) -> str:
+        return self.capsys.readouterr().err
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Job:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("S", "canary-s")
+    monkeypatch.setenv("A", "canary-a")
+    return Job(capsys)
+
+
+def test_what_was_reviewed_is_done_and_fewer_is_fine(job: Job) -> None:
+    job.plan()
+    assert job.apply("plan.json") == 0
+    assert job.apply("plan.json") == 0
+
+
+def test_what_nobody_reviewed_is_refused_before_the_first_write(job: Job) -> None:
+    job.plan()
+    job.edit("B: plain", "B: other, C: new")
+    assert job.apply("plan.json") == 5
+    error = job.error
+    assert "env/web/production/C: create, the reviewed plan does not have it" in error
+    assert "env/web/production/B: create, its values moved since the review" in error
+    assert json.loads(Path("applied.json").read_text(encoding="utf-8"))["exit_codes"] == [5]
+    assert job.run("plan", "--detailed-exitcode") == 2
+
+
+def test_several_reviewed_plans_count_together(job: Job) -> None:
+    """A merge queue changed the set: each part was reviewed in a plan of its own."""
+    job.plan("first.json")
+    job.edit("workers:\n", "workers:\n  api: {triggers: {p: {branch_includes: [main], deploy_command: d}}}\n")
+    assert job.apply("first.json") == 5
+    job.plan("second.json")
+    assert job.apply("first.json", "second.json") == 0
+
+
+def test_a_hand_that_moved_something_after_the_review(job: Job) -> None:
+    assert job.apply() == 0
+    job.edit("npx wrangler deploy", "npx wrangler deploy --minify")
+    job.plan()
+    job.edit("--minify", "--dry-run")
+    assert job.apply("plan.json") == 5
+    assert "trigger/web/production: update, its values moved" in job.error
+
+
+def test_a_secret_that_only_the_apply_job_can_compare_is_covered(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    assert job.apply() == 0
+    monkeypatch.delenv("BUILDSCTL_FINGERPRINT_KEY")
+    job.plan()
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    monkeypatch.setenv("A", "canary-a-2")
+    monkeypatch.setenv("S", "canary-s-2")
+    assert job.apply("plan.json") == 0
+    rows = {one["address"]: one["action"] for one in json.loads(Path("applied.json").read_text("utf-8"))["outcomes"]}
+    assert rows == {"token/deploy": "create", "trigger/web/production": "update", "env/web/production/A": "update"}
+
+
+def test_a_digest_is_exact(job: Job) -> None:
+    assert job.run("plan", "--out", "plan.json") == 0
+    digest = json.loads(Path("plan.json").read_text(encoding="utf-8"))["digest"]
+    assert job.apply("sha256:" + "0" * 64) == 5
+    assert job.apply(digest) == 0
+    assert job.apply(digest) == 5
+
+
+def test_a_plan_of_another_owner_or_account(job: Job) -> None:
+    job.plan()
+    job.edit("owner: acme", "owner: other")
+    assert job.apply("plan.json") == 5
+    assert "no reviewed plan is for account" in job.error
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{", "[]", '{"format_version": "2.0"}', '{"format_version": "1.0"}', "[" * 9999]
+)
+def test_what_is_no_plan(job: Job, text: str | None) -> None:
+    if text is not None:
+        Path("odd.json").write_text(text, encoding="utf-8")
+    assert job.apply("odd.json") == 1
+    assert "odd.json" in job.error
+
+
+def test_digests_do_not_depend_on_the_order_of_files_or_on_secrets(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = job.plan()["digest"]
+    assert job.run("plan", "--out", "b.json") == 0
+    assert json.loads(Path("b.json").read_text(encoding="utf-8"))["digest"] == first
+    head, workers = MANIFEST.split("workers:\n")
+    Path("z.yaml").write_text(head, encoding="utf-8")
+    Path("a.yaml").write_text("workers:\n" + workers, encoding="utf-8")
+    assert job.run("plan", "z.yaml", "a.yaml", "--out", "c.json") == 0
+    assert json.loads(Path("c.json").read_text(encoding="utf-8"))["digest"] == first
