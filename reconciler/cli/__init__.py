@@ -39,11 +39,12 @@ Environment:
 
 \b
 Exit codes:
-  0 done, or no changes     4 refused by a safety rule
-  1 error, nothing done     6 authentication or permission
-  2 changes (plan           7 could not look everywhere
-    --detailed-exitcode)  130 interrupted
-  3 applied in part         5 not the plan that was reviewed
+  0 done, or no changes        5 not the plan that was reviewed
+  1 error, nothing done        6 authentication or permission
+  2 changes (plan              7 could not look everywhere
+    --detailed-exitcode)     130 interrupted
+  3 applied in part
+  4 refused by a safety rule
 """
 
 
