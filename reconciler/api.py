@@ -147,6 +147,8 @@ class Api:
 
         Empty where the API does not take it. (Field notes, Access; the path is not under the account.)
         """
+        if not secret.value or not secret.value.isascii() or not secret.value.isprintable() or " " in secret.value:
+            return {}  # no API token looks like that, and none may reach a message of the HTTP library
         request = Request(method="GET", path=("user", "tokens", "verify"))
         try:
             result, _ = self._send(request, bearer=secret)
@@ -186,7 +188,7 @@ class Api:
                 return self._once(request, bearer)
             except RateLimitedError as error:
                 self.gate.close(error.retry_after)
-                if attempt == ATTEMPTS or not self.gate.pass_through():
+                if attempt == ATTEMPTS:
                     raise
             except (GatewayError, NetworkError) as error:
                 again = request.repeat is Repeat.IDEMPOTENT or error.never_sent
@@ -228,13 +230,16 @@ class Api:
 
 def _adapt(handler: Handler) -> Callable[[httpx.Request], httpx.Response]:
     def answer(request: httpx.Request) -> httpx.Response:
-        given = handler(
-            request.method,
-            request.url.raw_path.decode().partition("?")[0],
-            dict(request.url.params),
-            {name.lower(): value for name, value in request.headers.items()},
-            request.read(),
-        )
+        try:
+            given = handler(
+                request.method,
+                request.url.raw_path.decode().partition("?")[0],
+                dict(request.url.params),
+                {name.lower(): value for name, value in request.headers.items()},
+                request.read(),
+            )
+        except ConnectionError as error:  # the sandbox was told to cut the connection
+            raise httpx.ReadError(str(error)) from None
         return httpx.Response(given.status, headers=dict(given.headers), content=given.body)
 
     return answer

@@ -21,6 +21,8 @@ from reconciler.errors import (
     AuthenticationError,
     ForbiddenError,
     IgnoredError,
+    NetworkError,
+    NotFoundError,
     RejectedError,
     SourceError,
 )
@@ -130,6 +132,9 @@ class _Run:
         try:
             self._send(step)
         except ApiError as error:
+            if self.api.stop.is_set() and isinstance(error, NetworkError) and error.never_sent:
+                self._mark(step, "was skipped")
+                return _Result(step, Status.SKIPPED, None, "the run was told to stop")
             self._mark(step, "failed")
             self.failed = True
             self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
@@ -138,7 +143,12 @@ class _Run:
 
     def _try_token(self, secret: Value, cloudflare_token_id: Value) -> None:
         """Before a token takes the place of a working one: is it active, and the one that it says it is?"""
-        found = self.api.verify(secret) if isinstance(secret, Secret) else {}
+        try:
+            found = self.api.verify(secret) if isinstance(secret, Secret) else {}
+        except NotFoundError:
+            return  # whatever answers at this base URL has no such path
+        except ApiError as error:
+            raise RejectedError(f"the new secret could not be tried: {error.message}", hint=error.hint) from None
         wrong = ""
         if found.get("status") != "active":
             wrong = "is not active"
@@ -185,7 +195,7 @@ class _Run:
                     raise
                 try:
                     found = find(self.api, sent)
-                except RejectedError as other:
+                except settle.TakenError as other:
                     raise other from None
                 except ApiError:
                     raise error from None  # could not look: the outcome stays unknown

@@ -16,7 +16,7 @@ from reconciler.errors import RateLimitedError
 Sleep = Callable[[float], object]
 """Wait for so many seconds; true where the run was told to stop meanwhile."""
 RESERVE = 0.2  # of the window, for the user's other work
-QUOTA, WINDOW_SECONDS = 1_200, 300.0
+QUOTA, WINDOW_SECONDS, MAX_WINDOW_SECONDS = 1_200, 300.0, 3_600.0
 _FACT = re.compile(r"(?:^|[;,\s])([rtqw])=(\d{1,9})")
 
 
@@ -50,8 +50,9 @@ class Gate:
                 if self._max_wait is not None and self.waited + wait > self._max_wait:
                     hint = "wait, or allow more with --max-wait; --target costs only what it names"
                     raise RateLimitedError(f"the rate limit would hold the run up for {wait:.0f} s", hint=hint)
-                first = until != self._told_until
-                self._closed_until, self._told_until, self._left = until, until, None
+                first = until > self._told_until + 1
+                self._closed_until, self._left = until, None
+                self._told_until = until if first else self._told_until
             if first:
                 self._tell(f"waiting {wait:.0f} s for the rate limit, which all of a user's tools share")
             stopped = self._sleep(wait)
@@ -74,14 +75,15 @@ class Gate:
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """What an answer says of the window; anything odd is passed over."""
-        state = dict(_FACT.findall(headers.get("ratelimit", "")))
-        policy = dict(_FACT.findall(headers.get("ratelimit-policy", "")))
+        state, policy = (
+            dict(_FACT.findall(headers.get(name, "").partition(",")[0])) for name in ("ratelimit", "ratelimit-policy")
+        )
         with self._lock:
             self._quota = int(policy.get("q") or self._quota)
-            self._window = float(policy.get("w") or self._window)
+            self._window = min(MAX_WINDOW_SECONDS, float(policy.get("w") or self._window))
             if "r" not in state or "t" not in state:
                 return
-            resets_at = self._clock() + float(state["t"])
+            resets_at = self._clock() + min(float(state["t"]), self._window)
             new_window = self._left is None or resets_at > self._resets_at + 1
             self._left = int(state["r"]) if new_window else min(self._left or 0, int(state["r"]))
             self._resets_at = resets_at

@@ -115,7 +115,7 @@ def without(marker: str, names: Collection[str]) -> str:
     """The text of a marker that no longer lists the variables `names`; all else stays to the letter."""
     document = json.loads(marker)
     hashes = {hash_name(name) for name in names}
-    document["e"] = {name: entry for name, entry in document["e"].items() if name not in hashes}
+    document["e"] = {name: entry for name, entry in _strings(document.get("e")).items() if name not in hashes}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -194,7 +194,7 @@ MIN_KEY_BYTES = 32
 
 def read_key(text: str) -> FingerprintKey | None:
     """A key in base64 or hexadecimal; None where it is neither, or has fewer than 32 bytes."""
-    text = text.strip()
+    text = "".join(text.split())
     try:
         if re.fullmatch(r"[0-9a-fA-F]+", text):
             key = bytes.fromhex(text)
@@ -229,7 +229,7 @@ def joined(causes: Collection[Cause]) -> Cause:
 
 
 _TOKEN_NAME = re.compile(
-    r"(?P<owner>[A-Za-z0-9._/-]{1,64}):(?P<name>[^\[\]]+) \[(?P<n>[1-9][0-9]{0,8})-(?P<id6>[0-9a-f]{6})-"
+    r"(?P<owner>[A-Za-z0-9._/-]{1,64}):(?P<name>[^\[\]]+) \[(?P<n>[1-9][0-9]{0,17})-(?P<id6>[0-9a-f]{6})-"
     r"(?P<mac8>[0-9a-f]{8}|-{8})\]"
 )
 NO_MAC = "-" * 8

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from reconciler import diff
 from reconciler.api import Api
 from reconciler.errors import AnswerError, ApiError, GatewayError, NetworkError, RejectedError
+from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import Value
@@ -35,18 +36,27 @@ def find_token(api: Api, sent: Mapping[str, Value]) -> str | None:
     )
 
 
+class TakenError(RejectedError):
+    """Somebody else made what was to be made."""
+
+
 def find_trigger(api: Api, sent: Mapping[str, Value]) -> str | None:
-    """The UUID of the trigger that was to be made: a Worker has one of each kind. Raises where it has another."""
+    """The UUID of the trigger that was to be made: a Worker has one of each kind.
+
+    Ours is equal in every field and has no variables yet; any other of the kind is somebody else's, made
+    meanwhile, and raises `TakenError`.
+    """
     fields = {name: value for name, value in sent.items() if name != "external_script_id"}
     branches = fields["branch_includes"]
     preview = isinstance(branches, tuple) and "*" in branches
     found = api.get(Trigger.read(str(sent["external_script_id"])), lambda result: Trigger.decode("", result))
-    for live, _ in found:
-        if live.resource.is_preview != preview:
-            continue
-        if diff.trigger_fields(live.resource.fields, fields):
-            kind = "preview" if preview else "production"
-            hint = "run plan again: somebody made it meanwhile"
-            raise RejectedError(f"the Worker has another {kind} trigger, `{live.resource.trigger_name}`", hint=hint)
-        return live.id
+    same = [live for live, _ in found if live.resource.is_preview == preview]
+    for live in same:
+        equal = not diff.trigger_fields(live.resource.fields, fields)
+        if equal and not api.get(EnvVar.read(live.id), EnvVar.decode):
+            return live.id
+    if same:
+        kind, name = "preview" if preview else "production", same[0].resource.trigger_name
+        hint = "run plan again: somebody made it meanwhile"
+        raise TakenError(f"the Worker has another {kind} trigger, `{name}`", hint=hint)
     return None

@@ -34,6 +34,7 @@ ACCOUNT = "0123456789abcdef0123456789abcdef"
 TOKEN = "canary-api-token-5fQ_z~7"
 SECRET = "canary/secret+value=%71 é"
 DEPLOY = "canary-deploy-token-91"
+CLOUDFLARE_TOKEN_ID = "ed17574386854bf78a67040be0a770b0"  # what `BEFORE` and `AFTER` name, and `DEPLOY` belongs to
 WHEN = "2026-01-02T03:04:05.678Z"
 HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>cloudflare</body></html>"
 REQUIRED = {
@@ -215,6 +216,8 @@ class FakeServer:
     def respond(self, call: Call) -> Answer:
         if not call.headers.get("authorization"):
             return failure(401, 12005, "Missing token")
+        if call.path.endswith("/user/tokens/verify"):
+            return envelope({"id": CLOUDFLARE_TOKEN_ID, "status": "active"})
         if call.headers["authorization"] != f"Bearer {self.token}":
             return failure(401, 12006, "Invalid token")
         routes: tuple[tuple[str, str, Callable[..., Answer]], ...] = (

@@ -671,3 +671,19 @@ def test_fail_fast_starts_nothing_more(server: FakeServer, folder: Path) -> None
     ran = apply(server, folder, "--fail-fast")
     assert ran.code in (1, 3)
     assert any("--fail-fast" in (error or "") for _, error in outcomes(ran).values())
+
+
+def test_a_trigger_that_somebody_else_made_and_owns_is_not_seized(server: FakeServer, folder: Path) -> None:
+    """Equal in every field, but with a variable of its own: it is not the one that this run made."""
+
+    def theirs(call: Call) -> Answer:
+        made = json.loads(server.respond(call).body)["result"]
+        path = f"/builds/triggers/{made['trigger_uuid']}/environment_variables"
+        body = {"THEIRS": {"is_secret": False, "value": "x"}}
+        server.respond(Call(**{**vars(call), "method": "PATCH", "path": path, "body": body}))
+        return failure(409, 12042)
+
+    server.on("POST", "/builds/triggers", theirs)
+    ran = apply(server, folder)
+    assert ran.code == 3
+    assert "has another production trigger" in ran.text

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import diff, ownership
+from reconciler.api import Api
+from reconciler.cli.options import Globals
 from reconciler.errors import AnswerError
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
@@ -241,3 +243,21 @@ def test_a_connection_is_not_deleted_while_somebody_might_use_it() -> None:
     declared = Connection.parse("acme/site", body, None)
     plan = connections.delete(declared, Observed(unread_workers={"web": unread}), account_id="a")
     assert (len(plan.refusals), plan.steps) == (1, ())
+
+
+def test_a_limit_of_no_wait_is_a_limit() -> None:
+    assert Globals().with_later({"max_wait": 0.0, "account_id": "", "verbose": False}).max_wait == 0.0
+
+
+@pytest.mark.parametrize("marker", [{"v": 1}, {"e": []}, {"e": {"x": 1}}], ids=str)
+def test_a_marker_with_an_odd_list_can_be_released_from(marker: dict[str, object]) -> None:
+    assert json.loads(ownership.without(json.dumps(marker), ["A"]))["e"] == {}
+
+
+@pytest.mark.parametrize("value", ["a\nb", "é", "a b", "", "\0"])
+def test_what_cannot_be_a_token_is_not_sent(value: str) -> None:
+    def handler(*_: object) -> object:
+        raise AssertionError("nothing is sent")
+
+    api = Api(base_url="http://none/client/v4", account_id="a", token="t", handler=handler)
+    assert api.verify(Secret(value)) == {}

@@ -78,7 +78,10 @@ class Globals:
 
     def with_later(self, given: Mapping[str, Any]) -> Globals:
         """What stands behind the command's name wins."""
-        return replace(self, **{name: value for name, value in given.items() if value not in (None, False, "")})
+        return replace(
+            self,
+            **{name: value for name, value in given.items() if not (value is None or value is False or value == "")},
+        )
 
 
 def _globals(*, first: bool) -> list[click.Parameter]:
@@ -105,7 +108,9 @@ def _globals(*, first: bool) -> list[click.Parameter]:
         option("--sandbox-file", metavar="FILE", help="The sandbox's data; default .buildsctl/sandbox.db."),
         option("--allow-http", is_flag=True, weakens_safety=True, help="Send the token over plain HTTP all the same."),
         option("-v", "--verbose", is_flag=True, help="Trace requests: method, path, status, time, ray id."),
-        option("--max-wait", type=float, metavar="SECONDS", help="Wait no longer for the rate limit."),
+        option(
+            "--max-wait", type=click.FloatRange(0, 86_400), metavar="SECONDS", help="Wait no longer for the rate limit."
+        ),
         option("--no-color", is_flag=True, help="No colour; also NO_COLOR."),
     ]
 

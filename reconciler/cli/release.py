@@ -41,9 +41,10 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
         whose = session.owner(owner)
         with session.open_api(settings, session.account_id(settings, None)) as api:
             plan = decide(whose, _observed(api, globs), globs, account_id=api.account_id)
-            if not plan.changes and not plan.unread:
-                hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
-                raise UsageError(f"nothing of owner `{whose}` matches", hint=hint)
+            for glob in globs if not plan.unread else ():
+                if not any(change.address.matches(glob) for change in plan.changes):
+                    hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
+                    raise UsageError(f"nothing of owner `{whose}` matches {glob}", hint=hint)
             color = colored(no_color=settings.no_color)
             return carry_out(plan, api, reporter, color=color, ask=not auto_approve)
 

@@ -15,6 +15,7 @@ from reconciler.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from reconciler.sandbox import Sandbox
+    from reconciler.sandbox.fault_spec import Fault
 
 
 @click.group()
@@ -22,7 +23,7 @@ def sandbox() -> None:
     """Run a strict stand-in of the API, for trying out and for your own pipelines."""
 
 
-@sandbox.command()
+@sandbox.command(short_help="Serve it over HTTP on 127.0.0.1.")
 @click.option(
     "--port", cls=Setting, type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one."
 )
@@ -35,8 +36,16 @@ def sandbox() -> None:
     help="Keep the data in a file; default in memory.",
 )
 @click.option("--seed", cls=Setting, metavar="FILE", help="Start with the Workers and objects of a JSON file.")
+@click.option("--fault", cls=Setting, multiple=True, metavar="SPEC", help="Fail at some requests; repeatable.")
 @global_options
-def serve(settings: Globals, *, port: int, data_file: str | None, seed: str | None) -> int:  # noqa: ARG001
+def serve(
+    settings: Globals,  # noqa: ARG001
+    *,
+    port: int,
+    data_file: str | None,
+    seed: str | None,
+    fault: tuple[str, ...],
+) -> int:
     """Serve the sandbox over HTTP on 127.0.0.1 until it is interrupted.
 
     It takes any bearer token, unless the seed lists some, and refuses what the live API refuses, with the
@@ -47,10 +56,33 @@ def serve(settings: Globals, *, port: int, data_file: str | None, seed: str | No
       buildsctl sandbox serve --port 8787 --seed seed.json
       CLOUDFLARE_API_BASE_URL=http://127.0.0.1:8787/client/v4 \\
         CLOUDFLARE_API_TOKEN=any buildsctl plan
+
+    A fault SPEC is KIND:METHOD:PATH[:NAME=VALUE,…]:
+
+    \b
+      KIND    429; 500 to 599 (JSON), 502-html and the like, success-false:
+              the API does not act, but with -after it does, 500-after;
+              slow: it acts late; slow-after: it answers late;
+              cut-before, cut-after, truncated, wrong-shape
+      METHOD  GET, POST, … or *
+      PATH    below the account; * is within a segment, a last /** any rest,
+              * alone any path
+      NAME    times=N or times=forever (1), after=N: let N through first (0)
+              seconds=N for slow (1), retry_after=N for 429 (1)
+
+    \b
+      buildsctl sandbox serve --fault 500:POST:/builds/triggers \\
+        --fault 429:*:*:times=3,retry_after=2 --fault slow:GET:*:seconds=0.2
+
+    While it runs, GET /__sandbox/faults lists them, POST adds one (the same
+    fields as a JSON object), DELETE clears them.
     """
     from reconciler.sandbox.server import serve as bind
 
+    faults = _read_faults(fault)
     held = _open(data_file or ":memory:", seed)
+    for one in faults:
+        held.faults.add(one)
     try:
         server = bind(held, port=port)
     except OSError as error:
@@ -66,7 +98,7 @@ def serve(settings: Globals, *, port: int, data_file: str | None, seed: str | No
     return Exit.OK
 
 
-@sandbox.command()
+@sandbox.command(short_help="Put Workers and objects into its data.")
 @click.argument("file")
 @global_options
 def seed(settings: Globals, *, file: str) -> int:
@@ -94,6 +126,21 @@ def seed(settings: Globals, *, file: str) -> int:
     _open(path, file).close()
     data(f"{file} → {path}\n")
     return Exit.OK
+
+
+def _read_faults(specs: tuple[str, ...]) -> list[Fault]:
+    from reconciler.sandbox.fault_spec import GRAMMAR, FaultError, parse
+    from reconciler.sandbox.faults import MOST_FAULTS
+
+    if len(specs) > MOST_FAULTS:
+        raise UsageError(f"there are more than {MOST_FAULTS} faults", hint="`times=N` repeats one")
+    found = []
+    for spec in specs:
+        try:
+            found.append(parse(spec))
+        except FaultError as error:
+            raise UsageError(f"the fault `{spec}` cannot be used: {error}", hint=f"it is {GRAMMAR}") from None
+    return found
 
 
 def _read_seed(seed_file: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def list_(settings: Globals, format: str) -> int:  # noqa: A002 - the option's n
     with session.open_api(settings, session.account_id(settings, None)) as api:
         observed = observe(Desired(owner=None), api, everything=True)
     rows = token_rows(observed)
-    data(json.dumps(rows, indent=2) + "\n" if format == "json" else tokens_text(rows))
+    data(json.dumps(rows, indent=2) + "\n" if format == "json" else tokens_text(rows, complete=not observed.unread))
     return _complete(observed)
 
 
@@ -90,6 +90,8 @@ def id_(settings: Globals, env: str) -> int:
     value = os.environ.get(env, "").strip()
     if not value:
         raise UsageError(f"the variable `{env}` is not set", hint="put the token's value there")
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise UsageError(f"`{env}` holds characters that no API token has", hint="copy the token again")
     with session.open_api(settings, settings.account_id or "-", token=value) as api:
         found = api.verify(Secret(value, f"env {env}"))
     if not isinstance(found.get("id"), str) or found.get("status") != "active":

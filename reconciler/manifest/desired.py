@@ -40,6 +40,7 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
             summary = "GitHub's ids are numbers, not names"
             problems.add(Severity.WARNING, summary, at=one.position, hint=hint, address=str(one.address))
     _check_tags(found)
+    _check_own_references(found)
     tokens = [_token(name, body, found, resolver) for name, body in found.section("tokens").items()]
     triggers = [_trigger(one, found, resolver) for one in found.triggers]
     account_id = found.head.get("account_id")
@@ -62,6 +63,18 @@ def _worker(name: str, body: Node) -> Declared[Worker]:
     tag = body.get("tag")
     resource = Worker(name=name, tag=tag.value if tag else None, take_over_from=_names(body.get("take_over_from")))
     return Declared(address=Address.of(Worker.kind, name), position=body.place, resource=resource)
+
+
+def _check_own_references(found: ManifestSet) -> None:
+    """A managed token of the set is referred to by its key: by its live name it would lag a generation behind."""
+    tokens = found.section("tokens")
+    for key, body in tokens.items():
+        name = body.get("build_token_name")
+        owner, _, managed = str(name.value).partition(":") if name else ("", "", "")
+        if name and owner == found.owner and managed in tokens and tokens[managed].get("cloudflare_token_id"):
+            hint = f"refer to it with `build_token: {managed}`"
+            summary = f"`{managed}` is a managed token of this set"
+            found.problems.error(summary, at=name.position, hint=hint, address=f"token/{key}")
 
 
 def _check_tags(found: ManifestSet) -> None:

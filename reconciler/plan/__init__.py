@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.errors import Diagnostic, Severity
 from reconciler.kinds import ORDER
 from reconciler.kinds.worker import Worker
-from reconciler.model import Address, Declared, Disposition, Plan, Ref
+from reconciler.model import Address, Declared, Disposition, Plan, Ref, Step
 from reconciler.ownership import Marker
 from reconciler.plan import connections, losses, target, tokens, triggers, undeclared
 from reconciler.plan.board import MAX_DELETES, Board, Options, Seen
@@ -42,7 +42,7 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
         account_id=account_id,
         owner=desired.owner,
         changes=tuple(sorted(board.changes, key=lambda change: _rank(change.address))),
-        steps=(*in_order(board.first, board.branches), *board.last),
+        steps=(*in_order(_tried(board), board.branches), *board.last),
         prune=options.prune,
         ids=board.ids,
         refusals=tuple(board.refusals),
@@ -58,6 +58,11 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     )
     target.check(result, options.target)
     return result
+
+
+def _tried(board: Board) -> list[Step]:
+    """Connections and tokens; the secret of a token that replaces a working one is tried before."""
+    return [replace(step, replaces_token=True) if step.gives in board.replacing else step for step in board.first]
 
 
 def _prune(board: Board) -> None:

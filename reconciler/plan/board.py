@@ -56,6 +56,7 @@ class Board:
     and tokens, then Worker by Worker, then deletes of what nothing uses any more.
 
     `after` is what becomes of a live trigger, by its UUID, None where it goes; `made` are new ones.
+    `replacing` are tokens still to be made that take the place of one that a live trigger works with.
     `ids` holds what is bound; `failed` the addresses that lead nowhere, `unknown` those that could not
     be read, each with the reason.
     """
@@ -69,6 +70,7 @@ class Board:
     last: list[Step] = field(default_factory=list)
     after: dict[str, tuple[Address, Trigger | None]] = field(default_factory=dict)
     made: dict[Address, Trigger] = field(default_factory=dict)
+    replacing: set[Address] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     ids: dict[Address, str] = field(default_factory=dict)
@@ -111,14 +113,16 @@ class Board:
             Diagnostic(severity=severity, summary=summary, hint=hint, address=str(address), position=position)
         )
 
-    def users(self, live: str) -> tuple[list[Address | str], list[Address]]:
-        """Who still uses the token or connection `live` after the run, and who uses it until then."""
+    def users(self, live: str, *, is_connection: bool = False) -> tuple[list[Address | str], list[Address]]:
+        """Who still uses the token or connection `live` after the run, and who uses it until then. A trigger
+        whose connection the API does not show may use any."""
         still: list[Address | str] = []
         until: list[Address] = []
         for one in self.observed.triggers:
             uses = (one.resource.build_token_uuid, one.resource.repo_connection_uuid)
             address, after = self.after.get(one.id, (None, one.resource))
-            if after and live in (after.build_token_uuid, after.repo_connection_uuid):
+            hidden = after is not None and not after.repo_connection_uuid and is_connection
+            if after and (hidden or live in (after.build_token_uuid, after.repo_connection_uuid)):
                 still.append(address or f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`")
             elif live in uses and address:
                 until.append(address)

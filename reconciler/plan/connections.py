@@ -64,6 +64,8 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
             "`provider_account_id` differs: putting the connection again re-points every trigger of "
             f"repository {want.provider_account_name}/{want.repo_name}, of undeclared Workers too"
         )
+    elif want.provider_account_id != seen.provider_account_id and board.options.target:
+        reason = "`provider_account_id` differs, and --target does not name it"
     board.row(
         declared,
         Action.UPDATE if fields else Action.NO_OP,
@@ -100,9 +102,10 @@ def _put(board: Board, declared: Declared[Connection]) -> None:
 def prune(board: Board) -> None:
     """Delete an undeclared connection whose last trigger of the account goes in this run."""
     declared = {one.resource.natural_key for one in board.desired.connections}
+    named = {one.resource.repo_connection_uuid for one in board.desired.triggers}
     for live in board.observed.connections:
-        still, until = board.users(live.id)
-        if still or not until or live.resource.natural_key in declared or not board.may_destroy:
+        still, until = board.users(live.id, is_connection=True)
+        if still or not until or live.id in named or live.resource.natural_key in declared or not board.may_destroy:
             continue
         address = Address.of(Connection.kind, _name(live.resource))
         board.row(
@@ -123,7 +126,7 @@ def delete(declared: Declared[Connection], observed: Observed, *, account_id: st
     users = [
         f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`"
         for one in observed.triggers
-        if one.resource.repo_connection_uuid in shown
+        if one.resource.repo_connection_uuid in {*shown, ""}  # not shown: it may be this one
     ]
     refusals: list[Refusal] = []
     if users:

@@ -49,7 +49,9 @@ def _release(board: Board, seen: Seen, marker: ownership.Marker, globs: Sequence
         reason = "it leaves the marker: from here on nobody owns it"
         address = EnvVar.address(trigger, key)
         board.row(address, Action.UPDATE, before=fields, after=fields, reason=reason)
+    if not names:
+        return []
     text = ownership.without(str(seen.variables[ownership.MARKER].value), names)
     request = EnvVar.upsert(seen.live.id, {ownership.MARKER: {"is_secret": False, "value": text}})
     covers = tuple(EnvVar.address(trigger, key) for key in names)
-    return [Step(covers=covers, request=request, echo=Echo.VARIABLES, branch=str(trigger))] if names else []
+    return [Step(covers=covers, request=request, echo=Echo.VARIABLES, branch=str(trigger))]

@@ -22,14 +22,16 @@ from reconciler.states import DeclaredTrigger
 class Variables:
     """What becomes of a trigger's variables. `entries` is the marker's `e` after the run.
 
-    `marker` is ours, or None where the trigger is nobody's or is being taken over; `live` the trigger's UUID
-    where it has one. `unfinished` is a trigger whose creation was cut short: it still gets what is only
-    sent on create. `absent` says why a variable is not there. `left` are the variables that stay live
-    beside those declared with a value.
+    `marker` is ours, or None where the trigger is nobody's or is being taken over; `memory` is also that of
+    the owner it is taken over from: it tells of declared variables, and of nothing else. `live` is the
+    trigger's UUID where it has one. `unfinished` is a trigger whose creation was cut short: it still gets
+    what is only sent on create. `absent` says why a variable is not there. `left` are the variables that
+    stay live beside those declared with a value.
     """
 
     trigger: DeclaredTrigger
     marker: Marker | None = None
+    memory: Marker | None = None
     live: str = ""
     unfinished: bool = False
     absent: str = "not there"

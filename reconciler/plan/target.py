@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from reconciler.errors import UsageError
-from reconciler.model import Plan
+from reconciler.kinds.worker import Worker
+from reconciler.model import Declared, Plan
 from reconciler.states import DeclaredTrigger, Desired
 
 
 def selects(globs: Sequence[str], trigger: DeclaredTrigger) -> bool:
-    """Is the trigger named? An `env/` address names its trigger."""
+    """Is the trigger named? An `env/` address names its trigger, also where the variable left the manifests."""
     addresses = (trigger.address, *(one.address for one in trigger.variables.values()))
-    return any(address.matches(glob) for glob in globs for address in addresses)
+    parents = ["/".join(("trigger", *glob.split("/")[1:3])) for glob in globs if glob.startswith("env/")]
+    return any(address.matches(glob) for glob in (*globs, *parents) for address in addresses)
 
 
 def narrow(desired: Desired, globs: Sequence[str]) -> Desired:
@@ -26,6 +28,7 @@ def narrow(desired: Desired, globs: Sequence[str]) -> Desired:
         for name, worker in desired.workers.items()
         if any(trigger.address.path[0] == name for trigger in named) or any(_may_hold(glob, name) for glob in globs)
     }
+    workers |= _witnesses(desired, named, globs, workers)
     needed = {ref for one in named for ref in (one.resource.repo_connection_uuid, one.resource.build_token_uuid)}
 
     def kept(address: object) -> bool:
@@ -39,6 +42,25 @@ def narrow(desired: Desired, globs: Sequence[str]) -> Desired:
         connections=tuple(one for one in desired.connections if kept(one.address)),
         left_out=len(desired.workers) - len(workers),
     )
+
+
+def _witnesses(
+    desired: Desired, named: Sequence[DeclaredTrigger], globs: Sequence[str], workers: Mapping[str, Declared[Worker]]
+) -> dict[str, Declared[Worker]]:
+    """For each connection that is named or needed one more Worker that refers to it: connections are seen only
+    inside triggers, and one that is put unseen could re-point those of others."""
+    needed = {one.resource.repo_connection_uuid for one in named}
+    found: dict[str, Declared[Worker]] = {}
+    for connection in desired.connections:
+        address = connection.address
+        if address in needed or any(address.matches(glob) for glob in globs):
+            others = [
+                one.address.path[0]
+                for one in desired.triggers
+                if one.resource.repo_connection_uuid == address and one.address.path[0] not in workers
+            ]
+            found |= {name: desired.workers[name] for name in others[:1] if name in desired.workers}
+    return found
 
 
 def _may_hold(glob: str, worker: str) -> bool:

@@ -16,7 +16,11 @@ Generations = Sequence[tuple[Generation, Live[Token]]]
 
 def decide(board: Board) -> set[str]:
     """Managed tokens and references. Returns the UUIDs that the manifests stand for."""
-    used: set[str] = set()
+    used = {
+        one.resource.build_token_uuid
+        for one in board.desired.triggers
+        if isinstance(one.resource.build_token_uuid, str)
+    }
     for declared in board.desired.tokens:
         if board.observed.unread_tokens:
             board.unknown[declared.address] = "the list of build tokens could not be read"

@@ -129,6 +129,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     found = Variables(
         trigger=trigger,
         marker=ours,
+        memory=seen.marker if isinstance(seen.marker, ownership.Marker) else None,
         live=seen.live.id,
         unfinished=seen.live.resource.path_includes == PENDING_PATHS,
         absent="not there: the dashboard made its trigger anew" if _is_remade(board, seen, siblings) else "not there",
@@ -136,21 +137,25 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     variables.for_live_trigger(board, found, seen.variables)
     losses.check_variables(board, trigger, found)
     board.after[seen.live.id] = (trigger.address, want)
+    if isinstance(want.build_token_uuid, Address) and seen.live.resource.build_token_uuid:
+        board.replacing.add(want.build_token_uuid)
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
-    why = [] if draft is None or writes else _why_adopt(seen, draft)
+    becomes_ours = draft is not None and not ours
+    why = [] if draft is None or (writes and not becomes_ours) else _why_adopt(seen, draft)
+    adopts = bool(why) and not writes
     board.row(
         trigger,
-        Action.UPDATE if fields or why else Action.NO_OP,
+        Action.UPDATE if fields or adopts else Action.NO_OP,
         before=seen.live.resource.fields,
         after=want.fields,
         fields=fields,
         reason=_reason(board, fields, why, seen, siblings),
-        disposition=Disposition.ADOPT if why else Disposition.DECLARED,
-        cause=_cause(fields, why),
+        disposition=Disposition.ADOPT if adopts else Disposition.DECLARED,
+        cause=_cause(fields, why if adopts else []),
     )
     board.changes.extend(found.changes)
-    if writes or why:
+    if writes or adopts:
         board.branch(trigger.address.path[0]).update(
             trigger.address, seen.live.id, want=want, fields=fields, variables=found, marker=draft
         )
@@ -259,7 +264,7 @@ def _draft(board: Board, trigger: DeclaredTrigger, want: Trigger, found: Variabl
         protect=trigger.protect,
         fields={name: value for name, value in want.fields.items() if not trigger.ignores(name)},
         entries=found.entries,
-        kid=found.marker.kid if found.marker else "",
+        kid=found.memory.kid if found.memory else "",
     )
 
 
@@ -268,7 +273,7 @@ def _why_adopt(seen: Seen, draft: MarkerDraft) -> list[str]:
     marker = seen.marker
     if not isinstance(marker, ownership.Marker):
         found = ownership.MARKER in seen.variables
-        return ["the one it carries is malformed, or another trigger's" if found else "it has none yet"]
+        return ["the one it carries is malformed, or another trigger's" if found else "nobody owned it yet"]
     reasons = {
         f"it belonged to owner `{marker.owner}`": marker.owner != draft.owner,
         f"its key was `{marker.key}`": marker.key != draft.key,
@@ -281,10 +286,8 @@ def _why_adopt(seen: Seen, draft: MarkerDraft) -> list[str]:
 def _reason(board: Board, fields: tuple[FieldChange, ...], why: list[str], seen: Seen, siblings: Sequence[Seen]) -> str:
     names = ", ".join(f"`{change.path}`" for change in fields)
     reason = f"{names} differ{'s' if len(fields) == 1 else ''}" if fields else "as declared"
-    if fields and board.owner and seen.marker is None:
-        reason += "; nobody owned it, from here on it is ours"
     if why:
-        reason = f"as declared; its marker is written: {', '.join(why)}"
+        reason += f"; its marker is written: {', '.join(why)}"
     return f"{reason}; {REMADE}" if _is_remade(board, seen, siblings) else reason
 
 

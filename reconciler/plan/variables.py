@@ -64,7 +64,7 @@ def for_live_trigger(board: Board, result: Variables, live: Mapping[str, EnvVar]
 def _decide_declared(
     board: Board, result: Variables, key: str, declared: Declared[EnvVar], seen: EnvVar | None
 ) -> Change:
-    want, marker = declared.resource, result.marker
+    want, marker = declared.resource, result.memory
     if want.value is None:
         result.left |= {key} if seen else set()
         return _only_exists(board, declared, seen)
@@ -122,9 +122,9 @@ def _compare_secret(
     key, fingerprint = board.options.key, ownership.fingerprint_of(applied or "")
     if key is None:
         return "", "there is no BUILDSCTL_FINGERPRINT_KEY"
-    if not fingerprint or result.marker is None:
+    if not fingerprint or result.memory is None:
         return "", "buildsctl has not written it under a key yet"
-    if result.marker.kid != key.kid:
+    if result.memory.kid != key.kid:
         return "", "it was written under another key"
     if secret.value is None:
         return "", "its source gives no value"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from reconciler.kinds.trigger import Trigger
-from reconciler.model import Action, Cause, Change, Disposition, FieldChange, Outcome, Plan, Status
+from reconciler.model import Action, Address, Cause, Change, Disposition, FieldChange, Outcome, Plan, Status
 from reconciler.plan.summary import summary
 from reconciler.render.escape import clean
 from reconciler.render.problems import problems_text
@@ -48,6 +48,7 @@ def symbol(change: Change) -> str:
 def plan_text(plan: Plan, *, color: bool = False) -> str:
     """Every change with its reason, grouped by Worker; no-ops only as a count."""
     told = _told_by_trigger(plan)
+    quiet = {one.address: one.reason for one in plan.changes if one.address.kind == "trigger"}
     shown = [
         change
         for change in plan.changes
@@ -62,7 +63,8 @@ def plan_text(plan: Plan, *, color: bool = False) -> str:
         heading: tuple[str, ...] = ()
         for change in changes:
             if change.address.kind == "env" and change.address.path[:2] != heading:
-                lines.append(f"    {clean('/'.join(('trigger', *change.address.path[:2])))}")  # itself unchanged
+                trigger = Address("trigger", change.address.path[:2])
+                lines.append(f"    {clean(str(trigger))}: {clean(quiet.get(trigger, ''))}".rstrip(": "))
             heading = change.address.path[:2]
             comes = change.action is Action.CREATE and change.address.path[:2] in born
             lines += _change_lines(change, plan.labels, color=color, born=comes)
@@ -160,7 +162,8 @@ def _ending(plan: Plan) -> list[str]:
     writes = 0 if plan.refusals else len(plan.steps)
     lines.append(f"Requests: {plan.reads} read, {writes} to write.")
     if plan.target:
-        lines.append(f"Only what --target names was looked at; {plan.left_out} declared Workers were not.")
+        verb = " was" if plan.left_out == 1 else "s were"
+        lines.append(f"Only what --target names was looked at; {plan.left_out} declared Worker{verb} not.")
     if plan.undeclared_workers == 0:
         lines.append("Every Worker of the account is declared.")
     elif plan.undeclared_workers and not plan.prune:

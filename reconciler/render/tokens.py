@@ -34,8 +34,9 @@ def token_rows(observed: Observed) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["build_token_name"], row["build_token_uuid"]))
 
 
-def tokens_text(rows: Sequence[dict[str, Any]]) -> str:
+def tokens_text(rows: Sequence[dict[str, Any]], *, complete: bool = True) -> str:
     """A paragraph a token: no table is wide enough for its users."""
+    unused = "  UNUSED" if complete else "  no user was seen, but not everything could be read"
     lines = []
     for row in rows:
         owned = f"owner {row['owner']}, generation {row['generation']}" if row["owner"] else "not managed"
@@ -44,6 +45,6 @@ def tokens_text(rows: Sequence[dict[str, Any]]) -> str:
             f"  {clean(owned)}",
             f"  cloudflare_token_id {clean(row['cloudflare_token_id'])}",
             f"  build_token_uuid {row['build_token_uuid']}",
-            f"  used by {clean(', '.join(row['used_by']))}" if row["used_by"] else "  UNUSED",
+            f"  used by {clean(', '.join(row['used_by']))}" if row["used_by"] else unused,
         ]
     return "\n".join(lines) + "\n" if lines else "There are no build tokens in this account.\n"

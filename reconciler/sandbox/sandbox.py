@@ -3,6 +3,7 @@
 import os
 import re
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any
 from reconciler.sandbox import access, routes, seed, seed_document
 from reconciler.sandbox.call import Call
 from reconciler.sandbox.envelope import RefusalError, Reply, Response, failure, success, unroutable
+from reconciler.sandbox.faults import Faults, inflict
 from reconciler.sandbox.rate import RateWindow
 from reconciler.sandbox.store import Store
 
@@ -32,6 +34,7 @@ class Sandbox:
     """A stand-in with its data in `path`, a file that outlives it and may be open in other processes too.
 
     Thread-safe. `clock` gives aware times. Raises StoreError where the file is not the stand-in's own.
+    `faults` holds what it was told to fail at; `sleep` is how it is slow.
     """
 
     def __init__(
@@ -40,7 +43,10 @@ class Sandbox:
         *,
         clock: Callable[[], datetime] = _utc_now,
         new_uuid: Callable[[], str] = _uuid4,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
+        self.faults = Faults()
+        self._sleep = sleep
         self._store = Store(path)
         self._clock = clock
         self._new_uuid = new_uuid
@@ -58,19 +64,28 @@ class Sandbox:
     def handle(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
     ) -> Response:
-        """Answer one request. `path` is the request line's, without query; header names have any case."""
+        """Answer one request. `path` is the request line's, without query; header names have any case.
+
+        Raises CutError, after or instead of acting, where a fault cuts the connection.
+        """
+        below = _OUTSIDE.sub("", path, count=1)
         with self._lock:
             self._count += 1
             ordinal = self._count
-            self._requests.append((method, _OUTSIDE.sub("", path, count=1)))
+            self._requests.append((method, below))
         now = self._clock()
         answer_headers = {"Content-Type": "application/json", "cf-ray": f"{ordinal:016x}-SBX", **self._rate.count(now)}
-        try:
-            reply = self._answer(method, path, query=query, headers=headers, body=body, now=_written(now))
-        except RefusalError as refusal:
-            content = failure(refusal.code, refusal.message)
-            return Response(status=refusal.status, headers=answer_headers, body=content)
-        return Response(status=200, headers=answer_headers, body=success(reply))
+
+        def act() -> Response:
+            try:
+                reply = self._answer(method, path, query=query, headers=headers, body=body, now=_written(now))
+            except RefusalError as refusal:
+                content = failure(refusal.code, refusal.message)
+                return Response(status=refusal.status, headers=answer_headers, body=content)
+            return Response(status=200, headers=answer_headers, body=success(reply))
+
+        fault = self.faults.due(method, below)
+        return inflict(fault, act, answer_headers, sleep=self._sleep) if fault else act()
 
     def requests(self) -> list[tuple[str, str]]:
         """(method, path below the account) of the requests since construction, the last 100,000 of them."""

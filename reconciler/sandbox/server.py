@@ -1,6 +1,10 @@
-"""Serves a stand-in over HTTP/1.1 with keep-alive: frames requests and answers, knows nothing of the API."""
+"""Serves a stand-in over HTTP/1.1 with keep-alive: frames requests and answers, knows nothing of the API.
+
+Beside the API, on a path that is not part of it, a client on the same machine can have it fail (see faults).
+"""
 
 import contextlib
+import ipaddress
 import socket
 import socketserver
 import sys
@@ -11,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
+from reconciler.sandbox import faults
 from reconciler.sandbox.envelope import failure
 from reconciler.sandbox.sandbox import Sandbox
 
@@ -67,6 +72,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         path, _, query = self.path.partition("?")
+        if path == faults.PATH and self._is_local():
+            told = self.server.sandbox.faults.answer(self.command, body)
+            self._send(told.status, told.headers, told.body)
+            return
         try:
             parameters = dict(parse_qsl(query, keep_blank_values=True, max_num_fields=100))
         except ValueError:
@@ -74,6 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             response = self.server.sandbox.handle(self.command, path, parameters, dict(self.headers.items()), body)
+        except faults.CutError:
+            self.close_connection = True
+            return
         except Exception:
             # Whatever broke, the client is owed an answer. The traceback goes where the server's errors go.
             self.close_connection = True
@@ -94,6 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Silent: requests are counted by the sandbox, not told on stderr."""
+
+    def _is_local(self) -> bool:
+        """Whether the client is on this machine: from elsewhere, nobody tells it to fail."""
+        return ipaddress.ip_address(self.client_address[0]).is_loopback
 
     def _refused_framing(self) -> bool:
         """Whether the body will not be read: then the request is refused and the connection ends."""
