@@ -178,6 +178,7 @@ class Api:
         """`result` and `result_info` of one request, repeated as far as its kind allows."""
         if request.method != "GET" and not self._may_write:
             raise AssertionError("a plan sends only GETs")
+        unsure: ApiError | None = None  # may have happened, which a later one that was never sent does not undo
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 if not self.gate.pass_through():
@@ -194,8 +195,9 @@ class Api:
                 again = request.repeat is Repeat.IDEMPOTENT or error.never_sent
                 limit = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2**attempt)
                 pause = random.uniform(0, limit)  # noqa: S311 - jitter, not a secret
+                unsure = unsure if error.never_sent else error
                 if attempt == ATTEMPTS or not again or self._sleep(pause):
-                    raise
+                    raise (unsure or error) from None
         raise AssertionError("the loop returns or raises")
 
     def _once(self, request: Request, bearer: Secret | None) -> tuple[Any, Any]:

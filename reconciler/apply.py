@@ -22,7 +22,6 @@ from reconciler.errors import (
     ForbiddenError,
     IgnoredError,
     NetworkError,
-    NotFoundError,
     RejectedError,
     SourceError,
 )
@@ -145,10 +144,13 @@ class _Run:
         """Before a token takes the place of a working one: is it active, and the one that it says it is?"""
         try:
             found = self.api.verify(secret) if isinstance(secret, Secret) else {}
-        except NotFoundError:
-            return  # whatever answers at this base URL has no such path
         except ApiError as error:
-            raise RejectedError(f"the new secret could not be tried: {error.message}", hint=error.hint) from None
+            if error.status == 404:
+                return  # whatever answers at this base URL has no such path
+            if self.api.stop.is_set() and isinstance(error, NetworkError) and error.never_sent:
+                raise  # interrupted: that says nothing of the secret
+            hint = "; ".join(filter(None, (error.hint, "--no-verify-token skips this")))
+            raise RejectedError(f"the new secret could not be tried: {error.message}", hint=hint) from None
         wrong = ""
         if found.get("status") != "active":
             wrong = "is not active"

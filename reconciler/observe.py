@@ -35,6 +35,7 @@ def observe(desired: Desired, api: Api, *, everything: bool = False) -> Observed
     try:
         look.start()
         look.run()
+        look.ask_witnesses()
     except BaseException as error:
         api.stop.set()  # ends all waiting for the rate limit
         pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
@@ -60,6 +61,7 @@ class _Look:
     connections: dict[str, Live[Connection]] = field(default_factory=dict)
     tokens: list[Live[Token]] = field(default_factory=list)
     variables: dict[str, dict[str, EnvVar]] = field(default_factory=dict)
+    witnesses: set[str] = field(default_factory=set)
     newer: set[str] = field(default_factory=set)
     unread_scripts: Unread | None = None
     unread_tokens: Unread | None = None
@@ -74,7 +76,8 @@ class _Look:
     def start(self) -> None:
         """The first wave: names, tokens, and the Workers whose tag the manifests give."""
         declared = self.desired.workers.values()
-        if self.everything or any(worker.resource.tag is None for worker in declared):
+        witnesses = [one for some in self.desired.witnesses.values() for one in some]
+        if self.everything or any(one.resource.tag is None for one in (*declared, *witnesses)):
             self.ask(lambda: self.api.get(Worker.read(), Worker.decode), self.scripts, self.no_scripts)
         if self.desired.tokens or self.everything:
             self.ask(
@@ -103,6 +106,33 @@ class _Look:
                     raise error
             if isinstance(self.denied, AuthenticationError) and not self.builds_read:
                 raise self.denied
+
+    def ask_witnesses(self) -> None:
+        """One Worker after the other, until one shows the connection. Only connections are taken from them."""
+        for connection in self.desired.connections:
+            for worker in self.desired.witnesses.get(connection.address, ()):
+                shown = (one.resource for one in self.connections.values() if not one.resource.deleted)
+                if any(one.natural_key == connection.resource.natural_key for one in shown):
+                    break
+                name = worker.resource.name
+                tag = worker.resource.tag or (self.workers or {}).get(name)
+                if tag and tag not in self.witnesses | {*self.tags.values()}:
+                    self.witnesses.add(tag)
+                    self.witness(name, tag)
+                    self.run()
+
+    def witness(self, name: str, tag: str) -> None:
+        def done(found: list[tuple[Live[Trigger], Live[Connection] | None]]) -> None:
+            self.builds_read = True
+            for _, connection in found:
+                if connection:
+                    self.connections.setdefault(connection.id, connection)
+
+        def failed(error: ApiError) -> None:
+            self.unread_workers[name] = Unread(what=f"the triggers of Worker `{name}`", error=error)
+
+        request = Trigger.read(tag)
+        self.ask(lambda: self.api.get(request, lambda result: Trigger.decode(name, result)), done, failed)
 
     def scripts(self, workers: dict[str, str]) -> None:
         self.workers = workers

@@ -52,7 +52,8 @@ def find_trigger(api: Api, sent: Mapping[str, Value]) -> str | None:
     found = api.get(Trigger.read(str(sent["external_script_id"])), lambda result: Trigger.decode("", result))
     same = [live for live, _ in found if live.resource.is_preview == preview]
     for live in same:
-        equal = not diff.trigger_fields(live.resource.fields, fields)
+        hidden = () if live.resource.repo_connection_uuid else ("repo_connection_uuid",)  # optional in the reference
+        equal = not diff.trigger_fields(live.resource.fields, fields, ignore=hidden)
         if equal and not api.get(EnvVar.read(live.id), EnvVar.decode):
             return live.id
     if same:

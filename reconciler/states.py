@@ -11,7 +11,7 @@ from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token, TokenReference
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import Declared, Live, Unread
+from reconciler.model import Address, Declared, Live, Unread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,8 @@ class Desired:
     """What the manifests want. References between resources are addresses, not yet ids.
 
     `empty` is a set that declares nothing; `left_out` counts Workers that
-    `--target` leaves out. `diagnostics` are warnings; errors never get this far.
+    `--target` leaves out; `witnesses` are those of them that refer to a connection that it does not,
+    since connections are seen only inside triggers. `diagnostics` are warnings; errors never get this far.
     """
 
     owner: str | None
@@ -42,6 +43,7 @@ class Desired:
     triggers: tuple[DeclaredTrigger, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     left_out: int = 0
+    witnesses: Mapping[Address, tuple[Declared[Worker], ...]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

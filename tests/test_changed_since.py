@@ -108,5 +108,5 @@ def test_a_plan_costs_what_changed(repository: Path, capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert "trigger/web/production: done" in out
     assert "trigger/api" not in out
-    assert "2 declared Workers were not" in out
+    assert "3 declared Workers were not" in out
     assert cli.run([*data, "plan", "--changed-since", "HEAD", "--prune"]) == 1

@@ -30,6 +30,7 @@ def decide(board: Board, needed: Collection[Ref]) -> None:
     `needed` are those that a trigger refers to which can be decided about.
     """
     named = {trigger.resource.repo_connection_uuid for trigger in board.desired.triggers}
+    named |= {address for address, users in board.desired.witnesses.items() if users}
     for declared in board.desired.connections:
         lives = [
             live
@@ -80,7 +81,8 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
 
 def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool) -> None:
     if not needed:
-        board.row(declared, disposition=Disposition.DECLARED, reason="no trigger needs it, so it is not put")
+        who = "trigger that --target names" if board.desired.witnesses.get(declared.address) else "trigger"
+        board.row(declared, disposition=Disposition.DECLARED, reason=f"no {who} needs it, so it is not put")
     elif board.observed.unread_scripts or board.observed.unread_workers:
         board.unknown[declared.address] = "not every Worker's triggers could be read, one may show it"
         board.row(declared, disposition=Disposition.UNKNOWN, reason=board.unknown[declared.address])

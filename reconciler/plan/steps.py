@@ -61,9 +61,13 @@ class Branch:
     def __iter__(self) -> Iterator[Step]:
         yield from (*self.deletes, *self.creates, *self.updates, *self.variables, *self.releases)
 
-    def delete(self, trigger: Address, live: str, others: tuple[Address, ...]) -> None:
-        """Delete the trigger with the UUID `live`; the variables at `others` go with it."""
-        self.deletes.append(Step(covers=(trigger, *others), request=Trigger.delete(live), branch=self.name))
+    def delete(
+        self, trigger: Address, live: str, others: tuple[Address, ...], *, needs: frozenset[Address] = frozenset()
+    ) -> None:
+        """Delete the trigger with the UUID `live`; the variables at `others` go with it. What is made in its
+        place `needs` those: where they fail, it stays."""
+        request = Trigger.delete(live)
+        self.deletes.append(Step(covers=(trigger, *others), request=request, branch=self.name, needs=needs))
 
     def create(self, trigger: Address, want: Trigger, variables: Variables, marker: MarkerDraft | None) -> None:
         """A trigger that gets variables watches nothing until they are there."""

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from reconciler.errors import UsageError
 from reconciler.kinds.worker import Worker
-from reconciler.model import Declared, Plan
+from reconciler.model import Address, Declared, Plan
 from reconciler.states import DeclaredTrigger, Desired
 
 
@@ -28,7 +28,6 @@ def narrow(desired: Desired, globs: Sequence[str]) -> Desired:
         for name, worker in desired.workers.items()
         if any(trigger.address.path[0] == name for trigger in named) or any(_may_hold(glob, name) for glob in globs)
     }
-    workers |= _witnesses(desired, named, globs, workers)
     needed = {ref for one in named for ref in (one.resource.repo_connection_uuid, one.resource.build_token_uuid)}
 
     def kept(address: object) -> bool:
@@ -41,26 +40,20 @@ def narrow(desired: Desired, globs: Sequence[str]) -> Desired:
         tokens=tuple(one for one in desired.tokens if kept(one.address)),
         connections=tuple(one for one in desired.connections if kept(one.address)),
         left_out=len(desired.workers) - len(workers),
+        witnesses={
+            one.address: _users(desired, one.address, workers) for one in desired.connections if kept(one.address)
+        },
     )
 
 
-def _witnesses(
-    desired: Desired, named: Sequence[DeclaredTrigger], globs: Sequence[str], workers: Mapping[str, Declared[Worker]]
-) -> dict[str, Declared[Worker]]:
-    """For each connection that is named or needed one more Worker that refers to it: connections are seen only
-    inside triggers, and one that is put unseen could re-point those of others."""
-    needed = {one.resource.repo_connection_uuid for one in named}
-    found: dict[str, Declared[Worker]] = {}
-    for connection in desired.connections:
-        address = connection.address
-        if address in needed or any(address.matches(glob) for glob in globs):
-            others = [
-                one.address.path[0]
-                for one in desired.triggers
-                if one.resource.repo_connection_uuid == address and one.address.path[0] not in workers
-            ]
-            found |= {name: desired.workers[name] for name in others[:1] if name in desired.workers}
-    return found
+def _users(
+    desired: Desired, connection: Address, workers: Mapping[str, Declared[Worker]]
+) -> tuple[Declared[Worker], ...]:
+    """The Workers that refer to it and are not among `workers`."""
+    names = {
+        one.address.path[0] for one in desired.triggers if one.resource.repo_connection_uuid == connection
+    } - workers.keys()
+    return tuple(worker for name, worker in desired.workers.items() if name in names)
 
 
 def _may_hold(glob: str, worker: str) -> bool:

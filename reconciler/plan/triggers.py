@@ -123,6 +123,8 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     ours = seen.ours(board.owner)
     want = _bound(board, trigger, seen.live.resource)
     fields = _differences(want, seen.live.resource, ours)
+    if isinstance(want.build_token_uuid, Address) and seen.live.resource.build_token_uuid:
+        board.replacing.add(want.build_token_uuid)
     if any(change.path in Trigger.immutable for change in fields):
         _decide_replace(board, trigger, seen, want, fields)
         return
@@ -137,8 +139,6 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     variables.for_live_trigger(board, found, seen.variables)
     losses.check_variables(board, trigger, found)
     board.after[seen.live.id] = (trigger.address, want)
-    if isinstance(want.build_token_uuid, Address) and seen.live.resource.build_token_uuid:
-        board.replacing.add(want.build_token_uuid)
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
     becomes_ours = draft is not None and not ours
@@ -196,7 +196,8 @@ def _decide_replace(
     board.after[seen.live.id] = (trigger.address, None)
     board.made[trigger.address] = want
     branch = board.branch(trigger.address.path[0])
-    branch.delete(trigger.address, seen.live.id, tuple(change.address for change in gone))
+    needs = frozenset(ref for ref in (want.repo_connection_uuid, want.build_token_uuid) if isinstance(ref, Address))
+    branch.delete(trigger.address, seen.live.id, tuple(change.address for change in gone), needs=needs)
     branch.create(trigger.address, want, found, _draft(board, trigger, want, found))
 
 
