@@ -190,7 +190,7 @@ class Api:
             except RateLimitedError as error:
                 self.gate.close(error.retry_after)
                 if attempt == ATTEMPTS:
-                    raise
+                    raise (unsure or error) from None
             except (GatewayError, NetworkError) as error:
                 again = request.repeat is Repeat.IDEMPOTENT or error.never_sent
                 limit = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2**attempt)

@@ -7,7 +7,7 @@ makes exactly what it was about unread, and is never taken for absence.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,7 +87,7 @@ class _Look:
             )
         for worker in declared:
             if worker.resource.tag is not None:
-                self.worker(worker.resource.name, worker.resource.tag)
+                self.worker(worker.resource.name, worker.resource.tag, given=True)
 
     def run(self) -> None:
         """Until nothing is under way. A token that the API does not take ends it early."""
@@ -118,21 +118,8 @@ class _Look:
                 tag = worker.resource.tag or (self.workers or {}).get(name)
                 if tag and tag not in self.witnesses | {*self.tags.values()}:
                     self.witnesses.add(tag)
-                    self.witness(name, tag)
+                    self.read_triggers(name, tag, lambda _: None, given=worker.resource.tag is not None)
                     self.run()
-
-    def witness(self, name: str, tag: str) -> None:
-        def done(found: list[tuple[Live[Trigger], Live[Connection] | None]]) -> None:
-            self.builds_read = True
-            for _, connection in found:
-                if connection:
-                    self.connections.setdefault(connection.id, connection)
-
-        def failed(error: ApiError) -> None:
-            self.unread_workers[name] = Unread(what=f"the triggers of Worker `{name}`", error=error)
-
-        request = Trigger.read(tag)
-        self.ask(lambda: self.api.get(request, lambda result: Trigger.decode(name, result)), done, failed)
 
     def scripts(self, workers: dict[str, str]) -> None:
         self.workers = workers
@@ -147,7 +134,7 @@ class _Look:
             if workers[name] in asked:
                 self.tags.setdefault(name, workers[name])  # the same Worker under another name
             elif workers[name]:
-                self.worker(name, workers[name])
+                self.worker(name, workers[name], given=False)
             else:
                 error = AnswerError("the API's answer has no usable `tag`")
                 self.unread_workers[name] = Unread(what=f"the tag of Worker `{name}`", error=error)
@@ -162,29 +149,37 @@ class _Look:
     def no_tokens(self, error: ApiError) -> None:
         self.unread_tokens = Unread(what="the list of build tokens", error=error)
 
-    def worker(self, name: str, tag: str) -> None:
+    def worker(self, name: str, tag: str, *, given: bool) -> None:
+        """`given`: the tag comes from the manifest, so that it may lead nowhere."""
         self.tags[name] = tag
 
-        def done(found: list[tuple[Live[Trigger], Live[Connection] | None]]) -> None:
-            self.builds_read = True
-            for live, connection in found:
+        def done(found: Sequence[Live[Trigger]]) -> None:
+            for live in found:
                 self.triggers.append(live)
                 self.read_variables(name, live)
-                if connection:
-                    self.connections.setdefault(connection.id, connection)
             if not found and any(one.address.path[0] == name for one in self.desired.triggers):
                 self.read_surface(name, tag)
 
+        self.read_triggers(name, tag, done, given=given)
+
+    def read_triggers(
+        self, name: str, tag: str, done: Callable[[Sequence[Live[Trigger]]], None], *, given: bool
+    ) -> None:
+        def listed(found: list[tuple[Live[Trigger], Live[Connection] | None]]) -> None:
+            self.builds_read = True
+            for _, connection in found:
+                if connection:
+                    self.connections.setdefault(connection.id, connection)
+            done([live for live, _ in found])
+
         def failed(error: ApiError) -> None:
-            declared = self.desired.workers.get(name)
-            given = declared is not None and declared.resource.tag is not None
             if given and isinstance(error, NotFoundError) and error.code == NO_SUCH_TAG:
-                del self.tags[name]  # the manifest's tag leads nowhere: that is not a failed read
+                self.tags.pop(name, None)  # the manifest's tag leads nowhere: that is not a failed read
                 return
             self.unread_workers[name] = Unread(what=f"the triggers of Worker `{name}`", error=error)
 
         request = Trigger.read(tag)
-        self.ask(lambda: self.api.get(request, lambda result: Trigger.decode(name, result)), done, failed)
+        self.ask(lambda: self.api.get(request, lambda result: Trigger.decode(name, result)), listed, failed)
 
     def read_variables(self, name: str, live: Live[Trigger]) -> None:
         def done(found: dict[str, EnvVar]) -> None:

@@ -687,3 +687,41 @@ def test_a_trigger_that_somebody_else_made_and_owns_is_not_seized(server: FakeSe
     ran = apply(server, folder)
     assert ran.code == 3
     assert "has another production trigger" in ran.text
+
+
+@pytest.mark.parametrize("last", [failure(429, 0), None])
+def test_an_attempt_that_may_have_happened_is_never_reported_as_not_done(
+    server: FakeServer, folder: Path, last: Answer | None
+) -> None:
+    """The first attempt acts and its answer is lost; the later ones are refused, or never sent."""
+    path = f"/builds/triggers/{server.trigger('api', 'production')['trigger_uuid']}"
+
+    def lost(call: Call) -> Answer:
+        server.respond(call)
+        server.on("PATCH", path, last or Answer(cut="before"))
+        return html(502)
+
+    server.on("PATCH", path, lost, times=1)
+    ran = apply(server, folder, "--max-wait", "5")
+    assert ran.code == 3
+    assert outcomes(ran)["trigger/api/production"][0] == "unknown"
+    settled(server, folder)
+
+
+def test_a_lost_create_is_found_where_the_api_shows_no_connection(server: FakeServer, folder: Path) -> None:
+    """`repo_connection` is optional in the reference's answers: not shown is not another one."""
+
+    def hiding(call: Call) -> Answer:
+        document = json.loads(server.respond(call).body)
+        return envelope([{**one, "repo_connection": None} for one in document["result"]])
+
+    def lost(call: Call) -> Answer:
+        server.respond(call)
+        server.on("GET", "/builds/workers/.*/triggers", hiding)
+        return html(502)
+
+    server.on("POST", "/builds/triggers", lost, times=1)
+    ran = apply(server, folder)
+    assert ran.code == 0, ran.text
+    server.clear()
+    settled(server, folder)

@@ -222,3 +222,10 @@ def test_worlds_never_wait(tmp_path: Path) -> None:
     for _ in range(3):
         world.plan()
     assert world.writes == []
+
+
+def test_nan_is_no_limit_to_pass() -> None:
+    gate = _gate(Time(), max_wait=float("nan"))
+    gate.close(40)
+    with pytest.raises(RateLimitedError):
+        gate.pass_through()

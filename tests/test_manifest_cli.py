@@ -229,7 +229,9 @@ def test_a_source_that_is_a_folder_is_a_missing_secret(tmp_path: Path, run: Run)
     text = "defaults: {environment_variables: {C: {value_from: {file: folder}}}}\n"
     write(tmp_path, HEAD + WORKER + text)
     (tmp_path / "folder").mkdir()
-    run("plan", "m.yaml", "--sandbox")
+    ran = run("plan", "m.yaml", "--sandbox", "--format", "json")
+    (row,) = [one for one in json.loads(ran.out)["resource_changes"] if one["address"].endswith("/C")]
+    assert row["change"]["after_unknown"] == {"value": True}
 
 
 # --- render

@@ -90,7 +90,7 @@ def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool
         board.row(
             declared,
             Action.CREATE,
-            reason="no trigger that was read shows it; where it exists all the same, nothing changes",
+            reason="no trigger that was read shows it; where it exists all the same, it becomes this",
         )
         _put(board, declared)
 

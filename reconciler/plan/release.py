@@ -33,25 +33,22 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
 
 def _release(board: Board, seen: Seen, marker: ownership.Marker, globs: Sequence[str]) -> list[Step]:
     trigger = Address.of(Trigger.kind, seen.live.scope, marker.key)
-    if board.named(trigger, globs):
-        board.row(
-            trigger,
-            Action.UPDATE,
-            before=seen.live.resource.fields,
-            after=seen.live.resource.fields,
-            reason="its marker is removed: from here on nobody owns it",
-        )
-        request = EnvVar.delete(seen.live.id, ownership.MARKER)
-        return [Step(covers=(trigger,), request=request, branch=str(trigger))]
-    names = [key for key in seen.variables if marker.knows(key) and board.named(EnvVar.address(trigger, key), globs)]
-    for key in names:
-        fields = seen.variables[key].fields
+    whole = board.named(trigger, globs)
+    rest = [glob for glob in globs if not trigger.matches(glob)]
+    names = [key for key in seen.variables if marker.knows(key) and board.named(EnvVar.address(trigger, key), rest)]
+    covers = tuple(EnvVar.address(trigger, key) for key in names)
+    for address in covers:
+        fields = seen.variables[address.name].fields
         reason = "it leaves the marker: from here on nobody owns it"
-        address = EnvVar.address(trigger, key)
         board.row(address, Action.UPDATE, before=fields, after=fields, reason=reason)
+    if whole:
+        fields = seen.live.resource.fields
+        reason = "its marker is removed: from here on nobody owns it"
+        board.row(trigger, Action.UPDATE, before=fields, after=fields, reason=reason)
+        request = EnvVar.delete(seen.live.id, ownership.MARKER)
+        return [Step(covers=(trigger, *covers), request=request, branch=str(trigger))]
     if not names:
         return []
     text = ownership.without(str(seen.variables[ownership.MARKER].value), names)
     request = EnvVar.upsert(seen.live.id, {ownership.MARKER: {"is_secret": False, "value": text}})
-    covers = tuple(EnvVar.address(trigger, key) for key in names)
     return [Step(covers=covers, request=request, echo=Echo.VARIABLES, branch=str(trigger))]
