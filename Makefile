@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format golden schemas clean
+.PHONY: demo test soak lint format golden schemas clean
 
 demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on the sandbox
 	@$(BIN)/python examples/quickstart/demo.py
@@ -12,6 +12,13 @@ test: $(VENV)/.tested ## all tests, and branch coverage of what decides
 	$(BIN)/python -m pytest --numprocesses=auto --cov=reconciler --cov-report=
 	$(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=100 \
 	  --include='reconciler/plan/*,reconciler/kinds/*,reconciler/diff.py,reconciler/model.py,reconciler/ownership.py,reconciler/states.py'
+
+SECONDS ?= 120
+soak: $(VENV)/.soaked ## every fault at every request, random stories and fuzzing, each for SECONDS=120
+	$(BIN)/python -m pytest --numprocesses=auto --thorough --soak=$(SECONDS) \
+	  tests/test_faults.py tests/test_killed.py tests/test_machine.py tests/test_two_owners.py
+	$(BIN)/python tests/soak/fuzz.py manifests $(SECONDS)
+	$(BIN)/python tests/soak/fuzz.py answers $(SECONDS)
 
 lint: $(VENV)/.linted ## ruff (format and lint) and mypy --strict
 	$(BIN)/ruff format --check .
@@ -44,6 +51,10 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml
 $(VENV)/.tested: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.soaked: $(VENV)/.tested
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[soak]'
+	@touch $@
 
 $(VENV)/.linted: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint]'

@@ -199,7 +199,7 @@ class _Look:
             self.newer.add(name)
 
         def failed(error: ApiError) -> None:
-            if error.status != 404:
+            if not isinstance(error, NotFoundError):
                 what = f"whether Worker `{name}` is configured on the newer surface"
                 self.unread_workers[name] = Unread(what=what, error=error)
 

@@ -480,13 +480,13 @@ def run(arguments: list[str], env: dict[str, str], folder: Path) -> Ran:
         os.chdir(here)
         os.environ.clear()
         os.environ.update(before)
-    _settle()
+    settle()
     ran = Ran(code, out.getvalue(), err.getvalue())
     check_clean(ran.text)
     return ran
 
 
-def _settle() -> None:
+def settle() -> None:
     """Let threads end whose requests nobody waited for, so that they disturb no later test."""
     for thread in threading.enumerate():
         if thread.name.startswith("ThreadPoolExecutor"):

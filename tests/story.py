@@ -10,6 +10,7 @@ A case is a YAML file in `tests/cases`:
       - args: [plan]
         edit: [[PATCH, "/builds/triggers/{web/production}", {build_command: make}]]   # before the run
         manifest: another text, from here on
+        faults: ["cut-after:POST:/builds/triggers"]   # of the sandbox, for this run, as `sandbox serve --fault`
         exit: 0
         requests: [...]      # reads sorted, writes in order
         stdout: |
@@ -24,18 +25,21 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from reconciler import cli, ownership
+from reconciler import api, cli, ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import MarkerDraft
 from reconciler.sandbox import Sandbox
+from reconciler.sandbox.fault_spec import parse
+from reconciler.sandbox.server import serve
 
 CASES = Path(__file__).parent / "cases"
 ACCOUNT = "0123456789abcdef0123456789abcdef"
@@ -110,14 +114,37 @@ class Ran:
     requests: list[str] = field(default_factory=list)
 
 
-def run(arguments: list[str], environment: dict[str, str]) -> Ran:
+@contextlib.contextmanager
+def failing(faults: Sequence[str]) -> Iterator[list[str]]:
+    """The options that lead to the sandbox at ./sandbox.db, over HTTP and without back-off where it is to fail."""
+    if not faults:
+        yield ["--sandbox", "--sandbox-file", "sandbox.db"]
+        return
+    sandbox = Sandbox("sandbox.db")
+    for spec in faults:
+        sandbox.faults.add(parse(spec))
+    server, back_off = serve(sandbox), api.BACK_OFF_SECONDS
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    api.BACK_OFF_SECONDS = 0.0
+    os.environ["CLOUDFLARE_API_TOKEN"] = "canary-token-55aa"
+    try:
+        yield ["--api-base-url", f"http://127.0.0.1:{server.server_address[1]}/client/v4"]
+    finally:
+        api.BACK_OFF_SECONDS = back_off
+        server.shutdown()
+        server.server_close()
+        sandbox.close()
+
+
+def run(arguments: list[str], environment: dict[str, str], faults: Sequence[str] = ()) -> Ran:
     """One command line on the sandbox at ./sandbox.db, traced."""
     out, err = io.StringIO(), io.StringIO()
     before = dict(os.environ)
     os.environ.update(environment)
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.run(["-v", "--sandbox", "--sandbox-file", "sandbox.db", "--account-id", ACCOUNT, *arguments])
+        with failing(faults) as where, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = cli.run(["-v", *where, "--account-id", ACCOUNT, *arguments])
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -182,6 +209,7 @@ def masked(ran: Ran) -> Ran:
         for uuid, short in list(seen.items()):
             text = text.replace(f"~{uuid[:8]}", f"~{short}")
         text = re.sub(r"~(?!(.)\1{7})[0-9a-f]{8}\b", "~uuid", text)  # but not those that a case chose
+        text = re.sub(r"ray [0-9a-f]{16}-SBX", "ray …", text)  # counts requests, whose order is not fixed
         return re.sub(r"sha256:[0-9a-f]{64}", "sha256:…", text)
 
     out = mask(ran.stdout)

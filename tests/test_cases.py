@@ -34,7 +34,7 @@ def _run(case: dict[str, Any], run: dict[str, Any], folder: Path) -> dict[str, A
         (folder / "buildsctl.yaml").write_text(run["manifest"], encoding="utf-8")
     story.edit(run.get("edit", []))
     environment = {**case.get("environment", {}), **run.get("environment", {})}
-    ran = story.masked(story.run(run["args"], environment))
+    ran = story.masked(story.run(run["args"], environment, run.get("faults", ())))
     stderr = ran.stderr.strip("\n")
     return {
         "exit": ran.code,

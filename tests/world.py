@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import story
+from fake_server import settle
 
 from reconciler import manifest, ownership
 from reconciler.api import Api
@@ -22,9 +23,11 @@ from reconciler.observe import observe
 from reconciler.plan import Options, plan
 from reconciler.plan.target import narrow
 from reconciler.sandbox import Response, Sandbox
+from reconciler.states import Desired
 
 Before = Callable[[int, str, str], Response | None]
 After = Callable[[int, str, str, Response], Response]
+Around = Callable[[int, str, str, Callable[[], Response]], Response]
 GLOBS = {"--delete-unmanaged", "--take-over", "--accept-secret-loss", "--rewrite-secrets", "--target"}
 
 
@@ -32,27 +35,51 @@ class Killed(BaseException):
     """The process is gone."""
 
 
+class Watched(Sandbox):
+    """Keeps what it was given and shows nobody: secrets by trigger UUID and variable, and by token UUID."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.secrets: dict[str, Any] = {}
+
+    def _answer(self, method: str, path: str, *, body: bytes, **more: Any) -> Any:
+        reply = super()._answer(method, path, body=body, **more)
+        parts = path.split("/")
+        if method == "POST" and parts[-1] == "tokens":
+            self.secrets[reply.result["build_token_uuid"]] = json.loads(body)["build_token_secret"]
+        elif method == "PATCH" and parts[-1] == "environment_variables":
+            self.secrets |= {f"{parts[-2]} {key}": one["value"] for key, one in json.loads(body).items()}
+        return reply
+
+
 @dataclass
 class World:
-    """`sent` is every request as (method, path below the account)."""
+    """`sent` is every request as (method, path below the account); `flags` come after those of the case.
+    `count` is all requests since the world began.
+    """
 
     case: dict[str, Any]
     folder: Path
-    sandbox: Sandbox = field(default_factory=Sandbox)
+    sandbox: Watched = field(default_factory=Watched)
     sent: list[tuple[str, str]] = field(default_factory=list)
+    flags: tuple[str, ...] = ()
+    count: int = 0
 
     @classmethod
-    def of(cls, case: dict[str, Any], folder: Path) -> World:
-        world = cls(case, folder)
+    def of(cls, case: dict[str, Any], folder: Path, *flags: str) -> World:
+        world = cls(case, folder, flags=flags)
         world.sandbox.seed(story.seed_of(case))
         return world
 
     @property
+    def arguments(self) -> list[str]:
+        """Those of the case's first run, and the world's own flags."""
+        return [*self.case["runs"][0]["args"], *self.flags]
+
+    @property
     def options(self) -> Options:
-        """The flags of the case's first run."""
-        arguments = self.case["runs"][0]["args"]
         given: dict[str, Any] = {}
-        for name, value in pairwise([*arguments, ""]):
+        for name, value in pairwise([*self.arguments, ""]):
             if name in GLOBS:
                 key = name.removeprefix("--").replace("-", "_")
                 given[key] = (*given.get(key, ()), value)
@@ -66,45 +93,56 @@ class World:
     def key(self) -> ownership.FingerprintKey | None:
         return ownership.read_key(self.case.get("environment", {}).get("BUILDSCTL_FINGERPRINT_KEY", ""))
 
-    def handler(self, before: Before | None = None, after: After | None = None) -> Any:
+    def handler(self, before: Before | None = None, after: After | None = None, around: Around | None = None) -> Any:
         def handle(
             method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
         ) -> Response:
             short = path.partition(f"/accounts/{story.ACCOUNT}")[2]
             self.sent.append((method, short))
+            self.count += 1
             number = len(self.sent)
+
+            def act() -> Response:
+                return self.sandbox.handle(method, path, query, headers, body)
+
+            if around:
+                return around(number, method, short, act)
             answer = before(number, method, short) if before else None
             if answer is None:
-                answer = self.sandbox.handle(method, path, query, headers, body)
+                answer = act()
             return after(number, method, short, answer) if after else answer
 
         return handle
 
-    def api(self, before: Before | None = None, after: After | None = None) -> Api:
+    def api(self, **faults: Any) -> Api:
         return Api(
             base_url="http://sandbox/client/v4",
             account_id=story.ACCOUNT,
             token="canary-token-55aa",
-            handler=self.handler(before, after),
+            handler=self.handler(**faults),
             sleep=lambda _: None,
         )
 
-    def desired(self) -> Any:
-        with story.folder(self.folder, story.files_of(self.case)):
-            found = manifest.load([], Resolver(self.case.get("environment", {})))
+    def desired(self) -> Desired:
+        """Loaded once a case: it is a frozen value."""
+        key = json.dumps([story.files_of(self.case), self.case.get("environment", {})])
+        if key not in _LOADED:
+            with story.folder(self.folder, story.files_of(self.case)):
+                _LOADED[key] = manifest.load([], Resolver(self.case.get("environment", {})))
+        found = _LOADED[key]
         return narrow(found, self.options.target) if self.options.target else found
 
-    def plan(self, before: Before | None = None) -> Plan:
+    def plan(self, **faults: Any) -> Plan:
         self.sent.clear()
-        with self.api(before) as api:
+        with self.api(**faults) as api:
             desired = self.desired()
             observed = observe(desired, api, everything=self.options.prune)
             return plan(desired, observed, self.options, account_id=story.ACCOUNT)
 
-    def apply(self, before: Before | None = None, after: After | None = None) -> tuple[Plan, list[Outcome]]:
+    def apply(self, **faults: Any) -> tuple[Plan, list[Outcome]]:
         """Plan and carry out, as the command does; nothing is written where the plan is refused."""
         self.sent.clear()
-        with self.api(before, after) as api:
+        with self.api(**faults) as api:
             desired = self.desired()
             observed = observe(desired, api, everything=self.options.prune)
             decided = plan(desired, observed, self.options, account_id=story.ACCOUNT)
@@ -112,7 +150,8 @@ class World:
                 return decided, []
             check_sources(decided)
             api.allow_writes()
-            return decided, list(apply(decided, api, key=self.key))
+            verify = "--no-verify-token" not in self.arguments
+            return decided, list(apply(decided, api, key=self.key, verify_tokens=verify))
 
     @property
     def writes(self) -> list[tuple[str, str]]:
@@ -122,7 +161,8 @@ class World:
         """Everything that can be seen, with names for UUIDs: two worlds in the same state are equal."""
         tokens = story.call(self.sandbox, "GET", "/builds/tokens")[1]
         names = {one["build_token_uuid"]: one["build_token_name"] for one in tokens}
-        state: dict[str, Any] = {"tokens": sorted(names.values()), "triggers": []}
+        known = sorted([name, self.sandbox.secrets.get(uuid)] for uuid, name in names.items())
+        state: dict[str, Any] = {"tokens": known, "triggers": []}
         for worker in story.call(self.sandbox, "GET", "/workers/scripts")[1]:
             for one in story.call(self.sandbox, "GET", f"/builds/workers/{worker['tag']}/triggers")[1]:
                 if one.get("deleted_on"):
@@ -134,7 +174,13 @@ class World:
     def _trigger(self, worker: str, one: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         path = f"/builds/triggers/{one['trigger_uuid']}/environment_variables"
         variables = story.call(self.sandbox, "GET", path)[1]
-        shown = {key: (item["is_secret"], item["value"]) for key, item in variables.items()}
+        shown = {
+            key: (
+                item["is_secret"],
+                self.sandbox.secrets.get(f"{one['trigger_uuid']} {key}") if item["is_secret"] else item["value"],
+            )
+            for key, item in variables.items()
+        }
         if ownership.MARKER in shown:
             shown[ownership.MARKER] = self._marker(shown[ownership.MARKER][1], one["trigger_uuid"])
         connection = one["repo_connection"] or {}
@@ -157,6 +203,7 @@ class World:
         return text
 
 
+_LOADED: dict[str, Desired] = {}
 _VOLATILE = frozenset(
     {
         "trigger_uuid",
@@ -184,5 +231,6 @@ def tried(world: World, **faults: Any) -> tuple[Plan | None, list[Outcome], Base
     try:
         decided, outcomes = world.apply(**faults)
     except (BuildsctlError, Killed) as error:
+        settle()
         return None, [], error
     return decided, outcomes, None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from reconciler.errors import Diagnostic, Severity
 from reconciler.kinds import ORDER
 from reconciler.kinds.worker import Worker
-from reconciler.model import Address, Declared, Disposition, Plan, Ref, Step
+from reconciler.model import Address, Declared, Disposition, Plan, Ref, Step, Unread
 from reconciler.ownership import Marker
 from reconciler.plan import connections, losses, target, tokens, triggers, undeclared
 from reconciler.plan.board import MAX_DELETES, Board, Options, Seen
@@ -113,6 +113,10 @@ class _Site:
     left: tuple[Seen, ...] = ()
     stopped: str = ""
 
+    def beside(self, seen: Seen | None) -> list[Seen]:
+        """The Worker's live triggers other than `seen`."""
+        return [one for one in (*(one for _, one in self.pairs if one), *self.left) if one is not seen]
+
 
 def _look(board: Board, worker: Declared[Worker]) -> _Site:
     _look_up(board, worker)
@@ -179,7 +183,7 @@ def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
     for trigger, seen in _selected(board, site):
         shown = seen is None or bool(seen.live.resource.repo_connection_uuid)
         ignored = (seen and trigger.ignores("repo_connection_uuid")) or not shown
-        if not ignored and not triggers.cannot_tell(board, trigger, seen):
+        if not ignored and not _unread_rival(site, trigger, seen) and not triggers.cannot_tell(board, trigger, seen):
             yield trigger.resource.repo_connection_uuid
 
 
@@ -189,13 +193,20 @@ def _decide_site(board: Board, site: _Site) -> None:
     for trigger in site.declared if site.stopped else ():
         if not globs or target.selects(globs, trigger):
             triggers.stop(board, trigger, Disposition.UNKNOWN, site.stopped)
-    unread = next((one.unread for one in site.left if one.unread), None)
     for trigger, seen in _selected(board, site):
-        if seen is None and unread:
-            # Its marker could say that it is the one that is looked for: not proved absent.
-            triggers.stop(board, trigger, Disposition.UNKNOWN, f"{unread.what} could not be read")
-            continue
-        siblings = [one for _, one in site.pairs if one is not None and one is not seen]
-        triggers.decide(board, site.worker, trigger, seen, [*siblings, *site.left])
+        unread = _unread_rival(site, trigger, seen)
+        if unread:
+            triggers.stop(board, trigger, Disposition.UNKNOWN, f"{unread.what} could not be read", seen)
+        else:
+            triggers.decide(board, site.worker, trigger, seen, site.beside(seen))
     stay = undeclared.decide(board, site.worker.resource.name, site.left, site.declared)
     losses.check_total(board, site.declared, stay)
+
+
+def _unread_rival(site: _Site, trigger: DeclaredTrigger, seen: Seen | None) -> Unread | None:
+    """Another live trigger whose marker could not be read, and could say that it is the one that is meant."""
+    for one in site.beside(seen):
+        same_kind = one.live.resource.is_preview == trigger.resource.is_preview
+        if one.unread and (same_kind or (seen is None and one in site.left)):
+            return one.unread
+    return None

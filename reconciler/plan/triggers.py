@@ -66,6 +66,8 @@ def cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> st
         if trigger.address in board.failed:
             return board.failed[trigger.address]
         if isinstance(ref, str):
+            if seen is None and name == "build_token_uuid" and board.observed.unread_tokens:
+                return f"{board.observed.unread_tokens.what} could not be read"
             continue
         if ref in board.failed:
             return f"`{ref}` leads nowhere: {board.failed[ref]}"
