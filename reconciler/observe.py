@@ -79,6 +79,8 @@ class _Look:
         witnesses = [one for some in self.desired.witnesses.values() for one in some]
         if self.everything or any(one.resource.tag is None for one in (*declared, *witnesses)):
             self.ask(lambda: self.api.get(Worker.read(), Worker.decode), self.scripts, self.no_scripts)
+        else:
+            self.foretell(len(declared) + len(self.desired.triggers))
         if self.desired.tokens or self.everything:
             self.ask(
                 lambda: self.api.pages(Token.read, Token.decode, key=lambda live: live.id),
@@ -121,14 +123,17 @@ class _Look:
                     self.read_triggers(name, tag, lambda _: None, given=worker.resource.tag is not None)
                     self.run()
 
+    def foretell(self, requests: int) -> None:
+        """Say before a long wait how long it will be."""
+        wait = self.api.gate.outlook(requests)
+        if wait:
+            self.api.tell(f"about {requests} requests are to be sent, which takes {wait:.0f} s of the rate limit")
+
     def scripts(self, workers: dict[str, str]) -> None:
         self.workers = workers
         given = {name for name, one in self.desired.workers.items() if one.resource.tag is not None}
         names = workers if self.everything else self.desired.workers
-        requests = len(names) + (2 * len(names) if self.everything else len(self.desired.triggers))
-        wait = self.api.gate.outlook(requests)
-        if wait:
-            self.api.tell(f"about {requests} requests are to be sent, which takes {wait:.0f} s of the rate limit")
+        self.foretell(len(names) + (2 * len(names) if self.everything else len(self.desired.triggers)))
         asked = {self.tags[name] for name in given if name in self.tags}
         for name in sorted(set(names) & set(workers) - given):
             if workers[name] in asked:

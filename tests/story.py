@@ -210,6 +210,7 @@ def masked(ran: Ran) -> Ran:
             text = text.replace(f"~{uuid[:8]}", f"~{short}")
         text = re.sub(r"~(?!(.)\1{7})[0-9a-f]{8}\b", "~uuid", text)  # but not those that a case chose
         text = re.sub(r"ray [0-9a-f]{16}-SBX", "ray …", text)  # counts requests, whose order is not fixed
+        text = re.sub(r"http://127.0.0.1:\d+/", "http://127.0.0.1:…/", text)
         return re.sub(r"sha256:[0-9a-f]{64}", "sha256:…", text)
 
     out = mask(ran.stdout)

@@ -229,3 +229,30 @@ def test_nan_is_no_limit_to_pass() -> None:
     gate.close(40)
     with pytest.raises(RateLimitedError):
         gate.pass_through()
+
+
+@pytest.mark.parametrize("tag", ["", "tag: {}, "])
+def test_a_long_run_says_before_how_long_it_will_wait(tmp_path: Path, tag: str) -> None:
+    """Whether the Workers' tags are looked up or given."""
+    names = [f"w{number}" for number in range(600)]
+    bodies = {name: tag.format(story.tag(name)) for name in names}
+    trigger = "triggers: {production: {branch_includes: [main], deploy_command: x}}"
+    head = 'version: 1\nowner: null\nconnections: {a/b: {provider_account_id: "1", repo_id: "2"}}\n'
+    head += "defaults: {build_token_uuid: 22222222-0000-4000-8000-000000000001}\nworkers:\n"
+    text = head + "".join(f"  {name}: {{{body}{trigger}}}\n" for name, body in bodies.items())
+    (tmp_path / "m.yaml").write_text(text)
+    told: list[str] = []
+    sandbox, time = Sandbox(), Time()
+    sandbox.seed({"workers": [{"id": name} for name in names]})
+    api = Api(
+        base_url="http://sandbox/client/v4",
+        account_id=story.ACCOUNT,
+        token="t",
+        handler=sandbox.handle,
+        tell=told.append,
+        clock=time,
+        sleep=time.sleep,
+    )
+    with api:
+        observe(load([str(tmp_path / "m.yaml")], Resolver({})), api)
+    assert told[0] == "about 1200 requests are to be sent, which takes 300 s of the rate limit"

@@ -278,6 +278,22 @@ def test_a_command_inherits_nothing_of_ours_and_no_input(tmp_path: Path) -> None
     assert found.value == "['OTHER']\n'' seen"
 
 
+def test_a_command_inherits_no_other_secret_of_the_set(tmp_path: Path) -> None:
+    code = "import os; print(sorted(n for n in os.environ if n.startswith(chr(77))))"
+    text = f"""{HEAD}{WORKER}defaults:
+  environment_variables:
+    S: {{value_from: {python(code)}}}
+    T: {{value_from: {{env: MINE_T}}}}
+  build_token: deploy
+"""
+    token = "tokens: {mine: {cloudflare_token_id: x, build_token_secret: {value_from: {env: MINE_D}}}}"
+    environment = {"MINE_T": CANARY, "MINE_D": CANARY, "MINE_LOGIN": "needed", "PATH": os.environ["PATH"]}
+    wanted = load(tmp_path, {"m.yaml": text, "n.yaml": token}, environment, allow_commands=True)
+    found = wanted.triggers[0].variables["S"].resource.value
+    assert isinstance(found, Secret)
+    assert found.value == "['MINE_LOGIN']"
+
+
 def test_a_command_runs_in_the_folder_of_its_manifest(tmp_path: Path) -> None:
     text = f"{HEAD}{WORKER}defaults: {{environment_variables: {{S: {{value_from: {{command: [./run]}}}}}}}}\n"
     write(tmp_path, {"b/m.yaml": text, "b/run": "#!/bin/sh\npwd\n"})

@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from reconciler import __version__
-from reconciler.cli.options import Globals, group_options
+from reconciler.cli.options import ARGUMENTS, Globals, group_options
 from reconciler.errors import BuildsctlError, Exit, ManifestError
 
 COMMANDS = {
@@ -85,6 +85,7 @@ def group(context: click.Context, /, settings: Globals) -> None:
       buildsctl apply
       buildsctl --sandbox plan examples/quickstart
     """
+    context.meta[ARGUMENTS] = context.obj
     context.obj = settings
 
 
@@ -106,7 +107,7 @@ def run(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        result = group.main(arguments, prog_name="buildsctl", standalone_mode=False)
+        result = group.main(arguments, prog_name="buildsctl", standalone_mode=False, obj=tuple(arguments))
     except click.exceptions.Exit as error:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.options import (
+    ARGUMENTS,
     Globals,
     Manifests,
     Report,
@@ -176,7 +178,8 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, *, color: bool, ask: boo
             for outcome in carrying.apply(plan, api, **how):
                 reporter.outcomes.append(outcome)
                 tell(outcome_text(outcome, color=color) + "\n")
-        tell("\n" + outcomes_ending(reporter.outcomes))
+        again = shlex.join(("buildsctl", *click.get_current_context().meta[ARGUMENTS]))
+        tell("\n" + outcomes_ending(reporter.outcomes, again))
     reporter.outcomes = reporter.outcomes or []
     codes = exit_codes(plan, reporter.outcomes, interrupted=api.stop.is_set())
     reporter.write(codes)

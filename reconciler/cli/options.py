@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from reconciler.plan import Options
 
 PREFIX = "BUILDSCTL_"
+ARGUMENTS = "buildsctl.arguments"
+"""Where the context keeps the command line as it was given."""
 Command = Callable[..., Any]
 
 

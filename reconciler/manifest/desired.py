@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
             problems.add(Severity.WARNING, summary, at=one.position, hint=hint, address=str(one.address))
     _check_tags(found)
     _check_own_references(found)
+    resolver.withheld = frozenset(_env_sources(found))
     tokens = [_token(name, body, found, resolver) for name, body in found.section("tokens").items()]
     triggers = [_trigger(one, found, resolver) for one in found.triggers]
     account_id = found.head.get("account_id")
@@ -53,6 +55,16 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
         tokens=tuple(one for one in tokens if one),
         triggers=tuple(one for one in triggers if one),
     )
+
+
+def _env_sources(found: ManifestSet) -> Iterator[str]:
+    """The variables of the environment that secrets of the set come from."""
+    variables = (node for one in found.triggers for node in one.variables.values())
+    secrets = (node for body in found.section("tokens").values() for node in body.mapping.values())
+    for node in (*variables, *secrets):
+        name = node.get("value_from", "env")
+        if name and isinstance(name.value, str):
+            yield name.value
 
 
 def _names(node: Node | None) -> frozenset[str]:

@@ -202,11 +202,11 @@ def outcome_text(outcome: Outcome, *, color: bool = False) -> str:
     return text + (f"\n      hint: {clean(outcome.hint)}" if outcome.hint else "")
 
 
-def outcomes_ending(outcomes: Iterable[Outcome]) -> str:
-    """`Applied: 3 done, 1 failed, 2 skipped.`"""
+def outcomes_ending(outcomes: Iterable[Outcome], again: str) -> str:
+    """`Applied: 3 done, 1 failed, 2 skipped.`, and `again`, the command that goes on from what is live."""
     counts: dict[Status, int] = {}
     for outcome in outcomes:
         counts[outcome.status] = counts.get(outcome.status, 0) + 1
     parts = [f"{counts[status]} {status.value}" for status in Status if status in counts]
-    rest = "" if set(counts) <= {Status.DONE} else " Run apply again: it goes on from what is live."
-    return f"Applied: {', '.join(parts) or 'nothing to do'}.{rest}\n"
+    rest = "" if set(counts) <= {Status.DONE} else f"Go on from what is live with: {clean(again)}\n"
+    return f"Applied: {', '.join(parts) or 'nothing to do'}.\n{rest}"

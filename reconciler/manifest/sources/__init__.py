@@ -21,11 +21,13 @@ class Resolver:
     """Turns `value_from` into a `Secret`; the same source is asked once a run.
 
     `skip` is why no source is called at all: `validate` and `render` never do, `--no-secrets` asks not to.
+    `withheld` are the variables of the environment that hold secrets of the set: a command gets none of them.
     """
 
     environment: Mapping[str, str] = field(repr=False)
     allow_commands: bool = False
     skip: str = ""
+    withheld: frozenset[str] = frozenset()
     asked: dict[tuple[str, str], Given] = field(default_factory=dict, repr=False)
 
     def resolve(self, value_from: Mapping[str, Any], folder: str, *, allow_empty: bool) -> Secret:
@@ -45,6 +47,6 @@ class Resolver:
     def _ask(self, ask: Callable[[Any, Context], Given], name: str, spec: Any, folder: str) -> Given:
         key = (name, f"{folder}\0{spec!r}")
         if key not in self.asked:
-            context = Context(self.environment, folder, self.allow_commands)
+            context = Context(self.environment, folder, self.allow_commands, self.withheld)
             self.asked[key] = ask(spec, context)
         return self.asked[key]

@@ -34,7 +34,12 @@ def refuse(spec: Sequence[str]) -> str:  # noqa: ARG001 - the user decides by --
 def ask(spec: Sequence[str], context: Context) -> Given:
     if not context.allow_commands:
         return Given(missing="needs --allow-commands")
-    environment = {k: v for k, v in context.environment.items() if not k.startswith(RESERVED)}
+    # What it needs to log in somewhere it may have; not our own tokens, nor the set's other secrets.
+    environment = {
+        name: value
+        for name, value in context.environment.items()
+        if not name.startswith(RESERVED) and name not in context.withheld
+    }
     try:
         process = subprocess.Popen(  # noqa: S603 - no shell, and only with --allow-commands
             list(spec),

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Context:
-    """`folder` is that of the manifest, for relative paths."""
+    """`folder` is that of the manifest, for relative paths; `withheld` are variables that no command gets."""
 
     environment: Mapping[str, str]
     folder: str
     allow_commands: bool
+    withheld: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, repr=False)
