@@ -154,7 +154,9 @@ class Api:
             result, _ = self._send(request, bearer=secret)
         except (AuthenticationError, ForbiddenError):
             return {}
-        return result if isinstance(result, dict) else {}
+        if not isinstance(result, dict):
+            raise _named(AnswerError("the API's answer is not an object"), request)
+        return result
 
     def write(self, request: Request, decode: Callable[[Any], T]) -> T | None:
         """Send what changes something. A delete answered 404 is done."""
@@ -198,6 +200,9 @@ class Api:
                 unsure = unsure if error.never_sent else error
                 if attempt == ATTEMPTS or not again or self._sleep(pause):
                     raise (unsure or error) from None
+            except ApiError as error:
+                is_gone = request.method == "DELETE" and isinstance(error, NotFoundError)
+                raise (error if is_gone or request.method == "GET" else unsure or error) from None
         raise AssertionError("the loop returns or raises")
 
     def _once(self, request: Request, bearer: Secret | None) -> tuple[Any, Any]:
@@ -216,7 +221,8 @@ class Api:
                 status, ray = response.status_code, response.headers.get("cf-ray", "")[:40]
                 content = _read(response, lambda: self._clock() - started)
                 retry_after = response.headers.get("retry-after", "")
-                self.gate.learn(response.headers)
+                if not bearer:  # another user's token has a window of its own
+                    self.gate.learn(response.headers)
             return answers.open_envelope(request, status, ray, content, retry_after)
         except httpx.HTTPError as error:
             raise _named(_network_error(error), request) from None

@@ -35,7 +35,7 @@ class Gate:
         self._lock = threading.Lock()
         self._left: int | None = None
         self._quota, self._window = QUOTA, WINDOW_SECONDS
-        self._resets_at = self._closed_until = self._told_until = 0.0
+        self._resets_at = self._closed_until = self._told_until = self._counted_until = 0.0
         self.waited = 0.0
 
     def pass_through(self) -> bool:
@@ -59,7 +59,8 @@ class Gate:
             with self._lock:
                 if self._closed_until == until:
                     self._closed_until = 0.0
-                    self.waited += wait
+                self.waited += max(0.0, until - max(until - wait, self._counted_until))
+                self._counted_until = max(until, self._counted_until)
             if stopped:
                 return False
 

@@ -118,7 +118,9 @@ class _Look:
                     break
                 name = worker.resource.name
                 tag = worker.resource.tag or (self.workers or {}).get(name)
-                if tag and tag not in self.witnesses | {*self.tags.values()}:
+                if tag == "":
+                    self.no_tag(name)
+                elif tag and tag not in self.witnesses | {*self.tags.values()}:
                     self.witnesses.add(tag)
                     self.read_triggers(name, tag, lambda _: None, given=worker.resource.tag is not None)
                     self.run()
@@ -141,8 +143,11 @@ class _Look:
             elif workers[name]:
                 self.worker(name, workers[name], given=False)
             else:
-                error = AnswerError("the API's answer has no usable `tag`")
-                self.unread_workers[name] = Unread(what=f"the tag of Worker `{name}`", error=error)
+                self.no_tag(name)
+
+    def no_tag(self, name: str) -> None:
+        error = AnswerError("the API's answer has no usable `tag`")
+        self.unread_workers[name] = Unread(what=f"the tag of Worker `{name}`", error=error)
 
     def no_scripts(self, error: ApiError) -> None:
         self.unread_scripts = Unread(what="the account's list of Workers", error=error)
@@ -204,7 +209,7 @@ class _Look:
             self.newer.add(name)
 
         def failed(error: ApiError) -> None:
-            if not isinstance(error, NotFoundError):
+            if error.status != 404:
                 what = f"whether Worker `{name}` is configured on the newer surface"
                 self.unread_workers[name] = Unread(what=what, error=error)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from reconciler import ownership
 from reconciler.kinds.env_var import EnvVar
-from reconciler.kinds.trigger import Trigger
 from reconciler.model import Action, Address, Echo, Plan, Step
 from reconciler.plan.board import Board, Options, Seen
+from reconciler.plan.undeclared import address_of
 from reconciler.states import Desired, Observed
 
 
@@ -16,11 +16,12 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
     """Give up what is `owner`'s and matches one of `globs`; an `env/` address gives up one variable."""
     board = Board(desired=Desired(owner=owner), observed=observed, options=Options())
     steps: list[Step] = []
+    taken: set[Address] = set()
     for live in observed.triggers:
         seen = board.look(live)
         marker = seen.ours(owner)
         if marker:
-            steps += _release(board, seen, marker, globs)
+            steps += _release(board, seen, marker, address_of(live.scope, seen, taken), globs)
     return Plan(
         account_id=account_id,
         owner=owner,
@@ -31,8 +32,7 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
     )
 
 
-def _release(board: Board, seen: Seen, marker: ownership.Marker, globs: Sequence[str]) -> list[Step]:
-    trigger = Address.of(Trigger.kind, seen.live.scope, marker.key)
+def _release(board: Board, seen: Seen, marker: ownership.Marker, trigger: Address, globs: Sequence[str]) -> list[Step]:
     whole = board.named(trigger, globs)
     rest = [glob for glob in globs if not trigger.matches(glob)]
     names = [key for key in seen.variables if marker.knows(key) and board.named(EnvVar.address(trigger, key), rest)]

@@ -61,20 +61,33 @@ class Branch:
     def __iter__(self) -> Iterator[Step]:
         yield from (*self.deletes, *self.creates, *self.updates, *self.variables, *self.releases)
 
-    def delete(
-        self, trigger: Address, live: str, others: tuple[Address, ...], *, needs: frozenset[Address] = frozenset()
-    ) -> None:
+    def delete(self, trigger: Address, live: str, others: tuple[Address, ...], *, needs: frozenset[Address]) -> None:
         """Delete the trigger with the UUID `live`; the variables at `others` go with it. What is made in its
         place `needs` those: where they fail, it stays."""
         request = Trigger.delete(live)
         self.deletes.append(Step(covers=(trigger, *others), request=request, branch=self.name, needs=needs))
 
-    def create(self, trigger: Address, want: Trigger, variables: Variables, marker: MarkerDraft | None) -> None:
+    def create(
+        self,
+        trigger: Address,
+        want: Trigger,
+        variables: Variables,
+        marker: MarkerDraft | None,
+        *,
+        needs: frozenset[Address],
+    ) -> None:
         """A trigger that gets variables watches nothing until they are there."""
         pending = bool(variables.writes)
         made = replace(want, path_includes=PENDING_PATHS) if pending else want
         self.creates.append(
-            Step(covers=(trigger,), request=made.create(), echo=Echo.TRIGGER, branch=self.name, gives=trigger)
+            Step(
+                covers=(trigger,),
+                request=made.create(),
+                echo=Echo.TRIGGER,
+                branch=self.name,
+                gives=trigger,
+                needs=needs,
+            )
         )
         self._write_variables(trigger, trigger, variables, marker, shows_trigger=True)
         if pending:

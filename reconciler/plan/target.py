@@ -15,8 +15,17 @@ from reconciler.states import DeclaredTrigger, Desired
 def selects(globs: Sequence[str], trigger: DeclaredTrigger) -> bool:
     """Is the trigger named? An `env/` address names its trigger, also where the variable left the manifests."""
     addresses = (trigger.address, *(one.address for one in trigger.variables.values()))
-    parents = ["/".join(("trigger", *glob.split("/")[1:3])) for glob in globs if glob.startswith("env/")]
+    parents = [parent for glob in globs if (parent := _parent(glob))]
     return any(address.matches(glob) for glob in (*globs, *parents) for address in addresses)
+
+
+def _parent(glob: str) -> str:
+    """The trigger of an `env/` address, where it says which, or means every variable; else declared ones tell."""
+    kind, *path = glob.split("/")
+    says = len(path) == 3 and not any(sign in part for part in path[:2] for sign in "*?[")
+    if kind != "env" or not (says or path[-1] == "*"):
+        return ""
+    return "/".join(("trigger", *path[:2]))
 
 
 def narrow(desired: Desired, globs: Sequence[str]) -> Desired:
@@ -49,11 +58,10 @@ def narrow(desired: Desired, globs: Sequence[str]) -> Desired:
 def _users(
     desired: Desired, connection: Address, workers: Mapping[str, Declared[Worker]]
 ) -> tuple[Declared[Worker], ...]:
-    """The Workers that refer to it and are not among `workers`."""
-    names = {
-        one.address.path[0] for one in desired.triggers if one.resource.repo_connection_uuid == connection
-    } - workers.keys()
-    return tuple(worker for name, worker in desired.workers.items() if name in names)
+    """The Workers that are not among `workers` and refer to it; then those with a UUID that could be its own."""
+    refs = [(one.address.path[0], one.resource.repo_connection_uuid) for one in desired.triggers]
+    names = [name for name, ref in refs if ref == connection] + [name for name, ref in refs if isinstance(ref, str)]
+    return tuple(desired.workers[name] for name in dict.fromkeys(names) if name not in workers)
 
 
 def _may_hold(glob: str, worker: str) -> bool:
@@ -63,8 +71,8 @@ def _may_hold(glob: str, worker: str) -> bool:
 
 
 def check(plan: Plan, globs: Sequence[str]) -> None:
-    """One that matches nothing is an error."""
-    for glob in globs:
+    """One that matches nothing is an error, where everything could be looked at."""
+    for glob in globs if not plan.unread else ():
         if not any(change.address.matches(glob) for change in plan.changes):
             hint = "an address such as `trigger/web/production`, `worker/web` or `token/*`; quote it for the shell"
             raise UsageError(f"--target {glob} matches nothing", hint=hint)

@@ -118,7 +118,7 @@ def _decide_absent(board: Board, worker: Declared[Worker], trigger: DeclaredTrig
     board.changes.extend(found.changes)
     board.made[trigger.address] = want
     draft = _draft(board, trigger, want, found)
-    board.branch(name).create(trigger.address, want, found, draft)
+    board.branch(name).create(trigger.address, want, found, draft, needs=_refers_to(trigger))
 
 
 def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings: Sequence[Seen]) -> None:
@@ -198,9 +198,15 @@ def _decide_replace(
     board.after[seen.live.id] = (trigger.address, None)
     board.made[trigger.address] = want
     branch = board.branch(trigger.address.path[0])
-    needs = frozenset(ref for ref in (want.repo_connection_uuid, want.build_token_uuid) if isinstance(ref, Address))
+    needs = _refers_to(trigger)
     branch.delete(trigger.address, seen.live.id, tuple(change.address for change in gone), needs=needs)
-    branch.create(trigger.address, want, found, _draft(board, trigger, want, found))
+    branch.create(trigger.address, want, found, _draft(board, trigger, want, found), needs=needs)
+
+
+def _refers_to(trigger: DeclaredTrigger) -> frozenset[Address]:
+    """What has to have succeeded before the trigger is made: a connection that is put again, too."""
+    refs = {name: getattr(trigger.resource, name) for name in Trigger.references.values()}
+    return frozenset(ref for name, ref in refs.items() if isinstance(ref, Address) and not trigger.ignores(name))
 
 
 def _keeps_generation(board: Board, ref: Ref, live: str | Address) -> bool:

@@ -21,20 +21,21 @@ def decide(
     taken = {trigger.address for trigger in declared}
     stay = []
     for seen in left:
-        address = _address(worker, seen, taken)
-        taken.add(address)
+        address = address_of(worker, seen, taken)
         if not _delete(board, address, seen, declared):
             stay.append((address, seen.live.resource))
     return stay
 
 
-def _address(worker: str, seen: Seen, taken: set[Address]) -> Address:
-    """By its marker's key, else by its name; where that is taken, with the start of its UUID."""
+def address_of(worker: str, seen: Seen, taken: set[Address]) -> Address:
+    """By its marker's key, else by its name; where that is `taken`, with the start of its UUID."""
     marker = seen.marker
     key = marker.key if isinstance(marker, ownership.Marker) else seen.live.resource.trigger_name
     names = [key or seen.live.id, *(f"{key}~{seen.live.id[:length]}" for length in range(8, 37))]
     addresses = [Address.of(Trigger.kind, worker, name) for name in names]
-    return next((one for one in addresses if one not in taken), addresses[-1])
+    address = next((one for one in addresses if one not in taken), addresses[-1])
+    taken.add(address)
+    return address
 
 
 def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> bool:
@@ -72,7 +73,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
         cause=Cause.LIVE if named else Cause.MANIFEST,
     )
     board.after[seen.live.id] = (address, None)
-    board.branch(address.path[0]).delete(address, seen.live.id, ())
+    board.branch(address.path[0]).delete(address, seen.live.id, (), needs=frozenset())
     return True
 
 
