@@ -25,13 +25,14 @@ from reconciler.states import Desired, Observed
 NO_SUCH_TAG = 10007
 
 
-def observe(desired: Desired, api: Api, *, everything: bool = False) -> Observed:
+def observe(desired: Desired, api: Api, *, everything: bool = False, tokens: bool = False) -> Observed:
     """What the API has; `everything` reads every Worker of the account, one request each and one a trigger.
+    The list of `tokens` is read where any is declared, and where it is asked for.
 
     Raises the access error where nothing of Workers Builds could be read for it.
     """
     pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
-    look = _Look(desired, api, pool, everything)
+    look = _Look(desired, api, pool, everything, tokens or everything or bool(desired.tokens))
     try:
         look.start()
         look.run()
@@ -54,6 +55,7 @@ class _Look:
     api: Api
     pool: ThreadPoolExecutor
     everything: bool
+    lists_tokens: bool
     waiting: dict[Future[Any], tuple[Callable[[Any], None], Callable[[ApiError], None]]] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     workers: dict[str, str] | None = None
@@ -81,7 +83,7 @@ class _Look:
             self.ask(lambda: self.api.get(Worker.read(), Worker.decode), self.scripts, self.no_scripts)
         else:
             self.foretell(len(declared) + len(self.desired.triggers))
-        if self.desired.tokens or self.everything:
+        if self.lists_tokens:
             self.ask(
                 lambda: self.api.pages(Token.read, Token.decode, key=lambda live: live.id),
                 self.all_tokens,

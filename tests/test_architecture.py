@@ -24,6 +24,7 @@ LAYERS = (
     ("answers", "gate", "api"),
     ("manifest", "observe", "settle", "apply"),
     ("render",),
+    ("export",),
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

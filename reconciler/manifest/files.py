@@ -36,7 +36,7 @@ def find(paths: Sequence[str]) -> list[str]:
     found: list[str] = []
     for path in paths:
         if os.path.isdir(path):
-            inside = sorted(_search(path))
+            inside = sorted(search(path))
             if not inside:
                 raise UsageError(
                     f"the folder `{path}` holds no manifest",
@@ -53,7 +53,9 @@ def find(paths: Sequence[str]) -> list[str]:
     return found
 
 
-def _search(folder: str) -> Iterator[str]:
+def search(folder: str) -> Iterator[str]:
+    """The manifests in `folder`, in no order."""
+
     def fail(error: OSError) -> None:
         raise UsageError(
             f"the folder `{error.filename}` cannot be searched: {error.strerror}",

@@ -1,0 +1,158 @@
+"""`export`: what is live, as manifests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import session
+from reconciler.cli.options import Globals, Setting, global_options
+from reconciler.cli.output import data, say, write_file
+from reconciler.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from reconciler.api import Api
+    from reconciler.states import Desired, Observed
+
+
+@click.command(
+    params=[
+        Setting(["--worker"], multiple=True, metavar="NAME", help="This Worker; repeatable."),
+        Setting(["--all"], is_flag=True, help="Every Worker of the account."),
+        Setting(["-o", "--output"], metavar="DIR", help="Write a file a Worker there; default: all to stdout."),
+        Setting(["--owner"], metavar="NAME", help="Who is to manage them; default: that of the manifests in DIR."),
+        Setting(["--secret-sources"], is_flag=True, help="Say of each secret from which variable it will come."),
+        Setting(
+            ["--include-suspicious"],
+            is_flag=True,
+            weakens_safety=True,
+            help="Write plain values that look like credentials, too.",
+        ),
+    ]
+)
+@global_options
+def export(
+    settings: Globals,
+    *,
+    worker: tuple[str, ...],
+    all: bool,  # noqa: A002 - the option's name
+    output: str | None,
+    owner: str | None,
+    secret_sources: bool,
+    include_suspicious: bool,
+) -> int:
+    """Write live configuration as manifests. It sends only GETs.
+
+    A plan of what it writes is nothing but adopts. What many Workers share becomes profiles and defaults. A
+    secret cannot be read: it is written as `{is_secret: true}`, to be looked after elsewhere, or with
+    --secret-sources as a variable of the environment, all of which are listed. Where DIR holds manifests
+    already, only what they lack is added, and no other byte of them is touched.
+
+    \b
+    Examples:
+      buildsctl export --worker web
+      buildsctl export --all -o builds --owner acme/builds
+      buildsctl export --all -o builds && buildsctl plan builds
+
+    \b
+    Exit codes: 0 written · 1 error · 6 authentication or permission
+      7 could not look everywhere: what could be read is written
+    """
+    from reconciler.export import Choices
+    from reconciler.export import export as made
+
+    if bool(worker) == all:
+        raise UsageError("say which Workers to export", hint="--worker NAME, or --all")
+    there = _there(output) if output else {}
+    known = _known(output, there)
+    with session.open_api(settings, session.account_id(settings, known.account_id)) as api:
+        observed = _observed(api, worker)
+        whose = known.owner if there else owner or _owner(observed)
+        if there and owner and owner != known.owner:
+            raise UsageError(f"the manifests of `{output}` have the owner `{known.owner}`", hint="leave --owner out")
+        choices = Choices(owner=whose or "", sources=secret_sources, suspicious=include_suspicious)
+        done = made(observed, known, choices, there=there, account_id=api.account_id, single=output is None)
+    for name, text in done.files.items():
+        if output is None:
+            data(text)
+        else:
+            Path(output).mkdir(parents=True, exist_ok=True)
+            write_file(os.path.join(output, name), text)
+    if output is not None:
+        _write_schema(output, done.files)
+        say(_written(output, done.files, there))
+    for note in done.notes:
+        say(f"note: {note}\n")
+    for one in observed.unread:
+        say(f"error: could not read {one.what}: {one.error}\n")
+    return Exit.UNKNOWN if observed.unread else Exit.OK
+
+
+def _there(folder: str) -> dict[str, str]:
+    """The manifests of the folder by their names in it, as they are."""
+    from reconciler.manifest import files
+
+    if not os.path.isdir(folder):
+        if os.path.exists(folder):
+            raise UsageError(f"`{folder}` is not a folder", hint="-o names the folder that the files go to")
+        return {}
+    found = files.search(folder)
+    return {os.path.relpath(path, folder): Path(path).read_text(encoding="utf-8") for path in found}
+
+
+def _known(folder: str | None, there: Mapping[str, str]) -> Desired:
+    """What the manifests of the folder want already."""
+    from reconciler import manifest
+    from reconciler.states import Desired
+
+    if folder is None or not there:
+        return Desired(owner=None)
+    return manifest.load([folder], manifest.Resolver({}, skip="is not asked"))
+
+
+def _observed(api: Api, names: tuple[str, ...]) -> Observed:
+    from reconciler.kinds.worker import Worker
+    from reconciler.model import Address, Declared
+    from reconciler.observe import observe
+    from reconciler.states import Desired
+
+    workers = {name: Declared(address=Address.of("worker", name), resource=Worker(name=name)) for name in names}
+    observed = observe(Desired(owner=None, workers=workers), api, everything=not names, tokens=True)
+    unknown = [name for name in names if observed.workers is not None and name not in observed.workers]
+    if unknown:
+        raise UsageError(f"there is no Worker `{unknown[0]}` in this account", hint="`export --all` takes every one")
+    return observed
+
+
+def _owner(observed: Observed) -> str:
+    """A name to begin with: the account of the first repository."""
+    names = sorted(live.resource.provider_account_name for live in observed.connections)
+    name = (
+        "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in names[0]) if names else ""
+    )
+    return f"{name[:57] or 'my'}/builds"
+
+
+def _write_schema(folder: str, written: Mapping[str, str]) -> None:
+    """The file that the first line of each manifest names, for editors."""
+    import json
+
+    from reconciler.export import SCHEMA
+    from reconciler.manifest.schema import manifest_schema
+
+    path = os.path.join(folder, SCHEMA)
+    if written and not os.path.exists(path):
+        write_file(path, json.dumps(manifest_schema(), indent=2) + "\n")
+
+
+def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str]) -> str:
+    if not files:
+        return f"nothing to add: the manifests of `{folder}` already say everything\n"
+    added = sum(name in there for name in files)
+    counts = f"{len(files) - added} files written" + (f", {added} added to" if added else "")
+    return f"{counts} in `{folder}`; `buildsctl plan {folder}` shows what would be adopted\n"

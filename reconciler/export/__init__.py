@@ -1,0 +1,233 @@
+"""Live configuration as manifests that plan to nothing but adopts. Texts are returned, not written.
+
+What many Workers share is lifted into profiles and defaults; whatever was lifted is read back and compared,
+and said plainly for each Worker where it would not mean the same.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconciler import manifest
+from reconciler.errors import Severity, UsageError
+from reconciler.export import lift
+from reconciler.export.collect import DEFAULTS, VARIABLES, Choices, Flat, Found, collect
+from reconciler.export.splice import splice
+from reconciler.export.yaml_text import text
+from reconciler.manifest.merge import Effective
+from reconciler.states import Desired, Observed
+
+__all__ = ["Choices", "Exported", "export"]
+
+SCHEMA = "manifest.schema.json"
+HEAD = f"# yaml-language-server: $schema={SCHEMA}\n"
+SHARED = "_shared.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """`files` by name, each new or with lines spliced in; `notes` for people."""
+
+    files: Mapping[str, str]
+    found: Found
+    notes: tuple[str, ...] = ()
+
+
+def export(
+    observed: Observed, known: Desired, choices: Choices, *, there: Mapping[str, str], account_id: str, single: bool
+) -> Exported:
+    """One file a Worker and one that they share, or all of it in one (`single`).
+
+    `there` are the files of the folder as they are: only what is missing is added, in them where that can be
+    done by inserting lines, else in files of its own.
+    """
+    existing = _read_back(there).root
+    found = collect(observed, known, choices)
+    _complete(found, existing)
+    ways = (lift.lift(found.workers, _alone(found)), lift.plain(found.workers))
+    allowed: dict[tuple[str, str], list[str]] = {}
+    for lifted in ways[1:] if there else ways:
+        for _ in range(2):  # rules that the live state breaks are found by looking, then allowed
+            files = _written(found, lifted, allowed, existing, there=there, account_id=account_id, single=single)
+            read = _read_back({**there, **files})
+            if not read.refused:
+                break
+            allowed |= read.refused
+        if not read.refused and _means(read, found, known):
+            return Exported(files=files, found=found, notes=tuple(_notes(found)))
+    hint = "export into an empty folder, and take over from there what you need"
+    raise UsageError("what is live cannot be added to these manifests without changing what they say", hint=hint)
+
+
+def _complete(found: Found, existing: Mapping[str, Any]) -> None:
+    """Where manifests are there, new triggers say everything, so that no default and no profile changes them."""
+    defaults = existing.get("defaults") or {}
+    for worker, triggers in found.workers.items():
+        body = (existing.get("workers") or {}).get(worker)
+        known = {one.address.name for one in found.known.triggers if one.address.path[0] == worker}
+        layers = [defaults, *([body] if isinstance(body, dict) else [])]
+        for key in triggers.keys() - known if existing else ():
+            flat = triggers[key]
+            flat |= {name: value for name, value in {"trigger_name": key, **DEFAULTS}.items() if name not in flat}
+            inherited = {name for layer in layers for name in layer.get(VARIABLES) or {}}
+            flat |= {(VARIABLES, name): None for name in sorted(inherited) if (VARIABLES, name) not in flat}
+
+
+def _alone(found: Found) -> dict[str, str]:
+    """References that need not be said, since there is only one."""
+    connections = [*found.connections, *(one.address.name for one in found.known.connections)]
+    tokens = [*found.tokens, *(one.address.name for one in found.known.tokens)]
+    alone = {"repo_connection": connections, "build_token": tokens}
+    return {name: keys[0] for name, keys in alone.items() if len(keys) == 1}
+
+
+def _written(
+    found: Found,
+    lifted: lift.Lifted,
+    allowed: Mapping[tuple[str, str], Sequence[str]],
+    existing: Mapping[str, Any],
+    *,
+    there: Mapping[str, str],
+    account_id: str,
+    single: bool,
+) -> dict[str, str]:
+    head: dict[str, Any] = {}
+    comments: dict[tuple[str, ...], str] = {("tokens", key): "looked up, never changed" for key in found.tokens}
+    if not there:
+        head = {"version": "1", "owner": found.choices.owner, "account_id": account_id}
+        comments["owner",] = "who manages what stands here; change it before the first apply if need be"
+    sections: dict[str, Mapping[str, Any]] = {"connections": found.connections, "tokens": found.tokens}
+    if there:
+        sections["defaults"] = _still_alone(found, existing)
+    else:
+        sections |= {"defaults": lifted.defaults, "profiles": lifted.profiles}
+    head |= {name: body for name, body in sections.items() if body}
+    workers = {name: _allowing(name, body, allowed) for name, body in sorted(lifted.workers.items())}
+    if (existing.get("defaults") or {}).get("profile"):
+        names = existing.get("workers") or {}
+        workers = {name: body if name in names else {"profile": None, **body} for name, body in workers.items()}
+    notes: dict[tuple[str, ...], str] = {
+        ("workers", name): "\n".join(lines) for name, lines in found.notes.items() if name in workers
+    }
+    if single and not there:
+        return {"": _document({**head, "workers": workers}, {**comments, **notes})}
+    files = {_free(SHARED, there): _document(head, comments)} if head else {}
+    for name, body in workers.items():
+        changed = splice(there, name, body)
+        if changed:
+            files |= changed
+        else:
+            files[_free(f"{re.sub(r'[^A-Za-z0-9_-]', '-', name)}.yaml", {**there, **files})] = _document(
+                {"workers": {name: body}}, notes
+            )
+    return files
+
+
+def _still_alone(found: Found, existing: Mapping[str, Any]) -> dict[str, str]:
+    """Triggers that are there may rely on the set's only connection or token: it stays their default."""
+    given = existing.get("defaults") or {}
+    both = {
+        "repo_connection": (found.connections, found.known.connections),
+        "build_token": (found.tokens, found.known.tokens),
+    }
+    return {
+        name: known[0].address.name
+        for name, (new, known) in both.items()
+        if new and len(known) == 1 and not {name, f"{name}_uuid"} & given.keys()
+    }
+
+
+def _document(body: Mapping[str, Any], comments: Mapping[tuple[str, ...], str]) -> str:
+    shown = text(body, comments)
+    return HEAD + shown.replace('version: "1"\n', "version: 1\n", 1)
+
+
+def _free(name: str, taken: Mapping[str, str]) -> str:
+    stem = name.removesuffix(".yaml")
+    return next(one for one in (name, *(f"{stem}.{n}.yaml" for n in range(2, 10_000))) if one not in taken)
+
+
+def _allowing(name: str, body: Any, allowed: Mapping[tuple[str, str], Sequence[str]]) -> Any:
+    """`body` with the rules allowed that its triggers break as they are live."""
+    rules = {key: list(dict.fromkeys(found)) for (worker, key), found in allowed.items() if worker == name}
+    if not rules:
+        return body
+    triggers = {**body.get("triggers", {})}
+    for key, names in rules.items():
+        triggers[key] = {**triggers.get(key, {}), "lint": {"allow": names}}
+    return {**body, "triggers": triggers}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What files come to: the merged set, its triggers by Worker and key, and the rules that these break."""
+
+    root: Mapping[str, Any]
+    triggers: Mapping[tuple[str, str], Effective]
+    refused: Mapping[tuple[str, str], list[str]]
+
+
+def _read_back(files: Mapping[str, str]) -> _Read:
+    if not files:
+        return _Read(root={}, triggers={}, refused={})
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder, name or "all.yaml")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        found, _ = manifest.check([folder], manifest.Resolver({}, skip="is not asked"))
+    refused: dict[tuple[str, str], list[str]] = {}
+    for one in found.problems.found:
+        parts = one.address.split("/")
+        if one.severity is Severity.ERROR:
+            rules = refused.setdefault((parts[1], parts[2]) if len(parts) > 2 else ("", ""), [])
+            rules += [one.rule] if one.rule else []
+    triggers = {(one.worker, one.key): one for one in found.triggers}
+    return _Read(root=found.root.bare() or {}, triggers=triggers, refused=refused)
+
+
+def _means(read: _Read, found: Found, known: Desired) -> bool:
+    """Do the files say of each trigger what was found?"""
+    declared = {(one.address.path[0], one.address.name) for one in known.triggers}
+    for worker, triggers in found.workers.items():
+        for key, flat in triggers.items():
+            one = read.triggers.get((worker, key))
+            if one is None or not _says(one, flat, whole=(worker, key) not in declared, alone=_alone(found)):
+                return False
+    return declared <= read.triggers.keys()
+
+
+def _says(one: Effective, flat: Flat, *, whole: bool, alone: Mapping[str, str]) -> bool:
+    said: Flat = {(VARIABLES, name): node.bare() for name, node in one.variables.items()}
+    defaults = {**DEFAULTS, **alone, "trigger_name": one.key}
+    if whole:
+        said |= {name: node.bare() for name, node in one.fields.items() if node.bare() != defaults.get(name)}
+    said = {name: value for name, value in said.items() if name in flat or whole}
+    wanted = {
+        name: _unescaped(value) for name, value in flat.items() if name != "ignore" and value != defaults.get(str(name))
+    }
+    return said == wanted
+
+
+def _unescaped(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unescaped(one) for one in value]
+    return value.replace("$${{", "${{") if isinstance(value, str) else value
+
+
+def _notes(found: Found) -> list[str]:
+    notes = [f"Worker `{name}`: {line}" for name, lines in sorted(found.notes.items()) for line in lines]
+    if found.withheld:
+        names = ", ".join(found.withheld)
+        notes.append(
+            f"plain values that look like credentials are not written (--include-suspicious writes them): {names}"
+        )
+    if found.supply:
+        listed = "".join(f"\n  {source} for {address}" for source, address in found.supply.items())
+        notes.append(f"secrets to be supplied by the environment:{listed}")
+    return notes

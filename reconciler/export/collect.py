@@ -1,0 +1,266 @@
+"""What is live, as a manifest would say it: each trigger flat, defaults left out, references by name. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler import ownership
+from reconciler.diff import normal
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.token import Token
+from reconciler.kinds.trigger import Trigger
+from reconciler.manifest.lint.plain_credential import looks_like_credential
+from reconciler.model import Live
+from reconciler.plan.variables import ignores
+from reconciler.states import Desired, Observed
+
+Field = str | tuple[str, str]
+"""A trigger field by its manifest name, or `("environment_variables", KEY)`."""
+Flat = dict[Field, Any]
+VARIABLES = "environment_variables"
+DEFAULTS: Mapping[str, Any] = {
+    "branch_excludes": [],
+    "path_includes": ["*"],
+    "path_excludes": [],
+    "build_command": "",
+    "root_directory": "/",
+    "build_caching_enabled": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """How secrets are written down: `sources` as `value_from`, `suspicious` also plain ones that look like some."""
+
+    owner: str
+    sources: bool = False
+    suspicious: bool = False
+
+
+@dataclass(kw_only=True)
+class Found:
+    """What is to be written down. `known` are the manifests that are already there.
+
+    `workers` holds flat triggers by Worker and key; `notes` what a Worker's file has to say besides;
+    `withheld` the variables whose plain value was not written, `supply` the sources that are to be given.
+    """
+
+    choices: Choices
+    known: Desired
+    connections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
+    workers: dict[str, dict[str, Flat]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    withheld: list[str] = field(default_factory=list)
+    supply: dict[str, str] = field(default_factory=dict)
+
+    def note(self, worker: str, text: str) -> None:
+        self.notes.setdefault(worker, []).append(text)
+
+
+def collect(observed: Observed, known: Desired, choices: Choices) -> Found:
+    """Every live trigger that is not another owner's, by Worker; of what is declared only what is missing."""
+    found = Found(choices=choices, known=known)
+    connections = {live.id: live for live in observed.connections}
+    lives = sorted(observed.triggers, key=lambda live: (live.scope, live.resource.is_preview, live.created_on, live.id))
+    declared = _declared(known)
+    for live in lives:
+        variables = observed.variables.get(live.id)
+        marker = ownership.read(variables or {}, live.id)
+        problem = _why_not(live, variables, marker, choices.owner)
+        if problem:
+            found.note(live.scope, f"trigger `{live.resource.trigger_name}` is not exported: {problem}")
+            continue
+        mine = found.workers.setdefault(live.scope, {})
+        twin = _match(live, marker, declared.get(live.scope, {}))
+        if twin is not None:
+            missing = _missing(found, live, variables or {}, twin[0], twin[1])
+            mine |= {twin[0]: missing} if missing else {}
+            declared[live.scope].pop(twin[0])
+            continue
+        taken = {*mine, *(one.address.name for one in known.triggers if one.address.path[0] == live.scope)}
+        key = _free(_key(live, marker), taken)
+        flat = _fields(found, live, key, connections, observed)
+        mine[key] = flat | _variables(found, live.scope, key, variables or {})
+    found.workers = {name: triggers for name, triggers in found.workers.items() if triggers}
+    return found
+
+
+def _declared(known: Desired) -> dict[str, dict[str, Any]]:
+    result: dict[str, dict[str, Any]] = {}
+    for trigger in known.triggers:
+        result.setdefault(trigger.address.path[0], {})[trigger.address.name] = trigger
+    return result
+
+
+def _why_not(live: Live[Trigger], variables: Mapping[str, EnvVar] | None, marker: Any, owner: str) -> str:
+    if variables is None:
+        return "its variables could not be read"
+    if isinstance(marker, ownership.Newer):
+        return "a newer buildsctl manages it"
+    if marker is not None and marker.owner != owner:
+        return f"it belongs to owner `{marker.owner}`"
+    if not live.resource.repo_connection_uuid:
+        return "the API does not show its connection"
+    return "" if live.resource.build_token_uuid else "the API does not show its build token"
+
+
+def _match(live: Live[Trigger], marker: Any, declared: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """The declared trigger that means this one: by our marker's key, then by kind, as the plan does."""
+    if isinstance(marker, ownership.Marker) and marker.key in declared:
+        return marker.key, declared[marker.key]
+    same = (pair for pair in declared.items() if pair[1].resource.is_preview == live.resource.is_preview)
+    return next(same, None)
+
+
+def _missing(found: Found, live: Live[Trigger], variables: Mapping[str, EnvVar], key: str, twin: Any) -> Flat:
+    """The live variables that a declared trigger does not name, and neither made nor ignores."""
+    marker = ownership.read(variables, live.id)
+    ours = marker if isinstance(marker, ownership.Marker) else None
+    left = {
+        name: one
+        for name, one in variables.items()
+        if name not in twin.variables and not (ours and ours.knows(name)) and not ignores(twin, name)
+    }
+    return _variables(found, live.scope, key, left)
+
+
+def _key(live: Live[Trigger], marker: Any) -> str:
+    if isinstance(marker, ownership.Marker):
+        return marker.key
+    return "preview" if live.resource.is_preview else "production"
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    """`name`, or with the first number that makes it one of its own."""
+    names = set(taken)
+    return next(one for one in (name, *(f"{name}-{n}" for n in range(2, len(names) + 3))) if one not in names)
+
+
+def literal(value: str) -> str:
+    """`value` as it stands in a manifest: what looks like an expression is none."""
+    return value.replace("${{", "$${{")
+
+
+def _fields(
+    found: Found, live: Live[Trigger], key: str, connections: Mapping[str, Live[Connection]], observed: Observed
+) -> Flat:
+    trigger = live.resource
+    flat: Flat = {} if trigger.trigger_name == key else {"trigger_name": literal(trigger.trigger_name)}
+    ignore = []
+    connection = connections.get(str(trigger.repo_connection_uuid))
+    if connection is None or connection.resource.deleted:
+        flat["repo_connection_uuid"] = str(trigger.repo_connection_uuid)
+        ignore.append("repo_connection")
+        found.note(live.scope, f"the connection of `{key}` is deleted or not shown: it is left as it is")
+    else:
+        flat["repo_connection"] = _connection(found, connection.resource)
+    token = _token(found, str(trigger.build_token_uuid), observed)
+    if token:
+        flat["build_token"] = token
+    else:
+        flat["build_token_uuid"] = str(trigger.build_token_uuid)
+        if not observed.unread_tokens:
+            ignore.append("build_token")
+            found.note(live.scope, f"the build token of `{key}` is gone: its builds fail until it has another")
+    for name in ("branch_includes", *DEFAULTS, "deploy_command"):
+        value = getattr(trigger, name)
+        shown = [literal(one) for one in value] if isinstance(value, tuple) else value
+        shown = literal(shown) if isinstance(shown, str) else shown
+        default = DEFAULTS.get(name)
+        compared = tuple(default) if isinstance(default, list) else default
+        if name not in DEFAULTS or normal(name, value) != normal(name, compared):
+            flat[name] = shown
+    return flat | ({"ignore": ignore} if ignore else {})
+
+
+def _connection(found: Found, live: Connection) -> str:
+    """The key of a connection, declared or new."""
+    for declared in found.known.connections:
+        if declared.resource.natural_key == live.natural_key:
+            return declared.address.name
+    body = {"provider_type": live.provider_type} if live.provider_type != "github" else {}
+    body |= {"provider_account_id": live.provider_account_id, "repo_id": live.repo_id}
+    parts = (re.sub(r"[^A-Za-z0-9._-]", "-", part) or "x" for part in (live.provider_account_name, live.repo_name))
+    name = "/".join(parts)
+    taken = {one.address.name for one in found.known.connections}
+    for key in (name, *(f"{name}-{number}" for number in range(2, 1000))):
+        owner, _, repo = key.rpartition("/")
+        more = {} if owner == live.provider_account_name else {"provider_account_name": live.provider_account_name}
+        more |= {} if repo == live.repo_name else {"repo_name": live.repo_name}
+        whole = {field: literal(value) for field, value in {**body, **more}.items()}
+        if key not in taken and found.connections.setdefault(key, whole) == whole:
+            return key
+    raise AssertionError("a thousand connections of one name")
+
+
+def _token(found: Found, uuid: str, observed: Observed) -> str:
+    """The key of a build token, declared or new; empty where the account lists none of this UUID."""
+    live = next((one for one in observed.tokens if one.id == uuid), None)
+    if live is None:
+        return ""
+    name = live.resource.build_token_name
+    generation = ownership.read_token_name(name)
+    managed = f"{generation.owner}:{generation.name}" if generation else ""
+    for declared in found.known.tokens:
+        want = declared.resource
+        if isinstance(want, Token):
+            if managed == f"{found.choices.owner}:{want.build_token_name}":
+                return declared.address.name
+        elif want.build_token_uuid == uuid or want.build_token_name in (name, managed):
+            return declared.address.name
+    doubled = sum(one.resource.build_token_name == name for one in observed.tokens) > 1
+    newest = _newest(observed.tokens, managed) if managed else uuid
+    if doubled or newest != uuid or not name:
+        body = {"build_token_uuid": uuid}
+    else:
+        body = {"build_token_name": literal(managed or name)}
+    words = re.sub(r"[^a-z0-9]+", "-", (generation.name if generation else name).lower()).strip("-") or "token"
+    taken = {declared.address.name for declared in found.known.tokens}
+    for key in (words, *(f"{words}-{number}" for number in range(2, 1000))):
+        if key not in taken and found.tokens.setdefault(key, body) == body:
+            return key
+    raise AssertionError("a thousand tokens of one name")
+
+
+def _newest(tokens: Iterable[Live[Token]], managed: str) -> str:
+    """The UUID that a reference to `owner:name` means: the highest generation, of doubles the lower UUID."""
+    found = []
+    for live in tokens:
+        one = ownership.read_token_name(live.resource.build_token_name)
+        if one and f"{one.owner}:{one.name}" == managed:
+            found.append((-one.number, live.id))
+    return min(found)[1]
+
+
+def _variables(found: Found, worker: str, key: str, variables: Mapping[str, EnvVar]) -> Flat:
+    return {
+        (VARIABLES, name): _variable(found, f"{worker}/{key}/{name}", name, one)
+        for name, one in sorted(variables.items())
+        if name != ownership.MARKER
+    }
+
+
+def _variable(found: Found, where: str, name: str, one: EnvVar) -> Any:
+    if one.is_secret:
+        if not found.choices.sources:
+            return {"is_secret": True}
+        source = re.sub(r"[^A-Z0-9]", "_", where.upper())
+        source = (
+            f"SECRET_{source}"
+            if not source[0].isalpha() or source.startswith(("CLOUDFLARE_", "BUILDSCTL_"))
+            else source
+        )
+        source = _free(source, found.supply)
+        found.supply[source] = f"env/{where}"
+        return {"value_from": {"env": source}}
+    if not isinstance(one.value, str):
+        return {"is_secret": False}
+    if looks_like_credential(name, one.value) and not found.choices.suspicious:
+        found.withheld.append(f"env/{where}")
+        return {"is_secret": False}
+    return literal(one.value)

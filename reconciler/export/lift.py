@@ -1,0 +1,255 @@
+"""Say once what many Workers share: profiles and defaults, where that makes the manifests shorter. Pure.
+
+Workers whose triggers are alike, but for their own name or folder, become one profile and a line each; a
+Worker that is almost alike takes the profile and says what differs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.export.collect import DEFAULTS, VARIABLES, Field, Flat
+
+Triggers = Mapping[str, Flat]
+Item = tuple[str, Field]
+"""A trigger's key, and one of its fields."""
+NEVER = ("ignore", "lint")
+"""What unites over the layers stays on its trigger."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifted:
+    """`defaults`, `profiles` and `workers` as the manifest's sections of these names."""
+
+    defaults: dict[str, Any] = field(default_factory=dict)
+    profiles: dict[str, Any] = field(default_factory=dict)
+    workers: dict[str, Any] = field(default_factory=dict)
+
+
+def plain(workers: Mapping[str, Triggers]) -> Lifted:
+    """Nothing lifted: each Worker says everything."""
+    return Lifted(workers={name: {"triggers": _bodies(triggers)} for name, triggers in workers.items()})
+
+
+def lift(workers: Mapping[str, Triggers], alone: Mapping[str, str]) -> Lifted:
+    """`alone` are the references that go without saying, since the set has only one connection or token."""
+    slim: dict[str, Triggers] = {
+        name: {key: {f: v for f, v in flat.items() if alone.get(str(f)) != v} for key, flat in triggers.items()}
+        for name, triggers in workers.items()
+    }
+    defaults = _majority(slim)
+    slim = {name: _without(triggers, defaults) for name, triggers in slim.items()}
+    folders = {name: _folder(name, triggers) for name, triggers in slim.items()}
+    alike = {name: _abstract(name, folders[name], triggers) for name, triggers in slim.items()}
+    profiles, chosen = _profiles(alike)
+    dirs = {number for name, number in chosen.items() if folders[name] != name and _has_dir(profiles[number])}
+    bodies: dict[str, Any] = {}
+    for name, triggers in slim.items():
+        number = chosen.get(name)
+        if number is None:
+            bodies[name] = _worker(triggers)
+            continue
+        given = number in dirs and folders[name] != name
+        folder = {"params": {"dir": folders[name]}} if given else {}
+        body = {"profile": _profile_name(number), **folder, **_overrides(profiles[number], alike[name], defaults)}
+        bodies[name] = _restored(body, name, folders[name])
+    shown = {}
+    for number, profile in enumerate(profiles):
+        head = {"params": {"dir": "${{ worker.name }}"}} if number in dirs else {}
+        body = (
+            _worker(profile)
+            if number in dirs
+            else _swapped(_worker(profile), "${{ params.dir }}", "${{ worker.name }}")
+        )
+        shown[_profile_name(number)] = {**head, **body}
+    if len(shown) == 1 and len(chosen) == len(slim):
+        (name,) = shown
+        defaults = {**defaults, "profile": name}
+        for body in bodies.values():
+            body.pop("profile", None)
+    return Lifted(defaults=defaults, profiles=shown, workers=bodies)
+
+
+def _profile_name(number: int) -> str:
+    return "shared" if number == 0 else f"shared-{number + 1}"
+
+
+def _items(triggers: Triggers) -> dict[Item, str]:
+    """Every field as something that can be compared; what is never lifted left out."""
+    return {
+        (key, name): json.dumps(value, sort_keys=True)
+        for key, flat in triggers.items()
+        for name, value in flat.items()
+        if name not in NEVER
+    }
+
+
+def _majority(workers: Mapping[str, Triggers]) -> dict[str, Any]:
+    """References that more than half of all triggers share."""
+    flats = [flat for triggers in workers.values() for flat in triggers.values()]
+    found: dict[str, Any] = {}
+    for name in ("repo_connection", "build_token"):
+        values = [flat[name] for flat in flats if name in flat]
+        best = max(sorted(set(values)), key=values.count, default=None)
+        if len(values) == len(flats) and best is not None and values.count(best) * 2 > len(flats) > 1:
+            found[name] = best
+    return found
+
+
+def _without(triggers: Triggers, defaults: Mapping[str, Any]) -> Triggers:
+    return {
+        key: {name: value for name, value in flat.items() if name not in defaults or defaults[str(name)] != value}
+        for key, flat in triggers.items()
+    }
+
+
+def _folder(name: str, triggers: Triggers) -> str:
+    """The last part of the root directory, where all triggers have one; else the Worker's name."""
+    roots = {str(flat.get("root_directory", "")).strip("/") for flat in triggers.values()}
+    last = roots.pop().rpartition("/")[2] if len(roots) == 1 else ""
+    return last if re.fullmatch(r"[A-Za-z0-9._-]+", last) else name
+
+
+def _abstract(name: str, folder: str, triggers: Triggers) -> Triggers:
+    """Folder and name of the Worker as expressions, so that alike Workers are equal."""
+
+    words = {name: "${{ worker.name }}", folder: "${{ params.dir }}"}
+    word = re.compile(rf"(?<![\w.$-])(?:{'|'.join(map(re.escape, words))})(?![\w-])")
+
+    def swap(value: Any) -> Any:
+        if isinstance(value, list):
+            return [swap(one) for one in value]
+        return word.sub(lambda found: words[found[0]], value) if isinstance(value, str) else value
+
+    return {
+        key: {
+            field: swap(value) if isinstance(field, str) and field not in _FIXED else value
+            for field, value in flat.items()
+        }
+        for key, flat in triggers.items()
+    }
+
+
+_FIXED = (
+    "repo_connection",
+    "repo_connection_uuid",
+    "build_token",
+    "build_token_uuid",
+    "branch_includes",
+    "branch_excludes",
+    *NEVER,
+)
+
+
+def _profiles(alike: Mapping[str, Triggers]) -> tuple[list[Triggers], dict[str, int]]:
+    """The profiles worth having, and which Worker takes which."""
+    groups: dict[str, list[str]] = {}
+    for name, triggers in alike.items():
+        core = {str(item): value for item, value in _items(triggers).items() if isinstance(item[1], str)}
+        groups.setdefault(json.dumps([sorted(triggers), core], sort_keys=True), []).append(name)
+    profiles: list[Triggers] = []
+    chosen: dict[str, int] = {}
+    for names in sorted(groups.values(), key=lambda names: (-len(names), names)):
+        if len(names) < 2 or not _items(alike[names[0]]):
+            continue
+        near = _nearest(profiles, alike[names[0]])
+        if near is not None and len(names) < 3:
+            continue
+        shared = set.intersection(*(set(_items(alike[name]).items()) for name in names))
+        keep = {item for item, _ in shared}
+        profiles.append(
+            {key: {f: v for f, v in flat.items() if (key, f) in keep} for key, flat in alike[names[0]].items()}
+        )
+        chosen |= dict.fromkeys(names, len(profiles) - 1)
+    for name, triggers in alike.items():
+        near = _nearest(profiles, triggers) if name not in chosen else None
+        if near is not None:
+            chosen[name] = near
+    return profiles, chosen
+
+
+def _nearest(profiles: Sequence[Triggers], triggers: Triggers) -> int | None:
+    """The profile with the least to override, where that saves more than half of what there is to say."""
+    mine = set(_items(triggers).items())
+    costs = []
+    for number, profile in enumerate(profiles):
+        theirs = set(_items(profile).items())
+        same_keys = set(profile) == set(triggers)
+        costs.append((len({item for item, _ in mine ^ theirs}) if same_keys else len(mine), number))
+    cost, number = min(costs, default=(len(mine), 0))
+    return number if costs and cost * 2 < len(mine) else None
+
+
+def _overrides(profile: Triggers, triggers: Triggers, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Worker says beside its profile."""
+    wanted, given = _items(triggers), _items(profile)
+    differs: dict[str, Flat] = {}
+    for key, flat in triggers.items():
+        for name, value in flat.items():
+            if name in NEVER or wanted[key, name] != given.get((key, name)):
+                differs.setdefault(key, {})[name] = value
+    for key, name in given:
+        if (key, name) not in wanted:
+            differs.setdefault(key, {})[name] = _unsaid(key, name, defaults)
+    if set(differs) != set(triggers):
+        return {"triggers": _bodies(differs)} if differs else {}
+    body = _worker(differs)  # what differs in all triggers alike stands beside them
+    body["triggers"] = {key: one for key, one in body["triggers"].items() if one}
+    return {name: value for name, value in body.items() if value or name != "triggers"}
+
+
+def _unsaid(key: str, name: Field, defaults: Mapping[str, Any]) -> Any:
+    """What a field that a trigger does not name comes to without its profile; null takes a variable out."""
+    if not isinstance(name, str):
+        return None
+    return key if name == "trigger_name" else DEFAULTS.get(name, defaults.get(name))
+
+
+def _worker(triggers: Triggers) -> dict[str, Any]:
+    """A Worker's body: what all of its triggers share stands beside them."""
+    if len(triggers) < 2:
+        return {"triggers": _bodies(triggers)}
+    shared = set.intersection(
+        *({(name, value) for (_, name), value in _items({key: flat}).items()} for key, flat in triggers.items())
+    )
+    names = {name for name, _ in shared}
+    first = next(iter(triggers.values()))
+    top = _body({name: value for name, value in first.items() if name in names})
+    rest = {key: {f: v for f, v in flat.items() if f not in names} for key, flat in triggers.items()}
+    return {**top, "triggers": _bodies(rest)}
+
+
+def _bodies(triggers: Triggers) -> dict[str, Any]:
+    return {key: _body(flat) for key, flat in triggers.items()}
+
+
+def _body(flat: Flat) -> dict[str, Any]:
+    """A trigger's fields, its variables under one key."""
+    body = {name: value for name, value in flat.items() if isinstance(name, str)}
+    variables = {name[1]: value for name, value in flat.items() if not isinstance(name, str)}
+    return body | ({VARIABLES: variables} if variables else {})
+
+
+def _has_dir(triggers: Triggers) -> bool:
+    return "${{ params.dir }}" in json.dumps([list(flat.values()) for flat in triggers.values()])
+
+
+def _restored(body: Any, name: str, folder: str) -> Any:
+    """A Worker's own lines say its name and folder plainly."""
+    return _swapped(_swapped(body, "${{ params.dir }}", folder), "${{ worker.name }}", name)
+
+
+def _swapped(body: Any, old: str, new: str) -> Any:
+    match body:
+        case dict():
+            return {key: _swapped(one, old, new) for key, one in body.items()}
+        case list():
+            return [_swapped(one, old, new) for one in body]
+        case str():
+            return body.replace(old, new)
+        case _:
+            return body

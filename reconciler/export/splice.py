@@ -1,0 +1,96 @@
+"""Insert what is missing into manifests that are there, every other byte untouched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.export.collect import VARIABLES
+from reconciler.export.yaml_text import scalar, text
+
+
+def splice(there: Mapping[str, str], worker: str, body: Mapping[str, Any]) -> dict[str, str]:
+    """The file that declares `worker`, with the triggers and variables of `body` inserted.
+
+    Empty where that cannot be done by inserting lines: where the Worker stands in no file, or where the mapping
+    that they belong to is not in block style, or not there.
+    """
+    for name, content in there.items():
+        lines = content.splitlines(keepends=True)
+        at = _find(lines, ["workers", worker, "triggers"])
+        if at is None:
+            continue
+        for key, trigger in body.get("triggers", {}).items():
+            done = _insert_trigger(lines, worker, key, trigger)
+            if not done:
+                return {}
+        return {name: "".join(lines)} if set(body) <= {"triggers"} else {}
+    return {}
+
+
+def _insert_trigger(lines: list[str], worker: str, key: str, trigger: Mapping[str, Any]) -> bool:
+    path = ["workers", worker, "triggers"]
+    if _find_key(lines, path, key) is None:
+        return _insert(lines, path, {key: trigger})
+    return set(trigger) == {VARIABLES} and _insert(lines, [*path, key, VARIABLES], trigger[VARIABLES])
+
+
+def _insert(lines: list[str], path: list[str], more: Mapping[str, Any]) -> bool:
+    """Put `more` behind the last entry of the block mapping at `path`."""
+    found = _find(lines, path)
+    if found is None:
+        return False
+    start, indent = found
+    end = start
+    for number in range(start, len(lines)):
+        stripped = lines[number].strip()
+        if stripped and not stripped.startswith("#"):
+            if _indent(lines[number]) < indent:
+                break
+            end = number + 1
+    if not lines[end - 1].endswith("\n"):
+        lines[end - 1] += "\n"
+    lines[end:end] = text(more, {}, indent=indent).splitlines(keepends=True)
+    return True
+
+
+def _find(lines: list[str], path: list[str]) -> tuple[int, int] | None:
+    """The first line, and the indentation, of the entries of the block mapping at `path`."""
+    start, indent = 0, 0
+    for part in path:
+        at = _entry(lines, start, indent, part)
+        if at is None or not re.search(r":\s*(#.*)?$", lines[at].rstrip("\n")):
+            return None
+        inner = next(
+            (n for n in range(at + 1, len(lines)) if lines[n].strip() and not lines[n].strip().startswith("#")), None
+        )
+        if inner is None or _indent(lines[inner]) <= indent or "\t" in lines[inner][: _indent(lines[inner]) + 1]:
+            return None
+        start, indent = at + 1, _indent(lines[inner])
+    return start, indent
+
+
+def _find_key(lines: list[str], path: list[str], key: str) -> int | None:
+    found = _find(lines, path)
+    return None if found is None else _entry(lines, *found, key)
+
+
+def _entry(lines: list[str], start: int, indent: int, key: str) -> int | None:
+    """The line of `key` among the entries that begin at `start`."""
+    names = {f"{key}:", f"{scalar(key)}:", f'"{key}":', f"'{key}':"}
+    for number in range(start, len(lines)):
+        line = lines[number]
+        if not line.strip() or line.strip().startswith("#"):
+            continue
+        if _indent(line) < indent:
+            return None
+        if _indent(line) == indent and any(
+            line.strip() == name or line.strip().startswith(f"{name} ") for name in names
+        ):
+            return number
+    return None
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))

@@ -1,0 +1,321 @@
+"""Whatever is live, exported and planned, is nothing but adopts; a second export changes no byte."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import story
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler import ownership
+from reconciler.sandbox import Sandbox
+
+TEXT = st.one_of(
+    st.sampled_from(
+        [
+            "main",
+            "on",
+            "1.10",
+            "0x1f",
+            "0o14",
+            "~",
+            "null",
+            "a: b",
+            "# x",
+            "-",
+            "*",
+            "&a",
+            "!t",
+            "${{ params.x }}",
+            "$${{",
+            "web",
+            "apps/web/*",
+            "x y",
+            " x",
+            "x ",
+            "'",
+            '"',
+            "\\",
+            "\t",
+            "é",
+            "\u202e",
+            "😀",
+            "{a}",
+            "[b]",
+            "a, b",
+            "12:30",
+        ]
+    ),
+    st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), min_size=1, max_size=12),
+)
+LIST = st.lists(TEXT, max_size=3, unique=True)
+VARIABLES = st.dictionaries(
+    st.sampled_from(["A", "B", "API_TOKEN", "DATABASE_URL", "_x"]),
+    st.one_of(st.just(""), TEXT, st.just({"is_secret": True, "value": "canary-1"}), st.just("ghp_" + "a" * 36)),
+    max_size=4,
+)
+TRIGGER = st.fixed_dictionaries(
+    {
+        "worker": st.sampled_from(["web", "api", "a-b", "a_b"]),
+        "trigger_name": st.one_of(st.sampled_from(["production", "preview", "web"]), TEXT),
+        "branch_includes": st.one_of(st.just(["main"]), st.just(["*"]), LIST),
+        "branch_excludes": st.one_of(st.just([]), st.just(["main"]), LIST),
+        "path_includes": st.one_of(st.just(["*"]), st.just(["apps/web/*"]), LIST),
+        "path_excludes": st.one_of(st.just([]), LIST),
+        "build_command": st.one_of(st.just(""), st.none(), TEXT),
+        "deploy_command": st.one_of(st.just("npx wrangler deploy"), TEXT, st.just("")),
+        "root_directory": st.sampled_from(["/", "", "apps/web", "/apps/api/", None]),
+        "build_caching_enabled": st.booleans(),
+        "build_token_uuid": st.sampled_from([f"22222222-0000-4000-8000-00000000000{n}" for n in range(1, 6)]),
+        "repo_connection_uuid": st.sampled_from([f"11111111-0000-4000-8000-00000000000{n}" for n in range(1, 4)]),
+        "environment_variables": VARIABLES,
+        "marker": st.sampled_from([None, None, {"owner": "acme/builds", "key": "prod"}, {"owner": "them", "key": "x"}]),
+    }
+)
+
+
+def _estate(triggers: list[dict[str, Any]]) -> dict[str, Any]:
+    names = [
+        "one",
+        "doubled",
+        "doubled",
+        "acme/builds:deploy [2-abcdef---------]",
+        "acme/builds:deploy [1-abcdef---------]",
+    ]
+    repos = [("41", "5", "acme", "site"), ("41", "6", "acme", "site"), ("9", "7", "${{ x", 'odd"name')]
+    return {
+        "workers": [{"id": name} for name in ("web", "api", "a-b", "a_b", "bare")],
+        "build_tokens": [
+            {
+                "build_token_name": name,
+                "cloudflare_token_id": f"t{n}",
+                "build_token_uuid": f"22222222-0000-4000-8000-00000000000{n}",
+            }
+            for n, name in enumerate(names, 1)
+        ],
+        "connections": [
+            {
+                "provider_account_id": account,
+                "provider_account_name": owner,
+                "repo_id": repo,
+                "repo_name": name,
+                "repo_connection_uuid": f"11111111-0000-4000-8000-00000000000{n}",
+            }
+            for n, (account, repo, owner, name) in enumerate(repos, 1)
+        ],
+        "triggers": [{k: v for k, v in one.items() if v is not None or k != "marker"} for one in triggers],
+    }
+
+
+def _seeded(folder: Path, live: dict[str, Any]) -> None:
+    (folder / "sandbox.db").unlink(missing_ok=True)
+    sandbox = Sandbox(folder / "sandbox.db")
+    sandbox.seed(story.seed_of({"live": json.loads(json.dumps(live))}))
+    sandbox.close()
+
+
+def _files(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_bytes().decode() for path in sorted(folder.rglob("*.yaml"))}
+
+
+def _check_adopts(folder: str, *flags: str) -> None:
+    """Nothing but adopts and kept ones of others; applying it writes markers and no secret."""
+    ran = story.run(["plan", folder, "--format", "json", *flags], {})
+    assert ran.code == 0, ran.stderr
+    rows = json.loads(ran.stdout)["resource_changes"]
+    changed = [row for row in rows if row["change"]["actions"] != ["no-op"]]
+    assert [row["address"] for row in changed if row["disposition"] != "adopt"] == []
+    ran = story.run(["apply", folder, "--auto-approve"], {})
+    assert ran.code == 0, ran.stderr
+    writes = [one for one in ran.requests if not one.startswith("GET")]
+    assert all(one.startswith("PATCH") and one.endswith("/environment_variables 200") for one in writes), writes
+    assert len(writes) == len(changed)
+
+
+def _law(folder: Path, triggers: list[dict[str, Any]], *flags: str) -> None:
+    for old in folder.rglob("*.yaml"):
+        old.unlink()
+    with story.folder(folder, {}):
+        _seeded(folder, _estate(triggers))
+        ran = story.run(["export", "--all", "-o", "builds", "--owner", "acme/builds", *flags], {})
+        assert ran.code == 0, ran.stderr
+        assert all(one.startswith("GET ") for one in ran.requests)
+        assert "canary-1" not in ran.stderr + str(_files(folder))
+        files = _files(folder)
+        if not files:
+            return
+        _check_adopts("builds")
+        again = story.run(["export", "--all", "-o", "builds", *flags], {})
+        assert again.code == 0, again.stderr
+        assert _files(folder) == files
+        single = story.run(["export", "--all", "--owner", "acme/builds", *flags], {})
+        (folder / "all.yaml").write_text(single.stdout)
+        ran = story.run(["plan", "all.yaml", "--format", "json"], {})
+        assert ran.code == 0, ran.stderr
+        assert all(row["change"]["actions"] == ["no-op"] for row in json.loads(ran.stdout)["resource_changes"])
+
+
+@pytest.mark.parametrize("flags", [(), ("--secret-sources", "--include-suspicious")], ids=["plain", "sources"])
+def test_any_live_state_exports_to_nothing_but_adopts(flags: tuple[str, ...], tmp_path: Path) -> None:
+    @given(st.lists(TRIGGER, max_size=6))
+    @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    def check(triggers: list[dict[str, Any]]) -> None:
+        _law(tmp_path, triggers, *flags)
+
+    check()
+
+
+def _alike(names: list[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "worker": name,
+            "trigger_name": kind,
+            "branch_includes": ["*"] if kind == "preview" else ["main"],
+            "branch_excludes": ["main"] if kind == "preview" else [],
+            "path_includes": [f"apps/{name}/*", "packages/*"],
+            "root_directory": f"apps/{name}",
+            "build_command": "npm run build",
+            "deploy_command": "npx wrangler versions upload" if kind == "preview" else "npx wrangler deploy",
+        }
+        for name in names
+        for kind in ("production", "preview")
+    ]
+
+
+def test_twelve_alike_workers_are_one_profile_and_a_line_each(tmp_path: Path) -> None:
+    names = [f"service-{number}" for number in range(12)]
+    live = {
+        "workers": [{"id": name} for name in names],
+        "connections": [{"provider_account_id": "1", "provider_account_name": "a", "repo_id": "2", "repo_name": "b"}],
+        "build_tokens": [{"build_token_name": "by hand", "cloudflare_token_id": "t"}],
+        "triggers": _alike(names),
+    }
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, live)
+        text = story.run(["export", "--all"], {}).stdout
+    profile = text.partition("profiles:\n")[2].partition("workers:\n")[0]
+    assert len(profile.splitlines()) <= 15
+    assert text.partition("workers:\n")[2] == "".join(f"  {name}: {{}}\n" for name in sorted(names))
+
+
+EXISTING = """\
+# kept to the byte
+version: 1
+owner: acme
+connections:
+  acme/site: {provider_account_id: "1", repo_id: "2"}
+tokens: {mine: {build_token_name: by hand}}
+workers:
+  web:
+    triggers:
+      production:
+        branch_includes: [main]
+        deploy_command: npx wrangler deploy
+        environment_variables:
+          A: "1"   # a comment
+
+        # about what follows
+
+  api: {triggers: {production: {branch_includes: [main], deploy_command: npx wrangler deploy}}}
+"""
+
+
+def test_into_a_folder_only_what_is_missing_is_added_and_no_other_byte_moves(tmp_path: Path) -> None:
+    live = {
+        "workers": [{"id": name} for name in ("web", "api", "new", "bare")],
+        "connections": [
+            {"provider_account_id": "1", "provider_account_name": "acme", "repo_id": "2", "repo_name": "site"},
+            {"provider_account_id": "1", "provider_account_name": "acme", "repo_id": "3", "repo_name": "more"},
+        ],
+        "build_tokens": [{"build_token_name": "by hand", "cloudflare_token_id": "t"}],
+        "triggers": [
+            {"repo_connection": "acme/site", "deploy_command": "npx wrangler deploy", **one}
+            for one in (
+                {
+                    "worker": "web",
+                    "trigger_name": "production",
+                    "branch_includes": ["main"],
+                    "environment_variables": {"A": "1", "B": "2"},
+                },
+                {"worker": "web", "trigger_name": "x", "branch_includes": ["*"], "branch_excludes": ["main"]},
+                {
+                    "worker": "api",
+                    "trigger_name": "production",
+                    "branch_includes": ["main"],
+                    "environment_variables": {"C": "3"},
+                },
+                {
+                    "worker": "new",
+                    "trigger_name": "production",
+                    "branch_includes": ["main"],
+                    "repo_connection": "acme/more",
+                },
+            )
+        ],
+    }
+    with story.folder(tmp_path, {"builds/set.yaml": EXISTING}):
+        _seeded(tmp_path, live)
+        ran = story.run(["export", "--all", "-o", "builds"], {})
+        assert ran.code == 0, ran.stderr
+        files = _files(tmp_path)
+        assert set(files) == {"builds/set.yaml", "builds/_shared.yaml", "builds/api.yaml", "builds/new.yaml"}
+        before, after = (text.splitlines(keepends=True) for text in (EXISTING, files["builds/set.yaml"]))
+        moves = [line for line in difflib.ndiff(before, after) if line[0] in "+-"]
+        assert [line for line in moves if line[0] == "-"] == []
+        assert moves[0].split() == ["+", "B:", '"2"']
+        assert "acme/more" in files["builds/_shared.yaml"]
+        _check_adopts("builds")
+        assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
+        assert _files(tmp_path) == files
+
+
+def test_of_others_nothing_is_exported(tmp_path: Path) -> None:
+    one = {**_alike(["web"])[0], "marker": {"owner": "them", "key": "production"}}
+    live = {
+        "workers": [{"id": "web"}],
+        "connections": [{"provider_account_id": "1", "provider_account_name": "a", "repo_id": "2", "repo_name": "b"}],
+        "build_tokens": [{"build_token_name": "by hand", "cloudflare_token_id": "t"}],
+        "triggers": [one],
+    }
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, live)
+        ran = story.run(["export", "--worker", "web", "--owner", "acme"], {})
+        assert "belongs to owner `them`" in ran.stderr
+        assert "production" not in ran.stdout
+
+
+def test_what_cannot_be_read_is_said_and_ends_in_7(tmp_path: Path) -> None:
+    live = _estate(_alike(["web", "api"]))
+    for one in live["triggers"]:
+        one |= {"build_token_uuid": "22222222-0000-4000-8000-000000000001"}
+        one |= {"repo_connection_uuid": "11111111-0000-4000-8000-000000000001"}
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, live)
+        fault = f"500:GET:/builds/workers/{story.tag('api')}/triggers:times=forever"
+        ran = story.run(["export", "--all"], {}, [fault])
+        assert ran.code == 7
+        assert "could not read the triggers of Worker `api`" in ran.stderr
+        assert "web:" in ran.stdout
+        assert ownership.MARKER not in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "say which Workers"),
+        (["--all", "--worker", "web"], "say which Workers"),
+        (["--worker", "wbe"], "there is no Worker `wbe`"),
+        (["--all", "-o", "sandbox.db"], "is not a folder"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: list[str], text: str, tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, {"workers": [{"id": "web"}]})
+        ran = story.run(["export", *arguments], {})
+        assert ran.code == 1
+        assert text in ran.stderr
