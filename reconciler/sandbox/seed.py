@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from reconciler.sandbox import access, connections, environment_variables, tokens, triggers, workers
-from reconciler.sandbox.seed_document import ConnectionSeed, SeedDocument, SeedError, TokenSeed, TriggerSeed, WorkerSeed
+from reconciler.sandbox.seed_document import ConnectionSeed, SeedDocument, TokenSeed, TriggerSeed, WorkerSeed
+from reconciler.sandbox.seed_shape import SeedError
 
 NewUuid = Callable[[], str]
 
