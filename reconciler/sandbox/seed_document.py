@@ -7,13 +7,25 @@ A JSON object; every part is optional, and unknown keys are errors:
     workers       [{id, tag?, newer_surface?}]
     connections   [{provider_type?, provider_account_id, provider_account_name, repo_id, repo_name,
                     repo_connection_uuid?}]
-    build_tokens  [{build_token_name, cloudflare_token_id, build_token_uuid?}]
+    build_tokens  [{build_token_name, cloudflare_token_id, build_token_uuid?, dead?}]; builds on a dead one fail
     triggers      [{worker, trigger_uuid?, build_token | build_token_uuid, created_on?, deleted_on?,
                     repo_connection | repo_connection_uuid, environment_variables?, and trigger fields}]
+    repositories  [{provider_type?, provider_account_id, repo_id, branches? (any), root_directories? (any):
+                    {folder: {config_file?, default_worker_name?, env_worker_names?, package_manager?, scripts?}}}];
+                    where this part is given, even empty, no other repository is reached
+    limits        {build_minutes_refresh_on?, has_reached_build_minutes_limit?}; null each, as on a paid plan
+    builds        [{worker, trigger | trigger_uuid, build_uuid?, version_id?, branch?, commit_hash?,
+                    commit_message?, author?, build_trigger_source?, outcome?, status?, created_on? | age?
+                    (seconds), log? [lines], and what it embedded otherwise than its trigger has it now:
+                    build_command?, deploy_command?, root_directory?, environment_variables?,
+                    build_token_uuid?, build_token_name?}]
 
 Shape only: what the API would refuse to make, such as a second production trigger, may be seeded, because
 live state is not always made through the API. Where there is one build token, or one connection, a trigger
-need not name it.
+need not name it; nor a build the only trigger of its Worker.
+
+A build with a `status` stands there for good; any other goes from `created_on` by the clock to its `outcome`, or
+to the one that its token, its repository and its Worker's name make of it. Without a time it has just got there.
 """
 
 import re
@@ -24,12 +36,33 @@ from typing import Any
 from reconciler.sandbox.access import KINDS
 from reconciler.sandbox.body import is_text, is_texts
 from reconciler.sandbox.connections import PROVIDER_TYPES
-from reconciler.sandbox.seed_shape import SeedError, flag, listed, mapping, optional_text, text, time
+from reconciler.sandbox.seed_build_document import BuildSeed, RepositorySeed, build, limits, repository
+from reconciler.sandbox.seed_shape import (
+    SeedError,
+    VariableSeed,
+    flag,
+    listed,
+    mapping,
+    optional_text,
+    text,
+    time,
+    variables,
+)
 from reconciler.sandbox.triggers import LISTS
 from reconciler.sandbox.workers import derived_tag
 
 _HEX = re.compile("[0-9a-f]{32}")
-_PARTS = ("account_id", "api_tokens", "workers", "connections", "build_tokens", "triggers")
+_PARTS = (
+    "account_id",
+    "api_tokens",
+    "workers",
+    "connections",
+    "build_tokens",
+    "triggers",
+    "repositories",
+    "limits",
+    "builds",
+)
 _CONNECTION = ("provider_account_id", "provider_account_name", "repo_id", "repo_name")
 # Null is allowed: whether the API turns an empty command into null is unknown (field notes, Triggers).
 _NULLABLE = ("build_command", "deploy_command", "root_directory")
@@ -56,13 +89,7 @@ class TokenSeed:
     uuid: str | None
     name: str
     cloudflare_token_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class VariableSeed:
-    key: str
-    is_secret: bool
-    value: str
+    dead: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +114,9 @@ class SeedDocument:
     connections: tuple[ConnectionSeed, ...]
     build_tokens: tuple[TokenSeed, ...]
     triggers: tuple[TriggerSeed, ...]
+    repositories: tuple[RepositorySeed, ...] | None
+    limits: Mapping[str, Any] | None
+    builds: tuple[BuildSeed, ...]
 
 
 def parse(document: object) -> SeedDocument:
@@ -102,6 +132,11 @@ def parse(document: object) -> SeedDocument:
         connections=tuple(_connection(item, where) for item, where in listed(root, "connections")),
         build_tokens=tuple(_token(item, where) for item, where in listed(root, "build_tokens")),
         triggers=tuple(_trigger(item, where) for item, where in listed(root, "triggers")),
+        repositories=tuple(repository(item, where) for item, where in listed(root, "repositories"))
+        if "repositories" in root
+        else None,
+        limits=limits(root["limits"]) if "limits" in root else None,
+        builds=tuple(build(item, where) for item, where in listed(root, "builds")),
     )
 
 
@@ -133,11 +168,12 @@ def _connection(value: object, where: str) -> ConnectionSeed:
 
 
 def _token(value: object, where: str) -> TokenSeed:
-    item = mapping(value, where, ("build_token_name", "cloudflare_token_id", "build_token_uuid"))
+    item = mapping(value, where, ("build_token_name", "cloudflare_token_id", "build_token_uuid", "dead"))
     return TokenSeed(
         uuid=optional_text(item, "build_token_uuid", where),
         name=text(item, "build_token_name", where),
         cloudflare_token_id=text(item, "cloudflare_token_id", where),
+        dead=flag(item, "dead", where) if "dead" in item else None,
     )
 
 
@@ -147,7 +183,6 @@ def _trigger(value: object, where: str) -> TriggerSeed:
     for name in ("build_token", "repo_connection"):
         if name in references and f"{name}_uuid" in references:
             raise SeedError(f"{where}: give {name} or {name}_uuid, not both")
-    variables = mapping(item.get("environment_variables", {}), f"{where}.environment_variables", None)
     return TriggerSeed(
         where=where,
         worker=text(item, "worker", where),
@@ -156,7 +191,7 @@ def _trigger(value: object, where: str) -> TriggerSeed:
         references=references,
         created_on=time(item, "created_on", where),
         deleted_on=time(item, "deleted_on", where),
-        variables=tuple(_variable(key, entry, where) for key, entry in variables.items()),
+        variables=variables(item, where),
     )
 
 
@@ -184,13 +219,3 @@ def _settings(item: Mapping[str, Any], where: str) -> dict[str, Any]:
         elif not (value is None and name in _NULLABLE) and not is_text(value):
             raise SeedError(f"{where}.{name}: must be a string")
     return settings
-
-
-def _variable(key: str, value: object, where: str) -> VariableSeed:
-    place = f"{where}.environment_variables.{key}"
-    if is_text(value):
-        return VariableSeed(key=key, is_secret=False, value=value)
-    item = mapping(value, place, ("is_secret", "value"))
-    if not is_text(item.get("value")):
-        raise SeedError(f"{place}.value: must be a string")
-    return VariableSeed(key=key, is_secret=flag(item, "is_secret", place), value=item["value"])

@@ -1,6 +1,7 @@
 """Checks the shape of a seed's values, each with a message that says where it is wrong, and how."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,13 @@ from reconciler.sandbox.body import is_flag, is_text, is_texts
 
 class SeedError(ValueError):
     """The document cannot be seeded; the message says where it is wrong, and how."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariableSeed:
+    key: str
+    is_secret: bool
+    value: str
 
 
 def listed(root: Mapping[str, Any], name: str) -> list[tuple[object, str]]:
@@ -98,6 +106,22 @@ def moment(item: Mapping[str, Any], name: str, where: str) -> str | None:
         return None if value is None else times.normalised(value)
     except ValueError:
         raise _no_time(name, where) from None
+
+
+def variables(item: Mapping[str, Any], where: str) -> tuple[VariableSeed, ...]:
+    """Its `environment_variables`; a plain one may be a string."""
+    place = f"{where}.environment_variables"
+    found = mapping(item.get("environment_variables", {}), place, None)
+    return tuple(_variable(key, value, f"{place}.{key}") for key, value in found.items())
+
+
+def _variable(key: str, value: object, place: str) -> VariableSeed:
+    if is_text(value):
+        return VariableSeed(key=key, is_secret=False, value=value)
+    item = mapping(value, place, ("is_secret", "value"))
+    if not is_text(item.get("value")):
+        raise SeedError(f"{place}.value: must be a string")
+    return VariableSeed(key=key, is_secret=flag(item, "is_secret", place), value=item["value"])
 
 
 def _no_time(name: str, where: str) -> SeedError:
