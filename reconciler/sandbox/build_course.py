@@ -65,13 +65,13 @@ def waiting(created_on: str, line: str) -> Course:
 
 def held(plan: Course, status: str, *, created_on: str, now: str) -> Course:
     """The course of a build that stands at `status` now, and stays there."""
-    reached = STATUSES.index(status)
-    marks = [
-        None if mark is None or index > reached else max(created_on, min(mark, now))
-        for index, mark in enumerate((plan.initializing_on, plan.running_on, plan.stopped_on), start=1)
-    ]
-    last = times.epoch_ms(next((mark for mark in reversed((created_on, *marks)) if mark), created_on))
-    log = tuple((min(when, last), line) for when, line in plan.log if status == "stopped" or when <= last)
+    planned = (plan.initializing_on, plan.running_on, plan.stopped_on)[: STATUSES.index(status)]
+    marks = [None if mark is None else max(created_on, min(mark, now)) for mark in planned]
+    marks += [None] * (len(STATUSES) - 1 - len(marks))
+    # A line is there if the build had come to it, also where it came to its status sooner than it would have.
+    until = max(mark for mark in (created_on, *planned) if mark is not None)
+    last = max(mark for mark in (created_on, *marks) if mark is not None)
+    log = tuple((min(when, times.epoch_ms(last)), line) for when, line in plan.log if when <= times.epoch_ms(until))
     return replace(plan, initializing_on=marks[0], running_on=marks[1], stopped_on=marks[2], log=log)
 
 

@@ -164,7 +164,7 @@ def _shown(db: sqlite3.Connection, row: sqlite3.Row, *, now: str) -> dict[str, A
         "build_uuid": row["build_uuid"],
         "created_on": row["created_on"],
         **reached,
-        "modified_on": max(row["created_on"], *(mark for mark in reached.values() if mark)),
+        "modified_on": max(mark for mark in (row["created_on"], *reached.values()) if mark),
         "pull_request": None,
         "status": status,
         "trigger": _trigger(db, row),
