@@ -21,7 +21,7 @@ FIELDS: Mapping[str, Check] = {"is_secret": is_flag, "value": text(at_most=5000)
 def list_all(call: Call) -> Reply:
     """`GET /builds/triggers/{uuid}/environment_variables`."""
     require(call)
-    return Reply(result=_shown(call.db, call.path["trigger_uuid"]))
+    return Reply(result=shown(call.db, call.path["trigger_uuid"]))
 
 
 def upsert(call: Call) -> Reply:
@@ -32,11 +32,11 @@ def upsert(call: Call) -> Reply:
     require(call)
     trigger_uuid = call.path["trigger_uuid"]
     written = {key: _checked(key, value) for key, value in json_object(call.body).items()}
-    if len(_shown(call.db, trigger_uuid).keys() | written.keys()) > MOST_VARIABLES:
+    if len(shown(call.db, trigger_uuid).keys() | written.keys()) > MOST_VARIABLES:
         raise invalid_body()
     for key, fields in written.items():
         write(call.db, trigger_uuid, key, is_secret=fields["is_secret"], value=fields["value"], now=call.now)
-    return Reply(result=_shown(call.db, trigger_uuid))
+    return Reply(result=shown(call.db, trigger_uuid))
 
 
 def delete(call: Call) -> Reply:
@@ -73,7 +73,7 @@ def _checked(key: str, value: object) -> dict[str, Any]:
     return checked(value, FIELDS, required=FIELDS)
 
 
-def _shown(db: sqlite3.Connection, trigger_uuid: str) -> dict[str, Any]:
+def shown(db: sqlite3.Connection, trigger_uuid: str) -> dict[str, Any]:
     """The map as the API shows it; a secret's value is null for ever."""
     rows = db.execute(
         "SELECT * FROM environment_variables WHERE trigger_uuid = ? ORDER BY key", (trigger_uuid,)

@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from reconciler.sandbox import access, connections, environment_variables, tokens, triggers, workers
+from reconciler.sandbox import (
+    access,
+    build_logs,
+    builds,
+    connections,
+    environment_variables,
+    limits,
+    manual_builds,
+    repositories,
+    tokens,
+    triggers,
+    workers,
+)
 from reconciler.sandbox.call import Call
 from reconciler.sandbox.envelope import Reply
 
@@ -23,7 +35,9 @@ class Route(NamedTuple):
 _ACCOUNT = "/accounts/{account_id}"
 _TRIGGER = f"{_ACCOUNT}/builds/triggers/{{trigger_uuid}}"
 _VARIABLES = f"{_TRIGGER}/environment_variables"
+_BUILDS = f"{_ACCOUNT}/builds/builds"
 _CONNECTIONS = f"{_ACCOUNT}/builds/repos/connections"
+_REPOSITORY = f"{_ACCOUNT}/builds/repos/{{provider_type}}/{{provider_account_id}}/{{repo_id}}"
 
 ROUTES = (
     Route("GET", "/user/tokens/verify", access.verify),
@@ -31,10 +45,12 @@ ROUTES = (
     Route("GET", f"{_ACCOUNT}/workers/services/{{service_name}}", workers.get_service),
     Route("GET", f"{_ACCOUNT}/builds/workers/{{external_script_id}}", workers.get_build_configuration),
     Route("GET", f"{_ACCOUNT}/builds/workers/{{external_script_id}}/triggers", triggers.list_by_script),
+    Route("GET", f"{_ACCOUNT}/builds/workers/{{external_script_id}}/builds", builds.list_by_script),
     Route("POST", f"{_ACCOUNT}/builds/triggers", triggers.create),
     Route("PATCH", _TRIGGER, triggers.update),
     Route("DELETE", _TRIGGER, triggers.delete),
     Route("POST", f"{_TRIGGER}/purge_build_cache", triggers.purge_cache),
+    Route("POST", f"{_TRIGGER}/builds", manual_builds.create),
     Route("GET", _VARIABLES, environment_variables.list_all),
     Route("PATCH", _VARIABLES, environment_variables.upsert),
     Route("DELETE", f"{_VARIABLES}/{{environment_variable_key}}", environment_variables.delete),
@@ -43,6 +59,14 @@ ROUTES = (
     Route("DELETE", f"{_ACCOUNT}/builds/tokens/{{build_token_uuid}}", tokens.delete),
     Route("PUT", _CONNECTIONS, connections.put),
     Route("DELETE", f"{_CONNECTIONS}/{{repo_connection_uuid}}", connections.delete),
+    Route("GET", f"{_REPOSITORY}/config_autofill", repositories.config_autofill),
+    Route("GET", _BUILDS, builds.by_versions),
+    # Before the build by UUID, which would take `latest` for one.
+    Route("GET", f"{_BUILDS}/latest", builds.latest),
+    Route("GET", f"{_BUILDS}/{{build_uuid}}", builds.get),
+    Route("PUT", f"{_BUILDS}/{{build_uuid}}/cancel", builds.cancel),
+    Route("GET", f"{_BUILDS}/{{build_uuid}}/logs", build_logs.get),
+    Route("GET", f"{_ACCOUNT}/builds/account/limits", limits.get),
 )
 
 _SPLIT = tuple((route, route.template.split("/")) for route in ROUTES)

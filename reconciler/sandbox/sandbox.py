@@ -16,6 +16,7 @@ from reconciler.sandbox.envelope import RefusalError, Reply, Response, failure, 
 from reconciler.sandbox.faults import Faults, inflict
 from reconciler.sandbox.rate import RateWindow
 from reconciler.sandbox.store import Store
+from reconciler.sandbox.times import written
 
 MOST_REQUESTS_KEPT = 100_000
 
@@ -59,7 +60,7 @@ class Sandbox:
         """Add what `document` describes (see seed_document), all or nothing; SeedError where it cannot be."""
         parsed = seed_document.parse(document)
         with self._store.transaction(write=True) as db:
-            seed.plant(db, parsed, now=_written(self._clock()), new_uuid=self._new_uuid)
+            seed.plant(db, parsed, now=written(self._clock()), new_uuid=self._new_uuid)
 
     def handle(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
@@ -78,7 +79,7 @@ class Sandbox:
 
         def act() -> Response:
             try:
-                reply = self._answer(method, path, query=query, headers=headers, body=body, now=_written(now))
+                reply = self._answer(method, path, query=query, headers=headers, body=body, now=written(now))
             except RefusalError as refusal:
                 content = failure(refusal.code, refusal.message)
                 return Response(status=refusal.status, headers=answer_headers, body=content)
@@ -110,8 +111,3 @@ class Sandbox:
             access.authorise(db, caller, template=route.template, account_id=account_id, write=write)
             call = Call(db=db, caller=caller, path=parameters, query=query, body=body, now=now, new_uuid=self._new_uuid)
             return route.function(call)
-
-
-def _written(time: datetime) -> str:
-    """A time as the reference writes it: `2019-12-27T18:11:19.117Z`."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

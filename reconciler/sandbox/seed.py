@@ -3,8 +3,11 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from reconciler.sandbox import access, connections, environment_variables, tokens, triggers, workers
-from reconciler.sandbox.seed_document import ConnectionSeed, SeedDocument, SeedError, TokenSeed, TriggerSeed, WorkerSeed
+from reconciler.sandbox import access, connections, environment_variables, limits, tokens, triggers, workers
+from reconciler.sandbox.seed_builds import plant_builds, plant_repositories
+from reconciler.sandbox.seed_document import ConnectionSeed, SeedDocument, TokenSeed, TriggerSeed, WorkerSeed
+from reconciler.sandbox.seed_references import referred, worker_of
+from reconciler.sandbox.seed_shape import SeedError
 
 NewUuid = Callable[[], str]
 
@@ -21,6 +24,12 @@ def plant(db: sqlite3.Connection, document: SeedDocument, *, now: str, new_uuid:
         _plant_connection(db, connection, now=now, new_uuid=new_uuid)
     _plant_tokens(db, document.build_tokens, new_uuid=new_uuid)
     _plant_triggers(db, document.triggers, now=now, new_uuid=new_uuid)
+    if document.limits is not None:
+        limits.put(db, document.limits)
+    if document.repositories is not None:
+        plant_repositories(db, document.repositories)
+    # The last, as a build embeds what there is by then.
+    plant_builds(db, document.builds, now=now)
 
 
 def _plant_worker(db: sqlite3.Connection, seed: WorkerSeed, *, now: str) -> None:
@@ -67,6 +76,8 @@ def _plant_tokens(db: sqlite3.Connection, seeds: Sequence[TokenSeed], *, new_uui
         uuid = seed.uuid or _same_token(db, seed, claimed) or new_uuid()
         claimed.add(uuid)
         tokens.put(db, uuid=uuid, name=seed.name, token_id=seed.cloudflare_token_id)
+        if seed.dead is not None:
+            tokens.mark_dead(db, uuid, seed.dead)
 
 
 def _same_token(db: sqlite3.Connection, seed: TokenSeed, claimed: set[str]) -> str | None:
@@ -82,7 +93,7 @@ def _same_token(db: sqlite3.Connection, seed: TokenSeed, claimed: set[str]) -> s
 def _plant_triggers(db: sqlite3.Connection, seeds: Sequence[TriggerSeed], *, now: str, new_uuid: NewUuid) -> None:
     claimed = {seed.uuid for seed in seeds if seed.uuid is not None}
     for seed in seeds:
-        tag = _tag_of(db, seed)
+        tag = str(worker_of(db, seed.where, seed.worker)["tag"])
         uuid = seed.uuid or _same_trigger(db, tag, seed, claimed) or new_uuid()
         claimed.add(uuid)
         _plant_trigger(db, seed, tag=tag, uuid=uuid, now=now)
@@ -127,34 +138,13 @@ def _plant_trigger(db: sqlite3.Connection, seed: TriggerSeed, *, tag: str, uuid:
             )
 
 
-def _tag_of(db: sqlite3.Connection, seed: TriggerSeed) -> str:
-    row = db.execute("SELECT tag FROM workers WHERE id = ?", (seed.worker,)).fetchone()
-    if row is None:
-        raise SeedError(f"{seed.where}.worker: there is no Worker {seed.worker!r}")
-    return str(row["tag"])
-
-
 def _token_of(db: sqlite3.Connection, seed: TriggerSeed) -> str:
     rows = db.execute("SELECT * FROM build_tokens WHERE deleted_on IS NULL").fetchall()
     named = [(row["build_token_uuid"], row["build_token_name"]) for row in rows]
-    return _referred(seed, "build_token", named)
+    return referred(seed.where, "build_token", seed.references, named)
 
 
 def _connection_of(db: sqlite3.Connection, seed: TriggerSeed) -> str:
     rows = db.execute("SELECT * FROM connections WHERE deleted_on IS NULL").fetchall()
     named = [(row["repo_connection_uuid"], f"{row['provider_account_name']}/{row['repo_name']}") for row in rows]
-    return _referred(seed, "repo_connection", named)
-
-
-def _referred(seed: TriggerSeed, field: str, named: Sequence[tuple[str, str]]) -> str:
-    """The UUID that a trigger's reference means; where it has none, that of the only object there is."""
-    uuid, name = seed.references.get(f"{field}_uuid"), seed.references.get(field)
-    found = [each for each, its_name in named if (uuid is None or each == uuid) and (name is None or its_name == name)]
-    if len(found) == 1:
-        return found[0]
-    wanted = uuid or name
-    if wanted is None:
-        raise SeedError(f"{seed.where}: needs {field} or {field}_uuid, as there are {len(named)} to choose from")
-    if not found:
-        raise SeedError(f"{seed.where}.{field}: there is no {wanted!r}")
-    raise SeedError(f"{seed.where}.{field}: {len(found)} have the name {wanted!r}, give {field}_uuid")
+    return referred(seed.where, "repo_connection", seed.references, named)

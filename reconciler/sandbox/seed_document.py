@@ -7,38 +7,67 @@ A JSON object; every part is optional, and unknown keys are errors:
     workers       [{id, tag?, newer_surface?}]
     connections   [{provider_type?, provider_account_id, provider_account_name, repo_id, repo_name,
                     repo_connection_uuid?}]
-    build_tokens  [{build_token_name, cloudflare_token_id, build_token_uuid?}]
+    build_tokens  [{build_token_name, cloudflare_token_id, build_token_uuid?, dead?}]; builds on a dead one fail
     triggers      [{worker, trigger_uuid?, build_token | build_token_uuid, created_on?, deleted_on?,
                     repo_connection | repo_connection_uuid, environment_variables?, and trigger fields}]
+    repositories  [{provider_type?, provider_account_id, repo_id, branches? (any), root_directories? (any):
+                    {folder: {config_file?, default_worker_name?, env_worker_names?, package_manager?, scripts?}}}];
+                    where this part is given, even empty, no other repository is reached
+    limits        {build_minutes_refresh_on?, has_reached_build_minutes_limit?}; null each, as on a paid plan
+    builds        [{worker, trigger | trigger_uuid, build_uuid?, version_id?, branch?, commit_hash?,
+                    commit_message?, author?, build_trigger_source?, outcome?, status?, created_on? | age?
+                    (seconds), log? [lines], and what it embedded otherwise than its trigger has it now:
+                    build_command?, deploy_command?, root_directory?, environment_variables?,
+                    build_token_uuid?, build_token_name?}]
 
 Shape only: what the API would refuse to make, such as a second production trigger, may be seeded, because
 live state is not always made through the API. Where there is one build token, or one connection, a trigger
-need not name it.
+need not name it; nor a build the only trigger of its Worker.
+
+A build with a `status` stands there for good; any other goes from `created_on` by the clock to its `outcome`, or
+to the one that its token, its repository and its Worker's name make of it. Without a time it has just got there.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from reconciler.sandbox.access import KINDS
-from reconciler.sandbox.body import is_flag, is_text, is_texts
+from reconciler.sandbox.body import is_text, is_texts
 from reconciler.sandbox.connections import PROVIDER_TYPES
+from reconciler.sandbox.seed_build_document import BuildSeed, RepositorySeed, build, limits, repository
+from reconciler.sandbox.seed_shape import (
+    SeedError,
+    VariableSeed,
+    flag,
+    listed,
+    mapping,
+    optional_text,
+    text,
+    time,
+    variables,
+)
 from reconciler.sandbox.triggers import LISTS
 from reconciler.sandbox.workers import derived_tag
 
 _HEX = re.compile("[0-9a-f]{32}")
-_PARTS = ("account_id", "api_tokens", "workers", "connections", "build_tokens", "triggers")
+_PARTS = (
+    "account_id",
+    "api_tokens",
+    "workers",
+    "connections",
+    "build_tokens",
+    "triggers",
+    "repositories",
+    "limits",
+    "builds",
+)
 _CONNECTION = ("provider_account_id", "provider_account_name", "repo_id", "repo_name")
 # Null is allowed: whether the API turns an empty command into null is unknown (field notes, Triggers).
 _NULLABLE = ("build_command", "deploy_command", "root_directory")
 _REFERENCES = ("build_token", "build_token_uuid", "repo_connection", "repo_connection_uuid")
 _TRIGGER = ("trigger_uuid", "trigger_name", "build_caching_enabled", "created_on", "deleted_on", *LISTS)
-
-
-class SeedError(ValueError):
-    """The document cannot be seeded; the message says where it is wrong, and how."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +89,7 @@ class TokenSeed:
     uuid: str | None
     name: str
     cloudflare_token_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class VariableSeed:
-    key: str
-    is_secret: bool
-    value: str
+    dead: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,26 +114,34 @@ class SeedDocument:
     connections: tuple[ConnectionSeed, ...]
     build_tokens: tuple[TokenSeed, ...]
     triggers: tuple[TriggerSeed, ...]
+    repositories: tuple[RepositorySeed, ...] | None
+    limits: Mapping[str, Any] | None
+    builds: tuple[BuildSeed, ...]
 
 
 def parse(document: object) -> SeedDocument:
     """Raises SeedError at the first thing that is wrong."""
-    root = _object(document, "the seed", _PARTS)
-    account_id = _optional_text(root, "account_id", "account_id")
+    root = mapping(document, "the seed", _PARTS)
+    account_id = optional_text(root, "account_id", "account_id")
     if account_id is not None and not _HEX.fullmatch(account_id):
         raise SeedError("account_id: must be 32 lower-case hex digits")
     return SeedDocument(
         account_id=account_id,
         api_tokens=_api_tokens(root["api_tokens"]) if "api_tokens" in root else None,
-        workers=tuple(_worker(item, where) for item, where in _items(root, "workers")),
-        connections=tuple(_connection(item, where) for item, where in _items(root, "connections")),
-        build_tokens=tuple(_token(item, where) for item, where in _items(root, "build_tokens")),
-        triggers=tuple(_trigger(item, where) for item, where in _items(root, "triggers")),
+        workers=tuple(_worker(item, where) for item, where in listed(root, "workers")),
+        connections=tuple(_connection(item, where) for item, where in listed(root, "connections")),
+        build_tokens=tuple(_token(item, where) for item, where in listed(root, "build_tokens")),
+        triggers=tuple(_trigger(item, where) for item, where in listed(root, "triggers")),
+        repositories=tuple(repository(item, where) for item, where in listed(root, "repositories"))
+        if "repositories" in root
+        else None,
+        limits=limits(root["limits"]) if "limits" in root else None,
+        builds=tuple(build(item, where) for item, where in listed(root, "builds")),
     )
 
 
 def _api_tokens(value: object) -> Mapping[str, str]:
-    tokens = _object(value, "api_tokens", None)
+    tokens = mapping(value, "api_tokens", None)
     for kind in tokens.values():
         # The token itself is never printed.
         if kind not in KINDS:
@@ -119,48 +150,48 @@ def _api_tokens(value: object) -> Mapping[str, str]:
 
 
 def _worker(value: object, where: str) -> WorkerSeed:
-    item = _object(value, where, ("id", "tag", "newer_surface"))
-    name, tag = _text(item, "id", where), _optional_text(item, "tag", where)
+    item = mapping(value, where, ("id", "tag", "newer_surface"))
+    name, tag = text(item, "id", where), optional_text(item, "tag", where)
     if tag is not None and not _HEX.fullmatch(tag):
         raise SeedError(f"{where}.tag: must be 32 lower-case hex digits")
-    newer_surface = _flag(item, "newer_surface", where) if "newer_surface" in item else None
+    newer_surface = flag(item, "newer_surface", where) if "newer_surface" in item else None
     return WorkerSeed(id=name, tag=tag or derived_tag(name), tag_given=tag is not None, newer_surface=newer_surface)
 
 
 def _connection(value: object, where: str) -> ConnectionSeed:
-    item = _object(value, where, ("provider_type", "repo_connection_uuid", *_CONNECTION))
-    fields = {name: _text(item, name, where) for name in _CONNECTION}
-    fields["provider_type"] = _optional_text(item, "provider_type", where) or "github"
+    item = mapping(value, where, ("provider_type", "repo_connection_uuid", *_CONNECTION))
+    fields = {name: text(item, name, where) for name in _CONNECTION}
+    fields["provider_type"] = optional_text(item, "provider_type", where) or "github"
     if fields["provider_type"] not in PROVIDER_TYPES:
         raise SeedError(f"{where}.provider_type: must be one of {', '.join(PROVIDER_TYPES)}")
-    return ConnectionSeed(uuid=_optional_text(item, "repo_connection_uuid", where), fields=fields)
+    return ConnectionSeed(uuid=optional_text(item, "repo_connection_uuid", where), fields=fields)
 
 
 def _token(value: object, where: str) -> TokenSeed:
-    item = _object(value, where, ("build_token_name", "cloudflare_token_id", "build_token_uuid"))
+    item = mapping(value, where, ("build_token_name", "cloudflare_token_id", "build_token_uuid", "dead"))
     return TokenSeed(
-        uuid=_optional_text(item, "build_token_uuid", where),
-        name=_text(item, "build_token_name", where),
-        cloudflare_token_id=_text(item, "cloudflare_token_id", where),
+        uuid=optional_text(item, "build_token_uuid", where),
+        name=text(item, "build_token_name", where),
+        cloudflare_token_id=text(item, "cloudflare_token_id", where),
+        dead=flag(item, "dead", where) if "dead" in item else None,
     )
 
 
 def _trigger(value: object, where: str) -> TriggerSeed:
-    item = _object(value, where, ("worker", "environment_variables", *_TRIGGER, *_NULLABLE, *_REFERENCES))
-    references = {name: _text(item, name, where) for name in _REFERENCES if name in item}
+    item = mapping(value, where, ("worker", "environment_variables", *_TRIGGER, *_NULLABLE, *_REFERENCES))
+    references = {name: text(item, name, where) for name in _REFERENCES if name in item}
     for name in ("build_token", "repo_connection"):
         if name in references and f"{name}_uuid" in references:
             raise SeedError(f"{where}: give {name} or {name}_uuid, not both")
-    variables = _object(item.get("environment_variables", {}), f"{where}.environment_variables", None)
     return TriggerSeed(
         where=where,
-        worker=_text(item, "worker", where),
-        uuid=_optional_text(item, "trigger_uuid", where),
+        worker=text(item, "worker", where),
+        uuid=optional_text(item, "trigger_uuid", where),
         settings=_settings(item, where),
         references=references,
-        created_on=_time(item, "created_on", where),
-        deleted_on=_time(item, "deleted_on", where),
-        variables=tuple(_variable(key, entry, where) for key, entry in variables.items()),
+        created_on=time(item, "created_on", where),
+        deleted_on=time(item, "deleted_on", where),
+        variables=variables(item, where),
     )
 
 
@@ -184,61 +215,7 @@ def _settings(item: Mapping[str, Any], where: str) -> dict[str, Any]:
             if not is_texts(value):
                 raise SeedError(f"{where}.{name}: must be a list of strings")
         elif name == "build_caching_enabled":
-            _flag(settings, name, where)
+            flag(settings, name, where)
         elif not (value is None and name in _NULLABLE) and not is_text(value):
             raise SeedError(f"{where}.{name}: must be a string")
     return settings
-
-
-def _variable(key: str, value: object, where: str) -> VariableSeed:
-    place = f"{where}.environment_variables.{key}"
-    if is_text(value):
-        return VariableSeed(key=key, is_secret=False, value=value)
-    item = _object(value, place, ("is_secret", "value"))
-    if not is_text(item.get("value")):
-        raise SeedError(f"{place}.value: must be a string")
-    return VariableSeed(key=key, is_secret=_flag(item, "is_secret", place), value=item["value"])
-
-
-def _items(root: Mapping[str, Any], name: str) -> list[tuple[object, str]]:
-    value = root.get(name, [])
-    if not isinstance(value, list | tuple):
-        raise SeedError(f"{name}: must be a list")
-    return [(item, f"{name}[{index}]") for index, item in enumerate(value)]
-
-
-def _object(value: object, where: str, allowed: Collection[str] | None) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or not all(is_text(key) for key in value):
-        raise SeedError(f"{where}: must be an object")
-    unknown = sorted(value.keys() - set(allowed)) if allowed is not None else []
-    if unknown:
-        raise SeedError(f"{where}: unknown key {unknown[0]!r}, known are {', '.join(sorted(allowed or ()))}")
-    return value
-
-
-def _text(item: Mapping[str, Any], name: str, where: str) -> str:
-    value = item.get(name)
-    if not is_text(value) or not value:
-        raise SeedError(f"{where}.{name}: must be a string that is not empty")
-    return value
-
-
-def _optional_text(item: Mapping[str, Any], name: str, where: str) -> str | None:
-    return _text(item, name, where) if name in item else None
-
-
-def _flag(item: Mapping[str, Any], name: str, where: str) -> bool:
-    value = item.get(name)
-    if not is_flag(value):
-        raise SeedError(f"{where}.{name}: must be true or false")
-    return bool(value)
-
-
-def _time(item: Mapping[str, Any], name: str, where: str) -> str | None:
-    value = _optional_text(item, name, where)
-    try:
-        if value is not None:
-            datetime.fromisoformat(value)
-    except ValueError:
-        raise SeedError(f"{where}.{name}: must be a time such as 2026-01-02T10:00:00.000Z") from None
-    return value

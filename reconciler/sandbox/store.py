@@ -7,12 +7,12 @@ keeping them. API tokens are stored as SHA-256 only.
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 # Says "this file is ours" in the SQLite header, so that another program's database is refused, not altered.
 APPLICATION_ID = 0x62756C64
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 30.0
 
 SCHEMA = (
@@ -45,6 +45,27 @@ SCHEMA = (
         trigger_uuid TEXT NOT NULL REFERENCES triggers (trigger_uuid) ON DELETE CASCADE,
         key TEXT NOT NULL, is_secret INTEGER NOT NULL, value TEXT, created_on TEXT NOT NULL,
         PRIMARY KEY (trigger_uuid, key)) WITHOUT ROWID""",
+)
+# What version 2 added: a file of version 1 gets it when it is opened.
+ADDED_IN_2 = (
+    "ALTER TABLE build_tokens ADD COLUMN dead INTEGER NOT NULL DEFAULT 0",
+    # Null in `branches` is any branch, null in `root_directories` any folder.
+    """CREATE TABLE repositories (
+        provider_type TEXT NOT NULL, provider_account_id TEXT NOT NULL, repo_id TEXT NOT NULL,
+        branches TEXT, root_directories TEXT,
+        PRIMARY KEY (provider_type, provider_account_id, repo_id)) WITHOUT ROWID""",
+    # The whole course of a build is written when it is made: when it reaches each state (null: never), how it
+    # ends, what it logs when. Reads hold that against the clock, so that no read has to write.
+    # `trigger_left` is what is shown of a trigger that was deleted; null while it is there.
+    """CREATE TABLE builds (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, build_uuid TEXT NOT NULL UNIQUE,
+        external_script_id TEXT NOT NULL REFERENCES workers, trigger_uuid TEXT, trigger_left TEXT,
+        metadata TEXT NOT NULL, version_id TEXT, created_on TEXT NOT NULL,
+        initializing_on TEXT, running_on TEXT, stopped_on TEXT, outcome TEXT NOT NULL, log TEXT NOT NULL,
+        seeded_from TEXT)""",
+    "CREATE INDEX build_worker ON builds (external_script_id, created_on)",
+    "CREATE INDEX build_version ON builds (version_id)",
+    "CREATE INDEX build_trigger ON builds (trigger_uuid)",
 )
 
 
@@ -100,18 +121,21 @@ class Store:
         self._db.execute("PRAGMA synchronous = OFF")
         with self.transaction(write=True) as db:
             application = db.execute("PRAGMA application_id").fetchone()[0]
+            version = db.execute("PRAGMA user_version").fetchone()[0]
             if application == 0 and db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-                _create(db)
+                _write(db, SCHEMA + ADDED_IN_2)
             elif application != APPLICATION_ID:
                 raise StoreError(f"{path}: this database was not made by the sandbox")
-            elif (version := db.execute("PRAGMA user_version").fetchone()[0]) != VERSION:
+            elif version == 1:
+                _write(db, ADDED_IN_2)
+            elif version != VERSION:
                 raise StoreError(
                     f"{path}: its data has version {version}, this program reads {VERSION}: start a new file"
                 )
 
 
-def _create(db: sqlite3.Connection) -> None:
-    for statement in SCHEMA:
+def _write(db: sqlite3.Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
         db.execute(statement)
     # A PRAGMA takes no parameters; both values are constants of this module.
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

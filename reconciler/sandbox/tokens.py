@@ -61,6 +61,19 @@ def put(db: sqlite3.Connection, *, uuid: str, name: str, token_id: str) -> None:
     )
 
 
+def mark_dead(db: sqlite3.Connection, uuid: str, dead: bool) -> None:
+    """The Cloudflare token behind it was rolled or has expired: listed as before, while builds with it fail."""
+    db.execute("UPDATE build_tokens SET dead = ? WHERE build_token_uuid = ?", (dead, uuid))
+
+
+def works(db: sqlite3.Connection, uuid: str) -> bool:
+    """Whether a build can run on it: not deleted, and not dead."""
+    found = db.execute(
+        "SELECT 1 FROM build_tokens WHERE build_token_uuid = ? AND deleted_on IS NULL AND NOT dead", (uuid,)
+    )
+    return found.fetchone() is not None
+
+
 def is_live(db: sqlite3.Connection, uuid: str) -> bool:
     found = db.execute("SELECT 1 FROM build_tokens WHERE build_token_uuid = ? AND deleted_on IS NULL", (uuid,))
     return found.fetchone() is not None

@@ -35,7 +35,7 @@ def list_by_script(call: Call) -> Reply:
     tag = call.path["external_script_id"]
     workers.require(call.db, tag)
     rows = call.db.execute("SELECT * FROM triggers WHERE external_script_id = ? ORDER BY seq", (tag,)).fetchall()
-    return Reply(result=[_shown(call.db, row) for row in rows])
+    return Reply(result=[shown(call.db, row) for row in rows])
 
 
 def create(call: Call) -> Reply:
@@ -55,7 +55,7 @@ def create(call: Call) -> Reply:
     uuid = call.new_uuid()
     # The default of build_caching_enabled differs between surfaces (field notes, Triggers); here it is off.
     insert(call.db, uuid, {"build_caching_enabled": False, **fields}, created_on=call.now)
-    return Reply(result=_shown(call.db, find(call.db, uuid)))
+    return Reply(result=shown(call.db, find(call.db, uuid)))
 
 
 def update(call: Call) -> Reply:
@@ -80,12 +80,15 @@ def update(call: Call) -> Reply:
     if kind(after) != kind(before) and kind(after) in [kind(settings_of(other)) for other in others]:
         raise kind_taken()
     write(call.db, row["trigger_uuid"], after, modified_on=call.now)
-    return Reply(result=_shown(call.db, find(call.db, row["trigger_uuid"])))
+    return Reply(result=shown(call.db, find(call.db, row["trigger_uuid"])))
 
 
 def delete(call: Call) -> Reply:
     """`DELETE /builds/triggers/{uuid}`: its variables go with it, secrets included."""
     row = require(call)
+    # Its builds stay, and go on showing it. What becomes of one that is under way is unknown; here it goes on.
+    left = json.dumps({**shown(call.db, row), "deleted_on": call.now})
+    call.db.execute("UPDATE builds SET trigger_left = ? WHERE trigger_uuid = ?", (left, row["trigger_uuid"]))
     call.db.execute("DELETE FROM triggers WHERE seq = ?", (row["seq"],))
     return Reply(result=None)
 
@@ -166,7 +169,7 @@ def _columns(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: json.dumps(value) if name in LISTS else value for name, value in fields.items()}
 
 
-def _shown(db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
+def shown(db: sqlite3.Connection, row: sqlite3.Row) -> dict[str, Any]:
     """A trigger as the API shows it: with its connection as that is now, and its token's name."""
     return {
         **settings_of(row),
