@@ -34,12 +34,12 @@ def trigger_fields(
         seen = before.get(name)
         if name in ignore or normal(name, seen) == normal(name, wanted):
             continue
-        added, removed = _explain(seen, wanted) if name in Trigger.sets else ((), ())
+        added, removed = explained(seen, wanted) if name in Trigger.sets else ((), ())
         changed.append(FieldChange(path=name, before=seen, after=wanted, added=added, removed=removed))
     return tuple(changed)
 
 
-def _explain(before: Value, after: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def explained(before: Value, after: Value) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What was added to a list and what was removed from it."""
     from deepdiff import DeepDiff  # noqa: PLC0415 - imported late: most runs find nothing to explain
 

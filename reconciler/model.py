@@ -317,6 +317,11 @@ class Plan:
     left_out: int = 0
 
     @property
+    def writes(self) -> int:
+        """How many requests carry it out."""
+        return len(self.steps)
+
+    @property
     def changed(self) -> bool:
         """Is there anything to do? Adopts count."""
         return any(change.action is not Action.NO_OP for change in self.changes)

@@ -120,7 +120,7 @@ def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
 
     document = plan_document(plan)
     digests = [one for one in expect if one.startswith("sha256:")]
-    reviewed = [_read_plan(one) for one in expect if one not in digests]
+    reviewed = [read_plan(one) for one in expect if one not in digests]
     if digests and document["digest"] not in digests:
         moved = [f"the digest is {document['digest']}"]
     else:
@@ -130,8 +130,9 @@ def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
         raise UnexpectedPlanError("\n  ".join(("the plan is not the one that was reviewed:", *moved)), hint=hint)
 
 
-def _read_plan(path: str) -> dict[str, Any]:
-    hint = "--expect takes what `plan --out FILE` wrote, or sha256:…"
+def read_plan(path: str) -> dict[str, Any]:
+    """The document of a saved plan."""
+    hint = "a plan is what `plan --out FILE` wrote; --expect takes sha256:… too"
     try:
         if os.path.getsize(path) > MAX_PLAN:
             raise UsageError(f"`{path}` is too large for a plan", hint=hint)

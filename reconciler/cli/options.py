@@ -241,5 +241,8 @@ def format_option(*formats: str) -> Setting:
 report_options = bundle(
     "report",
     Report,
-    [format_option("text", "json"), Setting(["--out"], metavar="FILE", help="Write the JSON too, on failure as well.")],
+    [
+        format_option("text", "json", "markdown"),
+        Setting(["--out"], metavar="FILE", help="Write the JSON too, on failure as well."),
+    ],
 )

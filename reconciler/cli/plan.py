@@ -69,6 +69,10 @@ class Reporter:
         text = json.dump(json.plan_document(found, self.outcomes, codes=codes))
         if self.report.format == "json":
             data(text)
+        elif self.report.format == "markdown":
+            from reconciler.render.markdown import plan_markdown
+
+            data(plan_markdown(found, self.outcomes))
         if self.report.out:
             write_file(self.report.out, text)
 

@@ -34,6 +34,7 @@ def plan_document(
         "target": list(plan.target),
         "prune": plan.prune,
     }
+    strings = _strings(changes)
     document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "buildsctl_version": __version__,
@@ -57,7 +58,9 @@ def plan_document(
         "diagnostics": [diagnostic(one) for one in plan.diagnostics],
         "summary": summary(plan),
         "undeclared_workers": plan.undeclared_workers,
-        "requests": {"read": plan.reads, "write": len(plan.steps), "window": WINDOW},
+        "left_out": plan.left_out,
+        "labels": {uuid: name for uuid, name in sorted(plan.labels.items()) if uuid in strings},
+        "requests": {"read": plan.reads, "write": plan.writes, "window": WINDOW},
     }
     if outcomes is not None:
         document["outcomes"] = [
@@ -66,10 +69,17 @@ def plan_document(
                 "action": outcome.action.value,
                 "status": outcome.status.value,
                 "error": outcome.error or None,
+                "hint": outcome.hint or None,
             }
             for outcome in outcomes
         ]
     return document
+
+
+def _strings(changes: Sequence[Mapping[str, Any]]) -> set[Any]:
+    """Every string among the values, to say of the ids what they are called."""
+    sides = [row["change"][side] or {} for row in changes for side in ("before", "after")]
+    return {value for side in sides for value in side.values() if isinstance(value, str)}
 
 
 def dump(document: Mapping[str, Any]) -> str:
@@ -107,6 +117,7 @@ def _change(change: Change) -> dict[str, Any]:
         "action_reason": change.reason,
         "cause": change.cause.value if change.cause else None,
         "not_compared": bool(change.not_compared),
+        "not_compared_reason": change.not_compared or None,
     }
 
 

@@ -47,19 +47,12 @@ def symbol(change: Change) -> str:
 
 def plan_text(plan: Plan, *, color: bool = False) -> str:
     """Every change with its reason, grouped by Worker; no-ops only as a count."""
-    told = _told_by_trigger(plan)
     quiet = {one.address: one.reason for one in plan.changes if one.address.kind == "trigger"}
-    shown = [
-        change
-        for change in plan.changes
-        if symbol(change) != " "
-        and (change.address.kind != "env" or (change.address.path[:2], change.disposition) not in told)
-    ]
     new = (Action.CREATE, Action.REPLACE)
     born = {one.address.path for one in plan.changes if one.address.kind == "trigger" and one.action in new}
     lines: list[str] = []
-    for group, changes in groupby(shown, key=_group):
-        lines += ["", clean(group)] if group else [""]
+    for name, changes in groupby(shown(plan), key=group):
+        lines += ["", clean(name)] if name else [""]
         heading: tuple[str, ...] = ()
         for change in changes:
             if change.address.kind == "env" and change.address.path[:2] != heading:
@@ -67,12 +60,23 @@ def plan_text(plan: Plan, *, color: bool = False) -> str:
                 lines.append(f"    {clean(str(trigger))}: {clean(quiet.get(trigger, ''))}".rstrip(": "))
             heading = change.address.path[:2]
             comes = change.action is Action.CREATE and change.address.path[:2] in born
-            lines += _change_lines(change, plan.labels, color=color, born=comes)
-    lines += _refusal_lines(plan)
+            lines += change_lines(change, plan.labels, color=color, born=comes)
+    lines += refusal_lines(plan)
     text = "\n".join(lines).strip("\n")
     parts = [text] if text else []
-    parts.append("\n".join(_ending(plan)))
+    parts.append("\n".join(ending(plan)))
     return "\n\n".join(parts) + "\n"
+
+
+def shown(plan: Plan) -> list[Change]:
+    """The rows that say something: no no-ops, and no variables that their trigger speaks for."""
+    told = _told_by_trigger(plan)
+    return [
+        change
+        for change in plan.changes
+        if symbol(change) != " "
+        and (change.address.kind != "env" or (change.address.path[:2], change.disposition) not in told)
+    ]
 
 
 def troubles_text(plan: Plan) -> str:
@@ -91,11 +95,12 @@ def _told_by_trigger(plan: Plan) -> set[tuple[tuple[str, ...], Disposition]]:
     return {(one.address.path, one.disposition) for one in rows}
 
 
-def _group(change: Change) -> str:
+def group(change: Change) -> str:
+    """The Worker that a row stands under; empty for what belongs to none."""
     return change.address.path[0] if change.address.kind in ("trigger", "env") else ""
 
 
-def _change_lines(change: Change, labels: Mapping[str, str], *, color: bool, born: bool) -> list[str]:
+def change_lines(change: Change, labels: Mapping[str, str], *, color: bool, born: bool) -> list[str]:
     """`born`: the variable comes with its trigger, and needs no sentence of its own."""
     sign = symbol(change)
     painted = f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
@@ -139,7 +144,8 @@ def _field(change: FieldChange, labels: Mapping[str, str]) -> str:
     return f"{change.path}: {value_text(change.before, labels)} → {value_text(change.after, labels)}"
 
 
-def _refusal_lines(plan: Plan) -> list[str]:
+def refusal_lines(plan: Plan) -> list[str]:
+    """What stops an apply, with the ways out."""
     lines = []
     for refusal in plan.refusals:
         where = f"{clean(str(refusal.address))}: " if refusal.address else ""
@@ -149,7 +155,8 @@ def _refusal_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def _ending(plan: Plan) -> list[str]:
+def ending(plan: Plan) -> list[str]:
+    """Counts, and what the run costs and left out."""
     counts = summary(plan)
     acts = [f"{counts[name]} to {name}" for name in ("create", "update", "replace", "delete", "adopt") if counts[name]]
     rests = {"no-op": "unchanged", "kept": "kept", "unknown": "unknown", "refused": "refused"}
@@ -159,7 +166,7 @@ def _ending(plan: Plan) -> list[str]:
     told = f"{', '.join(acts)}{'; ' if acts and still else ''}{', '.join(still)}"
     lines = [f"{words}{': ' if told else ''}{told}."]
     lines += _not_compared(plan)
-    writes = 0 if plan.refusals else len(plan.steps)
+    writes = 0 if plan.refusals else plan.writes
     lines.append(f"Requests: {plan.reads} read, {writes} to write.")
     if plan.target:
         verb = " was" if plan.left_out == 1 else "s were"

@@ -1,0 +1,47 @@
+"""`show`: a saved plan in any format, offline."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.cli.apply import read_plan
+from reconciler.cli.options import Globals, format_option, global_options
+from reconciler.cli.output import colored, data, say
+from reconciler.errors import Exit, UsageError
+
+
+@click.command(params=[format_option("text", "json", "markdown")])
+@click.argument("file", metavar="FILE")
+@global_options
+def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - the option's name
+    """Show a plan that `plan --out FILE` or `apply --out FILE` saved. Asks nothing.
+
+    One read of the account serves several outputs: save the plan once, then show it as text in the log and
+    as Markdown in the pull request.
+
+    \b
+    Examples:
+      buildsctl plan --out plan.json
+      buildsctl show plan.json --format markdown > comment.md
+    """
+    from reconciler.render import saved
+    from reconciler.render.json import dump
+    from reconciler.render.markdown import plan_markdown
+    from reconciler.render.text import outcome_text, plan_text, troubles_text
+
+    document = read_plan(file)
+    try:
+        plan, outcomes = saved.read(document)
+    except (KeyError, TypeError, ValueError, StopIteration):
+        raise UsageError(f"`{file}` is no plan of this version", hint="`plan --out FILE` writes one") from None
+    color = colored(no_color=settings.no_color)
+    match format:
+        case "json":
+            data(dump(document))
+        case "markdown":
+            data(plan_markdown(plan, outcomes))
+        case _:
+            data(plan_text(plan, color=color))
+            data("".join(f"{outcome_text(one, color=color)}\n" for one in outcomes or ()))
+            say(troubles_text(plan))
+    return Exit.OK

@@ -1,0 +1,138 @@
+"""A plan as Markdown for the comment of a pull request; what strangers wrote cannot break out of it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from reconciler.errors import Severity
+from reconciler.model import Action, Change, Disposition, Outcome, Plan, Status
+from reconciler.plan.summary import summary
+from reconciler.render.escape import clean
+from reconciler.render.text import change_lines, ending, group, outcome_text, refusal_lines, shown, symbol
+
+MAX_LENGTH = 60_000  # GitHub takes 65,536 characters in a comment; the rest is the caller's
+SIGNS = {"+": "+", "~": "!", "-/+": "-", "-": "-", "^": "!", ".": " ", "?": " ", "!": "!", " ": " "}
+"""What a `diff` fence colours."""
+
+
+def plan_markdown(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
+    """One line of summary, what is refused or deleted, then each Worker folded. Deletes and replaces, and what
+    an apply did not do, are never cut; the rest is where the comment would get too long."""
+    head = [header("plan", plan), _title(plan, outcomes), ""]
+    if outcomes is not None:
+        head += _fence(outcome_text(one) for one in outcomes if one.status is not Status.DONE)
+    head += _fence(refusal_lines(plan))
+    rows = shown(plan)
+    doomed = [one for one in rows if one.action in (Action.DELETE, Action.REPLACE) and one.address.kind != "env"]
+    if doomed:
+        head += [
+            "",
+            "**Deleted or replaced:**",
+            "",
+            *(f"- {code(symbol(one))} {code(str(one.address))}" for one in doomed),
+        ]
+    tail = ["", *(f"{line}  " for line in ending(plan)), *_troubles(plan)]
+    sections = [_section(name, list(changes), plan) for name, changes in groupby(rows, key=group)]
+    return _cut(head, sections, tail)
+
+
+def header(kind: str, plan: Plan) -> str:
+    """Finds the comment of the run before: by account and owner, so that two estates keep one each."""
+    owner = re.sub(r"[^A-Za-z0-9._/]+", "-", plan.owner or "")
+    account = re.sub(r"[^A-Za-z0-9_-]", "-", plan.account_id)
+    return f"<!-- buildsctl:{kind} account={account} owner={owner} -->"
+
+
+def code(text: str) -> str:
+    """Text of strangers as a code span that it cannot end."""
+    shown = clean(text)
+    ticks = "`" * (max((len(one) for one in re.findall("`+", shown)), default=0) + 1)
+    pad = " " if shown.startswith("`") or shown.endswith("`") or not shown.strip() else ""
+    return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def _title(plan: Plan, outcomes: Sequence[Outcome] | None) -> str:
+    counts = summary(plan)
+    names = ("create", "update", "replace", "delete", "adopt", "unknown", "refused")
+    told = ", ".join(
+        f"{counts[name]} to {name}" if name not in names[-2:] else f"{counts[name]} {name}"
+        for name in names
+        if counts[name]
+    )
+    if outcomes is not None:
+        done = sum(one.status is Status.DONE for one in outcomes)
+        return f"### buildsctl applied {done} of {len(outcomes)} changes"
+    errors = sum(one.severity is Severity.ERROR for one in plan.diagnostics)
+    if errors:
+        return f"### buildsctl plan: {errors} error{'s' * (errors > 1)}; {told or 'nothing else'}"
+    if plan.refusals:
+        return f"### buildsctl refuses this plan: {told}"
+    return f"### buildsctl plan: {told or 'no changes'}"
+
+
+def _section(name: str, changes: Sequence[Change], plan: Plan) -> str:
+    """One Worker, folded; what belongs to none stands open."""
+    lines = [line for change in changes for line in _row(change, plan)]
+    fence = "\n".join(_fence(lines))
+    if not name:
+        return fence
+    heading = f"<summary><code>{html.escape(clean(name))}</code>: {_counted(changes)}</summary>"
+    return f"<details>{heading}\n\n{fence}\n\n</details>"
+
+
+def _row(change: Change, plan: Plan) -> Iterable[str]:
+    """A change as lines of a diff: its sign coloured, and what moved in it."""
+    sign = symbol(change)
+    colour = SIGNS[sign]
+    first, *more = (line.strip() for line in change_lines(change, plan.labels, color=False, born=False))
+    word = _WORDS.get(sign)
+    yield f"{colour} {first.removeprefix(sign).strip()}{f' ({word})' if word else ''}"
+    for line in more:
+        moved = any(mark in line for mark in (" → ", ": + ", ": - "))
+        yield f"{colour if moved else ' '}     {line}"
+
+
+_WORDS = {"-/+": "replaced", "^": "adopted", ".": "kept", "?": "unknown", "!": "refused"}
+
+
+def _counted(changes: Iterable[Change]) -> str:
+    counts: dict[str, int] = {}
+    for change in changes:
+        name = "adopt" if change.disposition is Disposition.ADOPT else change.action.value
+        name = name if change.action is not Action.NO_OP else change.disposition.value
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _fence(lines: Iterable[str]) -> list[str]:
+    """A `diff` block that nothing in it can end."""
+    listed = [line for line in lines if line.strip()]
+    if not listed:
+        return []
+    ticks = "`" * max(3, max((len(one) for line in listed for one in re.findall("`+", line)), default=0) + 1)
+    return [f"{ticks}diff", *listed, ticks]
+
+
+def _troubles(plan: Plan) -> list[str]:
+    lines = [f"could not read {one.what}: {one.error}" for one in plan.unread]
+    lines += [f"{one.severity.value}: {one.summary}" for one in plan.diagnostics]
+    return [f"- {code(line)}" for line in lines[:50]]
+
+
+def _cut(head: list[str], sections: Sequence[str], tail: list[str]) -> str:
+    frame = len("\n".join((*head, *tail))) + 200
+    kept: list[str] = []
+    for section in sections:
+        if frame + sum(len(one) + 2 for one in kept) + len(section) > MAX_LENGTH:
+            break
+        kept.append(section)
+    left = len(sections) - len(kept)
+    note = (
+        [f"\n{left} more Workers are not shown here: the comment would be too long. The saved plan has them."]
+        if left
+        else []
+    )
+    return "\n".join((*head, "", "\n\n".join(kept), *note, *tail)).rstrip("\n") + "\n"

@@ -1,0 +1,115 @@
+"""A saved plan shows what the plan showed; Markdown for pull requests reads well and nothing breaks out of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import story
+from world import World, loads, tried
+
+from reconciler.model import Action, Address, Change, Disposition, Plan
+from reconciler.render import saved
+from reconciler.render.json import dump, plan_document
+from reconciler.render.markdown import MAX_LENGTH, plan_markdown
+from reconciler.render.text import plan_text, troubles_text
+from reconciler.sandbox import Sandbox
+
+CASES = [pytest.param(story.load(path), id=path.stem) for path in story.paths()]
+
+
+def _plain(text: str) -> str:
+    """The JSON does not say where a secret comes from, nor the address that an id will have."""
+    text = re.sub(r"\(secret, (?:from|unknown:) [^)]*\)", "(secret)", text)
+    text = re.sub(r"\S+/\S+ \(known after apply\)", "(known after apply)", text)
+    return re.sub(r"\n +\d+ \| .*\n +\^", "", text)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_saved_plan_shows_what_the_plan_showed(case: Any, tmp_path: Path) -> None:
+    if not loads(case, tmp_path):
+        pytest.skip("the case is about manifests that are refused")
+    plan, outcomes, _ = tried(World.of(case, tmp_path))
+    if plan is None:
+        return
+    document = json.loads(dump(plan_document(plan, outcomes)))
+    again, became = saved.read(document)
+    assert _plain(plan_text(again)) == _plain(plan_text(plan))
+    assert _plain(troubles_text(again)) == _plain(troubles_text(plan))
+    assert _plain(plan_markdown(again, became)) == _plain(plan_markdown(plan, outcomes))
+    assert [one.address for one in became or ()] == [one.address for one in outcomes]
+
+
+def _kept(name: str, reason: str = "kept") -> Change:
+    address = Address.of("trigger", name, "production")
+    return Change(
+        address=address, action=Action.NO_OP, before={}, after={}, reason=reason, disposition=Disposition.KEPT
+    )
+
+
+def _going(name: str) -> Change:
+    address = Address.of("trigger", name, "old")
+    return Change(address=address, action=Action.DELETE, before={}, after=None, reason="no longer declared")
+
+
+def test_it_finds_itself_again_by_account_and_owner() -> None:
+    text = plan_markdown(Plan(account_id="a" * 32, owner="acme/builds", changes=()))
+    assert text.startswith(f"<!-- buildsctl:plan account={'a' * 32} owner=acme/builds -->\n### ")
+    assert "--" not in plan_markdown(Plan(account_id="x", owner="a --> b", changes=())).split("\n")[0][4:-3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["```\n# out", "````", "</details><script>", "@everyone", "| a |", "<!-- -->", "[x](y)", "\u202e", "`", "~~~"],
+)
+def test_nothing_of_strangers_breaks_out(text: str) -> None:
+    found = plan_markdown(Plan(account_id="x", owner="o", changes=(_kept(text, text), _going(text))))
+    assert "<script>" not in re.sub(r"^```+diff.*?^```+$|`[^`]*`", "", found, flags=re.DOTALL | re.MULTILINE)
+    assert "\u202e" not in found
+    fences = [line for line in found.splitlines() if re.fullmatch(r"`{3,}(diff)?", line)]
+    assert len(fences) % 2 == 0
+    for opening, closing in zip(fences[::2], fences[1::2], strict=True):
+        assert opening == f"{closing}diff"
+        inside = found.partition(opening + "\n")[2].partition("\n" + closing)[0]
+        assert closing not in inside
+
+
+def test_a_long_plan_is_cut_but_never_its_deletes() -> None:
+    changes = [_kept(f"worker-{number:04}", "x" * 200) for number in range(1_000)]
+    changes += [_going(f"worker-{number:04}") for number in range(500, 530)]
+    changes.sort(key=lambda one: one.address.path)
+    text = plan_markdown(Plan(account_id="x", owner="o", changes=tuple(changes)))
+    assert len(text) <= MAX_LENGTH
+    assert all(f"`trigger/worker-{number:04}/old`" in text for number in range(500, 530))
+    assert "more Workers are not shown here" in text
+    assert text.count("<details>") == text.count("</details>")
+
+
+def test_one_read_several_outputs(tmp_path: Path) -> None:
+    case = story.load(story.CASES / "update.yaml")
+    with story.folder(tmp_path, story.files_of(case)):
+        sandbox = Sandbox("sandbox.db")
+        sandbox.seed(story.seed_of(case))
+        sandbox.close()
+        first = story.run(["plan", "--format", "markdown", "--out", "plan.json"], {})
+        assert first.code == 0
+        for format_ in ("text", "json", "markdown"):
+            ran = story.run(["show", "plan.json", "--format", format_], {})
+            assert (ran.code, ran.requests) == (0, [])
+            assert ran.stdout
+        assert _plain(ran.stdout) == _plain(first.stdout)
+        assert story.run(["show", "plan.json", "--format", "json"], {}).stdout == Path("plan.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "nonsense", '{"format_version": "1.0", "scope": {}, "resource_changes": []}']
+)
+def test_what_is_no_plan_is_said(text: str, tmp_path: Path) -> None:
+    with story.folder(tmp_path, {"p.json": text}):
+        ran = story.run(["show", "p.json"], {})
+        assert ran.code == 1
+        assert "is no plan of this version" in ran.stderr
+        assert story.run(["show", "absent.json"], {}).code == 1
