@@ -21,8 +21,9 @@ LAYERS = (
     ("kinds", "diff", "ownership"),
     ("states",),
     ("plan",),
+    ("drift",),
     ("answers", "gate", "api"),
-    ("manifest", "observe", "settle", "apply"),
+    ("manifest", "observe", "settle", "apply", "health"),
     ("render",),
     ("export",),
     ("cli",),
@@ -35,7 +36,7 @@ LIBRARIES = {
     "deepdiff": "diff",
     "click": "cli",
 }
-PURE = ("model", "kinds", "diff", "ownership", "states", "plan", "render")
+PURE = ("drift", "model", "kinds", "diff", "ownership", "states", "plan", "render")
 IMPURE = {"os", "io", "time", "datetime", "random", "socket", "subprocess", "pathlib", "sys", "threading", "secrets"}
 
 

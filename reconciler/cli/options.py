@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from reconciler.ownership import FingerprintKey
     from reconciler.plan import Options
 
 PREFIX = "BUILDSCTL_"
@@ -162,10 +163,10 @@ manifest_options = bundle(
 )
 
 
-def _options(**given: Any) -> Options:
+def fingerprint_key() -> FingerprintKey | None:
+    """From `BUILDSCTL_FINGERPRINT_KEY`; None where it is not set."""
     from reconciler.errors import UsageError
     from reconciler.ownership import read_key
-    from reconciler.plan import Options
 
     text = os.environ.get("BUILDSCTL_FINGERPRINT_KEY", "")
     key = read_key(text) if text else None
@@ -174,7 +175,13 @@ def _options(**given: Any) -> Options:
             "BUILDSCTL_FINGERPRINT_KEY is no key of 32 bytes or more, in base64 or hexadecimal",
             hint="`openssl rand -base64 32` makes one; every pipeline of this owner needs the same",
         )
-    return Options(key=key, **given)
+    return key
+
+
+def _options(**given: Any) -> Options:
+    from reconciler.plan import Options
+
+    return Options(key=fingerprint_key(), **given)
 
 
 def _natural(_: click.Context, __: click.Parameter, given: int) -> int:

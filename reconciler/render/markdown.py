@@ -23,8 +23,8 @@ def plan_markdown(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
     an apply did not do, are never cut; the rest is where the comment would get too long."""
     head = [header("plan", plan), _title(plan, outcomes), ""]
     if outcomes is not None:
-        head += _fence(outcome_text(one) for one in outcomes if one.status is not Status.DONE)
-    head += _fence(refusal_lines(plan))
+        head += fence(outcome_text(one) for one in outcomes if one.status is not Status.DONE)
+    head += fence(refusal_lines(plan))
     rows = shown(plan)
     doomed = [one for one in rows if one.action in (Action.DELETE, Action.REPLACE) and one.address.kind != "env"]
     if doomed:
@@ -76,11 +76,11 @@ def _title(plan: Plan, outcomes: Sequence[Outcome] | None) -> str:
 def _section(name: str, changes: Sequence[Change], plan: Plan) -> str:
     """One Worker, folded; what belongs to none stands open."""
     lines = [line for change in changes for line in _row(change, plan)]
-    fence = "\n".join(_fence(lines))
+    block = "\n".join(fence(lines))
     if not name:
-        return fence
+        return block
     heading = f"<summary><code>{html.escape(clean(name))}</code>: {_counted(changes)}</summary>"
-    return f"<details>{heading}\n\n{fence}\n\n</details>"
+    return f"<details>{heading}\n\n{block}\n\n</details>"
 
 
 def _row(change: Change, plan: Plan) -> Iterable[str]:
@@ -107,7 +107,7 @@ def _counted(changes: Iterable[Change]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
-def _fence(lines: Iterable[str]) -> list[str]:
+def fence(lines: Iterable[str]) -> list[str]:
     """A `diff` block that nothing in it can end."""
     listed = [line for line in lines if line.strip()]
     if not listed:

@@ -1,0 +1,115 @@
+"""A drift report as text, JSON and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler import __version__
+from reconciler.drift import Finding, Kind, Report
+from reconciler.model import Disposition
+from reconciler.render.escape import clean
+from reconciler.render.markdown import MAX_LENGTH, code, fence, header
+from reconciler.render.text import CAUSES, change_lines, troubles_text
+
+TITLES = {
+    Kind.LIVE: "Changed outside buildsctl",
+    Kind.HEALTH: "Broken, though as declared",
+    Kind.PENDING: "In the manifests, and not applied yet",
+    Kind.UNMANAGED: "Live, and declared by nobody",
+}
+FORMAT_VERSION = "1.0"
+
+
+def counts(report: Report) -> dict[str, int]:
+    found = {kind.value: sum(one.kind is kind for one in report.findings) for kind in Kind}
+    new = sum(one.id not in report.known for one in report.findings)
+    return {**found, "new": new, "known": len(report.known), "gone": len(report.gone)}
+
+
+def drift_text(report: Report) -> str:
+    """The findings by kind, each with what differs, then the counts."""
+    lines: list[str] = []
+    for kind, title in TITLES.items():
+        found = [one for one in report.findings if one.kind is kind]
+        lines += ["", f"{title}:"] if found else []
+        for one in found:
+            lines += _lines(one, report)
+    if report.gone:
+        lines += ["", "Gone since the baseline:"]
+        lines += [f"  {clean(str(one.get('address')))}: {clean(str(one.get('summary')))}" for one in report.gone]
+    return "\n".join((*lines, "", ending(report))).lstrip("\n") + "\n"
+
+
+def ending(report: Report) -> str:
+    """`Drift: 1 live, 3 unmanaged; 1 new, 3 known, 0 gone.`"""
+    told = counts(report)
+    kinds = ", ".join(f"{told[kind]} {kind}" for kind in TITLES if told[kind]) or "none"
+    since = f"; {told['new']} new, {told['known']} known, {told['gone']} gone" if report.compared else ""
+    return f"Drift: {kinds}{since}. Requests: {report.reads}."
+
+
+def _lines(one: Finding, report: Report) -> list[str]:
+    new = " (new)" if report.compared and one.id not in report.known else ""
+    lines = [f"  {clean(one.address)}{new}"]
+    change = one.change
+    if change and change.fields and change.disposition is not Disposition.ADOPT:
+        moved = change_lines(change, report.plan.labels, color=False, born=False)
+        lines += [f"      {line.strip()}" for line in moved[2:]]
+        if change.address.kind == "env":
+            lines[0] += moved[0].partition(str(change.address))[2]
+    cause = CAUSES[change.cause] if change and change.cause and one.kind in (Kind.LIVE, Kind.PENDING) else ""
+    lines.append(f"      {'; '.join(filter(None, (clean(one.summary), cause)))}")
+    return lines + ([f"      hint: {clean(one.hint)}"] if one.hint else [])
+
+
+def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
+    """`findings` with stable ids; give it as the next run's `--baseline`."""
+    plan = report.plan
+    return {
+        "format_version": FORMAT_VERSION,
+        "buildsctl_version": __version__,
+        "complete": not plan.unread,
+        "exit_codes": list(codes),
+        "scope": {"account_id": plan.account_id, "owner": plan.owner},
+        "findings": [_row(one, report) for one in report.findings],
+        "gone": [dict(one) for one in report.gone],
+        "unread": [{"what": one.what, "error": str(one.error), "hint": one.error.hint} for one in plan.unread],
+        "summary": counts(report),
+        "requests": {"read": report.reads},
+    }
+
+
+def _row(one: Finding, report: Report) -> dict[str, Any]:
+    change = one.change
+    return {
+        "id": one.id,
+        "kind": one.kind.value,
+        "address": one.address,
+        "summary": one.summary,
+        "hint": one.hint,
+        "cause": change.cause.value if change and change.cause else None,
+        "fields": [field.path for field in change.fields] if change else [],
+        "state": "known" if one.id in report.known else "new",
+    }
+
+
+def drift_markdown(report: Report) -> str:
+    """For an issue that is opened once and updated: what is new first, cut where it would get too long."""
+    lines = [header("drift", report.plan), f"### buildsctl {ending(report)[:1].lower()}{ending(report)[1:]}", ""]
+    length = 0
+    for kind, title in TITLES.items():
+        found = [one for one in report.findings if one.kind is kind]
+        if not found:
+            continue
+        lines += [f"**{title}** ({len(found)})", ""]
+        for number, one in enumerate(found):
+            block = [*fence(line.strip("\n") for line in _lines(one, report)), ""]
+            length += sum(len(line) + 1 for line in block)
+            if length > MAX_LENGTH - 2_000:
+                lines += [f"{len(found) - number} more of this kind are not shown here.", ""]
+                break
+            lines += block
+    lines += [f"Gone: {code(str(one.get('address')))}" for one in report.gone[:50]]
+    lines += [f"- {code(line)}" for line in troubles_text(report.plan).splitlines()[:50]]
+    return "\n".join(lines).rstrip("\n") + "\n"

@@ -1,0 +1,290 @@
+"""`drift` finds exactly what somebody changed, tells new from known, and sees what is broken though as declared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import story
+
+from reconciler.kinds.failure import why
+from reconciler.sandbox import Sandbox
+
+MANIFEST = """
+version: 1
+owner: acme
+connections: {acme/site: {provider_account_id: "41612145", repo_id: "1332648945"}}
+tokens: {shared: {build_token_name: by hand}}
+workers:
+  web:
+    triggers:
+      production:
+        branch_includes: [main]
+        deploy_command: npx wrangler deploy
+        environment_variables: {A: "1", ELSEWHERE: {is_secret: true}}
+      preview:
+        branch_includes: ["*"]
+        branch_excludes: [main]
+        deploy_command: npx wrangler versions upload
+  api:
+    root_directory: apps/api
+    triggers: {production: {branch_includes: [main], deploy_command: npx wrangler deploy --env staging}}
+"""
+ELSEWHERE = {"ELSEWHERE": {"is_secret": True, "value": "canary-x"}}
+LIVE: dict[str, Any] = {
+    "workers": [{"id": name} for name in ("web", "api", "other")],
+    "connections": [
+        {
+            "provider_account_id": "41612145",
+            "provider_account_name": "acme",
+            "repo_id": "1332648945",
+            "repo_name": "site",
+        }
+    ],
+    "build_tokens": [
+        {
+            "build_token_name": "by hand",
+            "cloudflare_token_id": "t1",
+            "build_token_uuid": "22222222-0000-4000-8000-000000000001",
+        },
+        {"build_token_name": "unused", "cloudflare_token_id": "t2"},
+    ],
+    "triggers": [
+        {
+            "worker": "other",
+            "trigger_name": "by hand",
+            "build_token": "by hand",
+            "deploy_command": "x",
+            "branch_includes": ["main"],
+        }
+    ],
+    "repositories": [
+        {
+            "provider_account_id": "41612145",
+            "repo_id": "1332648945",
+            "branches": ["main"],
+            "root_directories": {
+                "/": {"config_file": "wrangler.jsonc", "default_worker_name": "web"},
+                "apps/api": {"default_worker_name": "api", "env_worker_names": {"staging": "api"}},
+            },
+        }
+    ],
+}
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[Path]:
+    """An account as the manifests say, with what somebody made by hand beside it."""
+    with story.folder(tmp_path, {"buildsctl.yaml": MANIFEST}):
+        seed(LIVE)
+        assert story.run(["apply", "--auto-approve"], {}).code == 0
+        story.edit([["PATCH", "/builds/triggers/{web/production}/environment_variables", ELSEWHERE]])
+        yield tmp_path
+
+
+def seed(document: dict[str, Any]) -> None:
+    sandbox = Sandbox("sandbox.db")
+    sandbox.seed(document)
+    sandbox.close()
+
+
+def drift(*arguments: str, code: int) -> dict[str, Any]:
+    ran = story.run(["drift", "--format", "json", *arguments], {})
+    assert ran.code == code, ran.stdout + ran.stderr
+    assert all(one.startswith("GET") for one in ran.requests)
+    document = json.loads(ran.stdout)
+    assert document["exit_codes"][0] == code
+    return document
+
+
+def found(document: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(one["kind"], one["address"]) for one in document["findings"]]
+
+
+def test_nothing_is_found_where_nothing_differs(estate: Path) -> None:
+    assert found(drift(code=0)) == []
+
+
+def test_an_outside_edit_is_found_and_nothing_else(estate: Path) -> None:
+    story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by hand"}]])
+    document = drift(code=2)
+    assert found(document) == [("live", "trigger/web/production")]
+    assert document["findings"][0]["fields"] == ["build_command"]
+    assert document["findings"][0]["cause"] == "live"
+    assert drift("--fail-on", "health,pending", code=0)["summary"]["live"] == 1
+    assert drift("--fail-on", "none", code=0)["summary"]["live"] == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "address"),
+    [
+        (["DELETE", "/builds/triggers/{web/preview}"], "trigger/web/preview"),
+        (["DELETE", "/builds/triggers/{web/production}/environment_variables/A"], "env/web/production/A"),
+        (
+            ["DELETE", "/builds/triggers/{web/production}/environment_variables/ELSEWHERE"],
+            "env/web/production/ELSEWHERE",
+        ),
+    ],
+)
+def test_what_was_taken_away_by_hand_is_live(estate: Path, edit: list[Any], address: str) -> None:
+    story.edit([edit])
+    assert found(drift(code=2)) == [("live", address)]
+
+
+def test_what_the_manifests_changed_is_pending(estate: Path) -> None:
+    Path("buildsctl.yaml").write_text(MANIFEST.replace('A: "1"', 'A: "2", B: "3"'))
+    document = drift(code=0)
+    assert found(document) == [("pending", "env/web/production/A"), ("pending", "env/web/production/B")]
+    assert found(drift("--fail-on", "pending", code=2)) == found(document)
+
+
+def test_what_nobody_declares_is_unmanaged(estate: Path) -> None:
+    story.edit(
+        [
+            [
+                "PATCH",
+                "/builds/triggers/{web/production}/environment_variables",
+                {"HAND": {"is_secret": False, "value": "x"}},
+            ]
+        ]
+    )
+    assert found(drift(code=0)) == [("unmanaged", "env/web/production/HAND")]
+    document = drift("--all", code=0)
+    assert found(document) == [
+        ("unmanaged", "env/web/production/HAND"),
+        ("unmanaged", "trigger/other/by hand"),
+        ("unmanaged", "token/unused"),
+    ]
+
+
+def test_a_baseline_tells_new_known_and_gone(estate: Path) -> None:
+    story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by hand"}]])
+    first = drift("--out", "base.json", code=2)
+    again = drift("--baseline", "base.json", code=0)
+    assert [one["id"] for one in again["findings"]] == [one["id"] for one in first["findings"]]
+    assert (again["summary"]["new"], again["summary"]["known"], again["summary"]["gone"]) == (0, 1, 0)
+    story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by another hand"}]])
+    moved = drift("--baseline", "base.json", code=2)
+    assert (moved["summary"]["new"], moved["summary"]["gone"]) == (1, 1)
+    story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": ""}]])
+    mended = drift("--baseline", "base.json", code=0)
+    assert [one["address"] for one in mended["gone"]] == ["trigger/web/production"]
+    ran = story.run(["drift", "--baseline", "base.json"], {})
+    assert "Gone since the baseline:" in ran.stdout
+    assert story.run(["drift", "--baseline", "absent.json"], {}).code == 1
+    Path("odd.json").write_text("{}")
+    assert "no drift report" in story.run(["drift", "--baseline", "odd.json"], {}).stderr
+
+
+def test_what_cannot_be_read_is_7_and_nothing_is_gone(estate: Path) -> None:
+    story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by hand"}]])
+    drift("--out", "base.json", code=2)
+    fault = f"500:GET:/builds/workers/{story.tag('web')}/triggers:times=forever"
+    ran = story.run(["drift", "--baseline", "base.json", "--format", "json"], {}, [fault])
+    assert ran.code == 7
+    assert json.loads(ran.stdout)["gone"] == []
+
+
+def health(code: int = 2) -> list[tuple[str, str]]:
+    document = drift("--health", code=code)
+    return [(one["address"], one["summary"]) for one in document["findings"] if one["kind"] == "health"]
+
+
+def test_a_healthy_estate_is_healthy_and_costs_few_requests(estate: Path) -> None:
+    seed({"builds": [{"worker": "web", "trigger": "production"}]})
+    assert health(code=0) == []
+    plain = len(story.run(["drift"], {}).requests)
+    assert len(story.run(["drift", "--health"], {}).requests) == plain + 4  # limits, latest, two probes
+
+
+def test_a_dead_token_is_found_though_everything_is_as_declared(estate: Path) -> None:
+    seed(
+        {
+            "build_tokens": [{**LIVE["build_tokens"][0], "dead": True}],
+            "builds": [{"worker": "web", "trigger": "production"}],
+        }
+    )
+    ((address, summary),) = health()
+    assert address == "worker/web"
+    assert "build token was deleted or rolled" in summary
+
+
+def test_a_name_that_differs_is_found(estate: Path) -> None:
+    repository = json.loads(json.dumps(LIVE["repositories"][0]))
+    repository["root_directories"]["apps/api"]["env_worker_names"] = {"staging": "api-staging"}
+    repository["root_directories"]["/"]["default_worker_name"] = "site"
+    seed({"repositories": [repository]})
+    summaries = dict(health())
+    assert "names the Worker `api-staging`, this one is `api`" in summaries["trigger/api/production"]
+    assert "wrangler.jsonc in `/` names the Worker `site`" in summaries["trigger/web/production"]
+
+
+def test_a_repository_that_cannot_be_reached_is_found(estate: Path) -> None:
+    seed({"repositories": [{**LIVE["repositories"][0], "branches": ["trunk"]}]})
+    assert {address for address, summary in health() if "cannot reach acme/site" in summary} == {
+        "trigger/api/production",
+        "trigger/web/preview",
+        "trigger/web/production",
+    }
+
+
+def test_minutes_that_are_used_up_are_found(estate: Path) -> None:
+    seed({"limits": {"has_reached_build_minutes_limit": True, "build_minutes_refresh_on": "2026-12-01T00:00:00Z"}})
+    assert health() == [("account", "the build minutes are used up until 2026-12-01T00:00:00.000Z: nothing builds")]
+
+
+def test_no_success_for_days(estate: Path) -> None:
+    seed({"builds": [{"worker": "web", "trigger": "production", "age": 40 * 86_400}]})
+    document = drift("--stale-days", "30", code=2)
+    assert [(one["address"], one["summary"]) for one in document["findings"]] == [
+        ("worker/api", "it was never built"),
+        ("worker/web", "no successful build for 30 days"),
+    ]
+    assert found(drift("--stale-days", "50", code=2)) == [("health", "worker/api")]
+
+
+def test_what_health_cannot_look_at_is_said(estate: Path) -> None:
+    ran = story.run(["drift", "--health"], {}, ["500:GET:/builds/account/limits:times=forever"])
+    assert ran.code == 7
+    assert "could not read the account's limits" in ran.stderr
+
+
+@pytest.mark.parametrize("format_", ["text", "markdown"])
+def test_formats(estate: Path, format_: str) -> None:
+    story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "```\u202e</details>"}]])
+    ran = story.run(["drift", "--format", format_], {})
+    assert ran.code == 2
+    assert "\u202e" not in ran.stdout
+    assert "1 live" in ran.stdout
+    assert "canary" not in ran.stdout
+    if format_ == "markdown":
+        assert ran.stdout.startswith(f"<!-- buildsctl:drift account={story.ACCOUNT} owner=acme -->\n")
+        assert "````diff" in ran.stdout
+
+
+@pytest.mark.parametrize("fail_on", ["lvie", "live,odd"])
+def test_a_kind_that_is_none_is_refused(estate: Path, fail_on: str) -> None:
+    ran = story.run(["drift", "--fail-on", fail_on], {})
+    assert ran.code == 1
+    assert "is none of live, pending" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Failed: The build token selected for this build has been deleted or rolled and cannot be used", "dead-token"),
+        (
+            "✘ [ERROR] The name in your Wrangler configuration file (a) must match the name of your Worker",
+            "name-mismatch",
+        ),
+        ('npm error Missing script: "build"', "missing-script"),
+        ("Failed: error occurred while cloning repository", "cannot-clone"),
+        ("all good", None),
+    ],
+)
+def test_what_a_log_tells(line: str, name: str | None) -> None:
+    failure = why(["x", line])
+    assert (failure.name if failure else None) == name
