@@ -81,6 +81,7 @@ class Api:
         self.tell = tell
         sleep = sleep or self.stop.wait
         self.reads = self.writes = 0
+        self.date = ""  # of the last answer, as the server says it
         self._may_write = False
         self._lock = threading.Lock()
         self._clock, self._sleep, self._trace = clock, sleep, trace
@@ -221,6 +222,7 @@ class Api:
                 status, ray = response.status_code, response.headers.get("cf-ray", "")[:40]
                 content = _read(response, lambda: self._clock() - started)
                 retry_after = response.headers.get("retry-after", "")
+                self.date = response.headers.get("date", "")
                 if not bearer:  # another user's token has a window of its own
                     self.gate.learn(response.headers)
             return answers.open_envelope(request, status, ray, content, retry_after)

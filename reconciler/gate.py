@@ -89,6 +89,11 @@ class Gate:
             self._left = int(state["r"]) if new_window else min(self._left or 0, int(state["r"]))
             self._resets_at = resets_at
 
+    def window(self) -> tuple[int | None, int]:
+        """How many requests are left, None where nobody said, and how many a window has."""
+        with self._lock:
+            return self._left, self._quota
+
     def outlook(self, requests: int) -> float:
         """About how many seconds so many more requests will have to wait."""
         with self._lock:

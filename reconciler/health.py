@@ -6,7 +6,7 @@ and one for the log of each Worker whose latest build failed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,17 @@ MAX_LOG_PAGES = 20
 NOT_AUTHORISED = 8000008
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A trigger, live or declared, with the repository that it builds and the plain variables that it gives."""
+
+    address: str
+    worker: str
+    trigger: Trigger
+    connection: Connection | None
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class Health:
     """What was found, and what could not be looked at."""
@@ -44,7 +55,9 @@ def look(desired: Desired, observed: Observed, api: Api, *, now: datetime, stale
     """The health of the declared Workers' live triggers. Sends GETs only."""
     health = Health()
     triggers = [live for live in observed.triggers if live.scope in desired.workers]
-    _tokens(health, observed, triggers)
+    subjects = [_subject(observed, live) for live in triggers]
+    if not observed.unread_tokens:
+        _tokens(health, {live.id for live in observed.tokens}, subjects)
     with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
         limits = pool.submit(_try, health, "the account's limits", api, Limits.read(), Limits.decode)
         tags = sorted({observed.tags[live.scope] for live in triggers if live.scope in observed.tags})
@@ -53,13 +66,10 @@ def look(desired: Desired, observed: Observed, api: Api, *, now: datetime, stale
             pool.submit(_try, health, "the latest builds", api, Build.read_latest(one), Build.decode_latest)
             for one in chunks
         ]
-        probes = _probes(observed, triggers)
-        repositories = {key: pool.submit(_probe, health, api, *key) for key in probes}
+        repositories(health, api, subjects, pool)
         builds = {tag: build for one in latest for tag, build in (one.result() or {}).items()}
         failed = {tag: build for tag, build in builds.items() if build.build_outcome in ("fail", "failure")}
         causes = {tag: pool.submit(_cause, health, api, build) for tag, build in failed.items()}
-        for key, lives in probes.items():
-            _repositories(health, observed, repositories[key].result(), key, lives)
         for tag, cause in causes.items():
             _failure(health, _name(observed, tag), failed[tag], cause.result())
         found = limits.result()
@@ -81,27 +91,43 @@ def _try(health: Health, what: str, api: Api, request: Request, decode: Callable
         return None
 
 
-def _tokens(health: Health, observed: Observed, triggers: Iterable[Live[Trigger]]) -> None:
-    known = {live.id for live in observed.tokens}
-    for live in triggers if not observed.unread_tokens else ():
-        if str(live.resource.build_token_uuid) not in known:
+def _subject(observed: Observed, live: Live[Trigger]) -> Subject:
+    """By its marker's key, else by its name."""
+    variables = observed.variables.get(live.id, {})
+    marker = ownership.read(variables, live.id)
+    key = marker.key if isinstance(marker, ownership.Marker) else live.resource.trigger_name
+    connections = {one.id: one.resource for one in observed.connections if not one.resource.deleted}
+    return Subject(
+        address=f"trigger/{live.scope}/{key}",
+        worker=live.scope,
+        trigger=live.resource,
+        connection=connections.get(str(live.resource.repo_connection_uuid)),
+        variables={name: one.value for name, one in variables.items() if isinstance(one.value, str)},
+    )
+
+
+def _tokens(health: Health, known: Collection[str], subjects: Iterable[Subject]) -> None:
+    for subject in subjects:
+        if str(subject.trigger.build_token_uuid) not in known:
             hint = "give it another `build_token`, and apply"
-            health.add(_address(observed, live), "token-gone", "its build token is gone: every build fails", hint)
+            health.add(subject.address, "token-gone", "its build token is gone: every build fails", hint)
 
 
-Key = tuple[Connection, str, str]
-"""What a probe is about: connection, branch and folder."""
-
-
-def _probes(observed: Observed, triggers: Iterable[Live[Trigger]]) -> dict[Key, list[Live[Trigger]]]:
-    connections = {live.id: live.resource for live in observed.connections if not live.resource.deleted}
-    probes: dict[Key, list[Live[Trigger]]] = {}
-    for live in triggers:
-        connection = connections.get(str(live.resource.repo_connection_uuid))
-        if connection:
-            key = (connection, branch_of(live.resource), live.resource.root_directory.strip("/"))
-            probes.setdefault(key, []).append(live)
-    return probes
+def repositories(health: Health, api: Api, subjects: Iterable[Subject], pool: ThreadPoolExecutor) -> None:
+    """Does Builds reach each repository, branch and folder, and is the Worker's name the one found there?"""
+    probes: dict[tuple[Connection, str, str], list[Subject]] = {}
+    for subject in subjects:
+        if subject.connection:
+            key = (subject.connection, branch_of(subject.trigger), subject.trigger.root_directory.strip("/"))
+            probes.setdefault(key, []).append(subject)
+    answers = {key: pool.submit(_probe, health, api, *key) for key in probes}
+    for key, those in probes.items():
+        found = answers[key].result()
+        for subject in those:
+            if isinstance(found, ApiError):
+                _unreachable(health, found, key, subject)
+            elif found:
+                _name_differs(health, found, subject)
 
 
 def branch_of(trigger: Trigger) -> str:
@@ -122,31 +148,26 @@ def _probe(health: Health, api: Api, connection: Connection, branch: str, folder
         return None
 
 
-def _repositories(
-    health: Health, observed: Observed, found: Repository | ApiError | None, key: Key, lives: Sequence[Live[Trigger]]
-) -> None:
+def _unreachable(health: Health, error: ApiError, key: tuple[Connection, str, str], subject: Subject) -> None:
     connection, branch, folder = key
     where = f"{connection.provider_account_name}/{connection.repo_name}"
-    for live in lives if isinstance(found, ApiError) else ():
-        if isinstance(found, ApiError) and found.code == NOT_AUTHORISED:
-            summary = f"the GitHub App is not authorised for the owner of {where}: was the repository transferred?"
-            hint = "put the new owner's id as `provider_account_id`, or install the App there"
-            health.add(_address(observed, live), "owner", summary, hint)
-        else:
-            summary = f"Builds cannot reach {where}, its branch `{branch}` or the folder `/{folder}`"
-            hint = (
-                "check branch and `root_directory`, and that the Cloudflare Workers and Pages App sees the repository"
-            )
-            health.add(_address(observed, live), "unreachable", summary, hint)
-    for live in lives if isinstance(found, Repository) else ():
-        variables = observed.variables.get(live.id, {})
-        plain = {name: one.value for name, one in variables.items() if isinstance(one.value, str)}
-        expected = found.worker_name(live.resource.deploy_command, plain) if isinstance(found, Repository) else ""
-        if expected and expected != live.scope:
-            file = found.config_file or "the Wrangler file" if isinstance(found, Repository) else ""
-            summary = f"{file} in `/{folder}` names the Worker `{expected}`, this one is `{live.scope}`: builds fail"
-            hint = "make the names equal, or give the deploy command the right `--env`"
-            health.add(_address(observed, live), "name", summary, hint)
+    if error.code == NOT_AUTHORISED:
+        summary = f"the GitHub App is not authorised for the owner of {where}: was the repository transferred?"
+        hint = "put the new owner's id as `provider_account_id`, or install the App there"
+        health.add(subject.address, "owner", summary, hint)
+        return
+    summary = f"Builds cannot reach {where}, its branch `{branch}` or the folder `/{folder}`"
+    hint = "check branch and `root_directory`, and that the Cloudflare Workers and Pages App sees the repository"
+    health.add(subject.address, "unreachable", summary, hint)
+
+
+def _name_differs(health: Health, found: Repository, subject: Subject) -> None:
+    expected = found.worker_name(subject.trigger.deploy_command, subject.variables)
+    if expected and expected != subject.worker:
+        where = f"{found.config_file or 'the Wrangler file'} in `/{subject.trigger.root_directory.strip('/')}`"
+        summary = f"{where} names the Worker `{expected}`, this one is `{subject.worker}`: builds fail"
+        hint = "make the names equal, or give the deploy command the right `--env`"
+        health.add(subject.address, "name", summary, hint)
 
 
 def _cause(health: Health, api: Api, build: Build) -> Failure | None:
@@ -203,10 +224,3 @@ def _at(build: Build) -> datetime:
 
 def _name(observed: Observed, tag: str) -> str:
     return next((name for name, one in observed.tags.items() if one == tag), tag)
-
-
-def _address(observed: Observed, live: Live[Trigger]) -> str:
-    """By its marker's key, else by its name."""
-    marker = ownership.read(observed.variables.get(live.id, {}), live.id)
-    key = marker.key if isinstance(marker, ownership.Marker) else live.resource.trigger_name
-    return f"trigger/{live.scope}/{key}"

@@ -24,6 +24,7 @@ LAYERS = (
     ("drift",),
     ("answers", "gate", "api"),
     ("manifest", "observe", "settle", "apply", "health"),
+    ("doctor",),
     ("render",),
     ("export",),
     ("cli",),
