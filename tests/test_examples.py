@@ -64,3 +64,21 @@ def test_demo_shows_the_main_job() -> None:
 def test_seeds_are_json() -> None:
     for path in EXAMPLES.rglob("seed.json"):
         assert json.loads(path.read_text(encoding="utf-8"))["workers"]
+
+
+def test_migrate_moves_thirty_workers_made_by_hand_into_git() -> None:
+    """export, commit, adopt; drift finds exactly the outside edit, doctor the five planted troubles."""
+    script = EXAMPLES / "migrate" / "migrate.py"
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
+    export = ran.stdout.partition("$ buildsctl apply")[0]
+    profile = export.partition("profiles:\n")[2]
+    assert len(profile.strip().splitlines()) <= 18
+    doctor = ran.stdout.partition("$ buildsctl doctor")[2]
+    for trouble in (
+        "there is no Worker `deleted-last-year`",
+        "the build minutes are used up",
+        "names the Worker `acme-website`, this one is `acme-site`",
+        "the folder `/apps/legacy`",
+        "worker/service-05: its build token was deleted or rolled",
+    ):
+        assert trouble in doctor
