@@ -238,6 +238,31 @@ class Api:
                 self._trace(Trace(method=request.method, path=path, status=status, milliseconds=took, ray=ray))
 
 
+def fetch_json(url: str, *, token: str = "") -> Any:
+    """One GET of another API, for `init`: JSON, no redirects, small. Raises an `ApiError`."""
+    headers = {"Accept": "application/json", "User-Agent": f"buildsctl/{__version__}"}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    started = time.monotonic()
+    try:
+        with (
+            httpx.Client(
+                timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS), follow_redirects=False
+            ) as client,
+            client.stream("GET", url, headers=headers) as response,
+        ):
+            content = _read(response, lambda: time.monotonic() - started)
+            if response.status_code != 200:
+                hint = "check the name, and that the token may see it"
+                raise AnswerError(f"HTTP {response.status_code}", hint=hint)
+        return json.loads(content)
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+        raise AnswerError("the URL cannot be used") from None
+    except httpx.HTTPError as error:
+        raise _network_error(error) from None
+    except (ValueError, RecursionError):
+        raise AnswerError("the answer is not JSON") from None
+
+
 def _adapt(handler: Handler) -> Callable[[httpx.Request], httpx.Response]:
     def answer(request: httpx.Request) -> httpx.Response:
         try:

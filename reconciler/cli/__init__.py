@@ -15,6 +15,7 @@ from reconciler.cli.options import ARGUMENTS, Globals, group_options
 from reconciler.errors import BuildsctlError, Exit, ManifestError
 
 COMMANDS = {
+    "init": ("reconciler.cli.init:init", "Write a first manifest for a repository."),
     "validate": ("reconciler.cli.validate:validate", "Check the manifests, offline."),
     "render": ("reconciler.cli.validate:render", "Show the effective manifest, offline."),
     "plan": ("reconciler.cli.plan:plan", "Show what an apply would do."),

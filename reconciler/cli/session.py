@@ -157,11 +157,17 @@ def base_url(settings: Globals) -> str:
     odd = not url.isascii() or not url.isprintable() or " " in url or parts.query or parts.fragment
     if parts.scheme not in ("http", "https") or not host or not plain or odd:
         raise UsageError(f"`{url}` is no base URL of the API", hint=hint)
-    if parts.scheme == "http" and not settings.allow_http and not _is_loopback(host):
+    check_encrypted(url, allow_http=settings.allow_http)
+    return url
+
+
+def check_encrypted(url: str, *, allow_http: bool) -> None:
+    """A token goes over TLS, unless it never leaves this machine."""
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname or ""):
         raise UsageError(
             f"the base URL `{url}` would send the token unencrypted", hint="use https, or insist with --allow-http"
         )
-    return url
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.sandbox import access, routes, seed, seed_document
+from reconciler.sandbox import access, github, routes, seed, seed_document
 from reconciler.sandbox.call import Call
 from reconciler.sandbox.envelope import RefusalError, Reply, Response, failure, success, unroutable
 from reconciler.sandbox.faults import Faults, inflict
@@ -69,6 +69,9 @@ class Sandbox:
 
         Raises CutError, after or instead of acting, where a fault cuts the connection.
         """
+        if path.startswith(github.PREFIX):
+            with self._store.transaction(write=False) as db:
+                return github.answer(db, method, path)
         below = _OUTSIDE.sub("", path, count=1)
         with self._lock:
             self._count += 1
