@@ -61,7 +61,7 @@ class Trace:
 
 class Api:
     """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting,
-    `tell` is given a sentence where the run has to wait."""
+    `tell` is given a sentence where the run has to wait, `progress` how many of how many reads are done."""
 
     def __init__(
         self,
@@ -74,8 +74,10 @@ class Api:
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        progress: Callable[[int, int], None] = lambda _, __: None,
         max_wait: float | None = None,
     ) -> None:
+        self.progress = progress
         self.account_id = account_id
         self.stop = threading.Event()
         self.tell = tell

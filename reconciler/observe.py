@@ -69,6 +69,8 @@ class _Look:
     unread_tokens: Unread | None = None
     unread_workers: dict[str, Unread] = field(default_factory=dict)
     unread_variables: dict[str, Unread] = field(default_factory=dict)
+    answered: int = 0
+    expected: int = 0
     denied: ApiError | None = None
     builds_read: bool = False
 
@@ -99,6 +101,8 @@ class _Look:
             finished, _ = wait(self.waiting, return_when=FIRST_COMPLETED)
             for future in finished:
                 done, failed = self.waiting.pop(future)
+                self.answered += 1
+                self.api.progress(self.answered, max(self.answered + len(self.waiting), self.expected))
                 error = future.exception()
                 if error is None:
                     done(future.result())
@@ -129,6 +133,7 @@ class _Look:
 
     def foretell(self, requests: int) -> None:
         """Say before a long wait how long it will be."""
+        self.expected = self.answered + requests
         wait = self.api.gate.outlook(requests)
         if wait:
             self.api.tell(f"about {requests} requests are to be sent, which takes {wait:.0f} s of the rate limit")

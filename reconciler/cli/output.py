@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from reconciler.errors import UsageError
 
+QUICK_SECONDS = 0.5  # what takes no longer needs no progress
 lost: list[str] = []
 """Why output was lost, where it was; a reader that went away is no reason."""
 
@@ -36,6 +40,30 @@ def _write(stream: TextIO | None, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if not isinstance(error, BrokenPipeError):
             lost.append(f"the output cannot be written: {error.strerror}")
+
+
+@contextmanager
+def reading(*, hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """Takes how many of how many reads are done, and shows it on a terminal's last line, which is empty again
+    once all are; silent elsewhere, and for what is over at once."""
+    started, shown = time.monotonic(), False
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        if done < total and time.monotonic() - started > QUICK_SECONDS:
+            shown = True
+            say(f"\r\x1b[Kreading: {done} of {total}")
+        elif shown:
+            shown = False
+            say("\r\x1b[K")
+
+    if hidden or sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda _, __: None
+        return
+    try:
+        yield progress
+    finally:
+        progress(0, 0)
 
 
 def colored(*, no_color: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reconciler.cli.options import Globals, Manifests
-from reconciler.cli.output import say
+from reconciler.cli.output import reading, say
 from reconciler.errors import AuthenticationError, UsageError
 
 if TYPE_CHECKING:
@@ -107,11 +108,18 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
             with api:
                 yield api
         return
-    url = base_url(settings)
-    bearer = token or api_token(os.environ)
-    api = Api(base_url=url, account_id=account, token=bearer, trace=trace, tell=_say_wait, max_wait=settings.max_wait)
-    with api:
-        yield api
+    with reading(hidden=settings.verbose) as progress:
+        api = Api(
+            base_url=base_url(settings),
+            account_id=account,
+            token=token or api_token(os.environ),
+            trace=trace,
+            tell=_say_wait,
+            progress=progress,
+            max_wait=settings.max_wait,
+        )
+        with api:
+            yield api
 
 
 @contextmanager
@@ -198,7 +206,8 @@ def api_token(environment: Mapping[str, str]) -> str:
 
 
 def _say_wait(text: str) -> None:
-    say(f"{text}\n")
+    clear = "\r\x1b[K" if sys.stderr is not None and sys.stderr.isatty() else ""  # what progress left on the line
+    say(f"{clear}{text}\n")
 
 
 def _say_trace(trace: Trace) -> None:
