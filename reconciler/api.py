@@ -40,6 +40,7 @@ ATTEMPTS = 5  # of one request
 MAX_ANSWER = 50_000_000  # bytes of one answer
 MAX_PAGES = 500
 PAGE_OUT_OF_RANGE = 12013
+NO_ROUTE = (7000, 7003)  # Cloudflare's own: whatever answered does not know the path
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 180.0  # of one request
 BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
 
@@ -76,6 +77,7 @@ class Api:
         tell: Callable[[str], None] = lambda _: None,
         progress: Callable[[int, int], None] = lambda _, __: None,
         max_wait: float | None = None,
+        loopback: bool = False,
     ) -> None:
         self.progress = progress
         self.account_id = account_id
@@ -91,6 +93,7 @@ class Api:
         try:
             self._client = httpx.Client(
                 base_url=base_url.rstrip("/"),
+                trust_env=not loopback,  # no proxy for what never leaves this machine, unencrypted
                 headers={"Authorization": f"Bearer {token}", "User-Agent": f"buildsctl/{__version__}"},
                 timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=None),
                 limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
@@ -162,13 +165,13 @@ class Api:
         return result
 
     def write(self, request: Request, decode: Callable[[Any], T]) -> T | None:
-        """Send what changes something. A delete answered 404 is done."""
+        """Send what changes something. A delete answered 404 is done, unless it says that there is no such path."""
         if not self._may_write:
             raise AssertionError(f"{request.method} before writing was allowed")
         try:
             result, _ = self._send(request)
-        except NotFoundError:
-            if request.method == "DELETE":
+        except NotFoundError as error:
+            if request.method == "DELETE" and error.code not in NO_ROUTE:
                 return None
             raise
         return None if request.method == "DELETE" else self._decoded(request, result, decode)

@@ -18,6 +18,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", type=int, default=0, help="so many seconds of random examples, beside the fixed ones")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "thorough: only with --thorough")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--thorough"):
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """What tests say they tried (`record_property("tried: …", 12)`), from every process, comes together here."""
     if report.when == "call":

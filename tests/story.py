@@ -55,6 +55,21 @@ def paths() -> list[Path]:
     return sorted(CASES.glob("*.yaml"))
 
 
+def stages(case: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each run of a case that plans or applies as a case of its own; `before` holds what happened until then."""
+    done: list[dict[str, Any]] = []
+    manifest = case.get("manifest")
+    for run in case["runs"]:
+        manifest = run.get("manifest", manifest)
+        environment = {**case.get("environment", {}), **run.get("environment", {})}
+        stage = {**case, "environment": environment, "runs": [run], "before": list(done)}
+        stage |= {"manifest": manifest} if manifest is not None else {}
+        if run["args"][0] not in ("plan", "apply") or run.get("faults"):
+            return  # what other commands and broken runs leave behind is not told here
+        yield stage
+        done.append(stage)
+
+
 def seed_of(case: dict[str, Any]) -> dict[str, Any]:
     """The sandbox's seed, with markers written out."""
     live = json.loads(json.dumps(case.get("live", {})))
@@ -164,11 +179,15 @@ def edit(edits: list[list[Any]]) -> None:
     """Requests of somebody else, against ./sandbox.db."""
     sandbox = Sandbox("sandbox.db")
     try:
-        for method, path, *body in edits:
-            status, _ = call(sandbox, method, bound(sandbox, path), body[0] if body else None)
-            assert 200 <= status < 300, (method, path, status)
+        edit_in(sandbox, edits)
     finally:
         sandbox.close()
+
+
+def edit_in(sandbox: Sandbox, edits: list[list[Any]]) -> None:
+    for method, path, *body in edits:
+        status, _ = call(sandbox, method, bound(sandbox, path), body[0] if body else None)
+        assert 200 <= status < 300, (method, path, status)
 
 
 def bound(sandbox: Sandbox, path: str) -> str:

@@ -21,6 +21,7 @@ profiles:
   node: {triggers: {production: {branch_includes: ["${{ params.branch }}"], deploy_command: npx wrangler deploy}}}
   other: {triggers: {production: {branch_includes: [main], deploy_command: make}}}
 """
+ALL = ["worker/api", "worker/docs", "worker/odd", "worker/web"]
 
 
 def _git(folder: Path, *arguments: str) -> None:
@@ -53,8 +54,10 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("web.yaml", "{profile: node}", "{profile: node, environment_variables: {A: '1'}}", ["worker/web"]),
         ("set.yaml", "branch: main", "branch: trunk", ["worker/api", "worker/docs", "worker/web"]),
         ("set.yaml", "deploy_command: make", "deploy_command: make it", ["worker/odd"]),
-        ("set.yaml", 'repo_id: "2"', 'repo_id: "3"', ["connection/acme/site"]),
-        ("set.yaml", "build_token_name: x", "build_token_name: y", ["token/shared"]),
+        ("set.yaml", 'repo_id: "2"', 'repo_id: "3"', ["connection/acme/site", *ALL]),
+        ("set.yaml", "build_token_name: x", "build_token_name: y", ["token/shared", *ALL]),
+        ("set.yaml", "owner: acme", "owner: acme\ntake_over_from: [them]", ALL),
+        ("set.yaml", "owner: acme", f"owner: acme\naccount_id: {'a' * 32}", ALL),
     ],
 )
 def test_what_differs(repository: Path, file: str, old: str, new: str, expected: list[str]) -> None:
@@ -110,3 +113,27 @@ def test_a_plan_costs_what_changed(repository: Path, capsys: pytest.CaptureFixtu
     assert "trigger/api" not in out
     assert "3 declared Workers were not" in out
     assert cli.run([*data, "plan", "--changed-since", "HEAD", "--prune"]) == 1
+
+
+def test_a_param_file_is_read_as_it_was(repository: Path) -> None:
+    """One that Git does not have, or that lies elsewhere, may have said anything."""
+    set_ = repository / "builds" / "set.yaml"
+    set_.write_text(set_.read_text().replace("params: {branch: main}\n", ""))
+    params = repository / "p.yaml"
+    params.write_text("branch: main\n")
+    _git(repository, "add", ".")
+    _git(repository, "commit", "-qm", "second")
+    assert changed_addresses([], "HEAD", param_files=["p.yaml"]) == []
+    params.write_text("branch: trunk\n")
+    changed = ["worker/api", "worker/docs", "worker/web"]
+    assert sorted(changed_addresses([], "HEAD", param_files=["p.yaml"])) == changed
+    new = repository / "new.yaml"
+    new.write_text("branch: main\n")
+    assert sorted(changed_addresses([], "HEAD", param_files=["new.yaml"])) == ALL
+
+
+def test_links_that_lead_out_make_everything_changed(repository: Path) -> None:
+    (repository / "builds" / "link").symlink_to("/etc")
+    _git(repository, "add", ".")
+    _git(repository, "commit", "-qm", "second")
+    assert sorted(changed_addresses([], "HEAD")) == ALL

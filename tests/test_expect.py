@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import story
 
 from reconciler import cli
 from reconciler.sandbox import Sandbox
@@ -150,3 +151,50 @@ def test_digests_do_not_depend_on_the_order_of_files_or_on_secrets(job: Job, mon
     Path("a.yaml").write_text("workers:\n" + workers, encoding="utf-8")
     assert job.run("plan", "z.yaml", "a.yaml", "--out", "c.json") == 0
     assert json.loads(Path("c.json").read_text(encoding="utf-8"))["digest"] == first
+
+
+PATCH_VARIABLES = "/builds/triggers/*/environment_variables"
+FAULTS = [f"500:PATCH:{PATCH_VARIABLES}:times=forever", f"500-after:PATCH:{PATCH_VARIABLES}:times=forever"]
+FAULTS += ["cut-after:POST:/builds/triggers:times=forever", "500:PATCH:/builds/triggers/*:times=forever"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_was_stopped_half_way_goes_on_under_the_same_review(fault: str, tmp_path: Path) -> None:
+    secrets = {"S": "one", "A": "two"}
+    with story.folder(tmp_path, {"buildsctl.yaml": MANIFEST}):
+        sandbox = Sandbox("sandbox.db")
+        sandbox.seed({"workers": [{"id": "web"}]})
+        sandbox.close()
+        assert story.run(["plan", "--no-secrets", "--out", "plan.json"], {}).code == 0
+        apply = ["apply", "--auto-approve", "--no-verify-token", "--expect", "plan.json"]
+        broken = story.run(apply, secrets, [fault])
+        assert broken.code == (0 if "POST" in fault else 3), broken.stderr  # a lost create is found again
+        assert ("Go on from what is live with: " in broken.stdout) == (broken.code == 3)
+        again = story.run(apply, secrets)
+        assert again.code == 0, again.stderr
+        assert "No changes" in story.run(["plan"], secrets).stdout
+
+
+def test_a_late_token_excuses_no_edit_by_hand(tmp_path: Path) -> None:
+    """The review showed the token as not compared; that somebody pointed a trigger elsewhere it did not show."""
+    first, second = ({"S": secret, "A": "two", "BUILDSCTL_FINGERPRINT_KEY": KEY} for secret in ("one", "new"))
+    with story.folder(tmp_path, {"buildsctl.yaml": MANIFEST}):
+        sandbox = Sandbox("sandbox.db")
+        hand = "22222222-0000-4000-8000-000000000009"
+        token = {"build_token_name": "hand", "cloudflare_token_id": "h", "build_token_uuid": hand}
+        sandbox.seed({"workers": [{"id": "web"}], "build_tokens": [token]})
+        sandbox.close()
+        apply = ["apply", "--auto-approve", "--no-verify-token"]
+        assert story.run(apply, first).code == 0
+        assert story.run(["plan", "--no-secrets", "--out", "plan.json"], first).code == 0
+        story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_token_uuid": hand}]])
+        assert story.run([*apply, "--expect", "plan.json"], second).code == 5
+        story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_token_uuid": _uuid()}]])
+        assert story.run([*apply, "--expect", "plan.json"], second).code == 0
+
+
+def _uuid() -> str:
+    sandbox = Sandbox("sandbox.db")
+    tokens = story.call(sandbox, "GET", "/builds/tokens")[1]
+    sandbox.close()
+    return str(next(one["build_token_uuid"] for one in tokens if one["build_token_name"].startswith("acme:deploy")))

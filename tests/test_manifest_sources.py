@@ -294,6 +294,13 @@ def test_a_command_inherits_no_other_secret_of_the_set(tmp_path: Path) -> None:
     assert found.value == "['MINE_LOGIN']"
 
 
+def test_what_a_command_leaves_behind_does_not_hold_the_run_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.manifest.sources.command.MAX_SECONDS", 0.5)
+    source = '{command: [sh, -c, "echo x; setsid sleep 20 &"]}'
+    found = secret(tmp_path, source, {"PATH": os.environ["PATH"]}, allow_commands=True)
+    assert (found.value, "did not end" in found.missing) == (None, True)
+
+
 def test_a_command_runs_in_the_folder_of_its_manifest(tmp_path: Path) -> None:
     text = f"{HEAD}{WORKER}defaults: {{environment_variables: {{S: {{value_from: {{command: [./run]}}}}}}}}\n"
     write(tmp_path, {"b/m.yaml": text, "b/run": "#!/bin/sh\npwd\n"})

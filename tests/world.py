@@ -67,8 +67,16 @@ class World:
 
     @classmethod
     def of(cls, case: dict[str, Any], folder: Path, *flags: str) -> World:
-        world = cls(case, folder, flags=flags)
+        """The live state in which the case's run begins: its seed, and what its `before` did in peace."""
+        world = cls(case, folder)
         world.sandbox.seed(story.seed_of(case))
+        for earlier in case.get("before", []):
+            world.case = earlier
+            story.edit_in(world.sandbox, earlier["runs"][0].get("edit", []))
+            if earlier["runs"][0]["args"][0] == "apply":
+                tried(world)
+        world.case, world.flags = case, flags
+        story.edit_in(world.sandbox, case["runs"][0].get("edit", []))
         return world
 
     @property

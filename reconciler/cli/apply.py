@@ -29,9 +29,9 @@ from reconciler.cli.options import (
     manifest_options,
     report_options,
 )
-from reconciler.cli.output import check_writable, colored, data, say
+from reconciler.cli.output import check_writable, colored, data, lost, say
 from reconciler.cli.plan import Reporter, decide, reporting
-from reconciler.errors import InterruptedRunError, UnexpectedPlanError, UsageError
+from reconciler.errors import Exit, InterruptedRunError, UnexpectedPlanError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
@@ -183,10 +183,17 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, *, color: bool, ask: boo
         tell("\n" + outcomes_ending(reporter.outcomes, again))
     reporter.outcomes = reporter.outcomes or []
     codes = exit_codes(plan, reporter.outcomes, interrupted=api.stop.is_set())
-    reporter.write(codes)
+    began = any(outcome.began for outcome in reporter.outcomes)
+    try:
+        reporter.write(codes)
+    except UsageError as error:
+        if not began:
+            raise
+        say(f"error: {error}\n")
+        return Exit.PARTIAL  # 1 would say that nothing was done
     if plan.refusals:
         say("error: refused by a safety rule; nothing was written\n")
-    return codes[0]
+    return Exit.PARTIAL if lost and began and codes[0] == Exit.OK else codes[0]
 
 
 @contextmanager

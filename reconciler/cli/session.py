@@ -44,8 +44,9 @@ def narrow(options: Options, manifests: Manifests) -> Options | None:
         return options
     if options.prune:
         raise UsageError("--prune and --changed-since exclude each other", hint="--prune looks at the whole account")
-    params = {"given": manifests.param, "param_files": manifests.param_file}
-    found = changed_addresses(manifests.paths, options.changed_since, **params)
+    found = changed_addresses(
+        manifests.paths, options.changed_since, given=manifests.param, param_files=manifests.param_file
+    )
     if not found and not options.target:
         return None
     return replace(options, target=(*options.target, *found))
@@ -110,7 +111,8 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
         return
     with reading(hidden=settings.verbose) as progress:
         api = Api(
-            base_url=base_url(settings),
+            base_url=(url := base_url(settings)),
+            loopback=_is_loopback(urlsplit(url).hostname or ""),
             account_id=account,
             token=token or api_token(os.environ),
             trace=trace,

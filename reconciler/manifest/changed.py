@@ -12,19 +12,24 @@ from typing import Any
 
 from reconciler.errors import UsageError
 from reconciler.manifest import ManifestSet, files, read
+from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Node
 
 MAX_ARCHIVE = 200_000_000  # bytes of the manifests at the revision
 SECONDS = 60.0
+REFERENCES = (("repo_connection", "connections"), ("build_token", "tokens"))
 
 
-def changed_addresses(paths: Sequence[str], revision: str, **params: Any) -> list[str]:
+def changed_addresses(
+    paths: Sequence[str], revision: str, *, given: Sequence[tuple[str, str]] = (), param_files: Sequence[str] = ()
+) -> list[str]:
     """Globs for what differs between the working tree and `revision`: `worker/NAME`, and the tokens and
-    connections whose own definition changed. Profiles, defaults and params are part of what is compared."""
-    now = read(paths, **params)
+    connections whose own definition changed. Profiles, defaults, params and what a trigger refers to are part
+    of what is compared. What cannot be read at the revision counts as changed."""
+    now = read(paths, given=given, param_files=param_files)
     now.problems.raise_errors()
     with tempfile.TemporaryDirectory(prefix="buildsctl-") as folder:
-        then = _read_revision(paths or [files.default()], revision, folder, params)
+        then = _read_revision(paths or [files.default()], revision, folder, given=given, param_files=param_files)
         if then is None:
             return [f"worker/{name}" for name in now.workers]
         shared = [
@@ -36,27 +41,29 @@ def changed_addresses(paths: Sequence[str], revision: str, **params: Any) -> lis
         return [*(f"worker/{name}" for name in now.workers if _says(now, name) != _says(then, name)), *shared]
 
 
-def _read_revision(paths: Sequence[str], revision: str, folder: str, params: Any) -> ManifestSet | None:
-    """The set at `revision`; None where there was none, or where it cannot be read as one."""
+def _read_revision(
+    paths: Sequence[str], revision: str, folder: str, *, given: Sequence[tuple[str, str]], param_files: Sequence[str]
+) -> ManifestSet | None:
+    """The set at `revision`, with the param files as they were; None where it cannot be had as one."""
     if revision.startswith("-"):
         raise UsageError(f"`{revision}` is no Git revision", hint="name a commit, a branch or a tag")
     top = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
     _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    inside = [os.path.relpath(os.path.realpath(path), os.path.realpath(top)) for path in paths]
-    if any(path.split(os.sep)[0] == os.pardir for path in inside):
+    inside = [os.path.relpath(os.path.realpath(path), os.path.realpath(top)) for path in (*paths, *param_files)]
+    if any(path.split(os.sep)[0] == os.pardir for path in inside[: len(paths)]):
         hint = "run it inside the repository that holds the manifests"
         raise UsageError("the manifests are not in this Git repository", hint=hint)
+    if any(path.split(os.sep)[0] == os.pardir for path in inside):
+        return None  # a param file of elsewhere: nobody knows what it said then
     try:
         archive = _git("-C", top, "archive", "--format=tar", revision, "--", *inside)
-    except UsageError:
-        return None  # the paths are new
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
-    held = [os.path.join(folder, path) for path in inside]
-    try:
-        return read([path for path in held if os.path.exists(path)], **params)
-    except UsageError:
-        return None
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(folder, filter="data")
+        held = [os.path.join(folder, path) for path in inside]
+        manifests = [path for path in held[: len(paths)] if os.path.exists(path)]
+        return read(manifests, given=given, param_files=held[len(paths) :]) if manifests else None
+    except (UsageError, tarfile.TarError, OSError):
+        return None  # the paths are new, or hold links that lead out
 
 
 def _git(*arguments: str) -> bytes:
@@ -83,9 +90,20 @@ def _says(found: ManifestSet, name: str) -> Any:
             {field: node.bare() for field, node in one.fields.items()},
             {key: node.bare() for key, node in one.variables.items()},
             [node.bare() for node in one.ignore],
+            [_bare(_referred(found, one, *names)) for names in REFERENCES],
         )
         for one in found.triggers
         if one.worker == name
     }
     own = {field: _bare(found.workers[name].get(field)) for field in ("tag", "take_over_from")}
-    return own, triggers, found.owner
+    shared = [_bare(found.head.get(field)) for field in ("owner", "account_id", "take_over_from")]
+    return own, triggers, shared
+
+
+def _referred(found: ManifestSet, trigger: Effective, field: str, section: str) -> Node | None:
+    """The connection or token that a trigger means: the one it names, else the set's only one."""
+    known = found.section(section)
+    name = trigger.text(field)
+    if not name and len(known) == 1:
+        return next(iter(known.values()))
+    return known.get(name)

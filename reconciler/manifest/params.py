@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from reconciler.errors import Position
 from reconciler.manifest.nodes import Node, Problems, nearest
 
-_PART = re.compile(r"\$\$\{\{|\$\{\{(.*?)\}\}|\$\{\{", re.DOTALL)
+_PART = re.compile(r"\$\$\{\{|\$\{\{([^{}]*)\}\}|\$\{\{")
 _PARAM = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_-]*)")
 MAX_LENGTH = 20_000  # of a string, once interpolated
 

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.kinds.trigger import PENDING_PATHS
+
 _MAC = re.compile(r"-(?:[0-9a-f]{8}|-{8})\]$")
 Row = Mapping[str, Any]
 
@@ -39,12 +41,23 @@ def what_moved(plan: Mapping[str, Any], reviewed: Sequence[Mapping[str, Any]]) -
 
 
 def _stands(row: Row, known: Mapping[str, Sequence[Row]]) -> bool:
-    return any(
-        one["change"]["actions"] == row["change"]["actions"]
-        and _plain(one["change"]["before"]) == _plain(row["change"]["before"])
-        and _plain(one["change"]["after"]) == _plain(row["change"]["after"], unknown=one["change"]["after_unknown"])
-        for one in known.get(row["address"], ())
-    )
+    for one in known.get(row["address"], ()):
+        mine, theirs = row["change"], one["change"]
+        same = theirs["actions"] == mine["actions"] and _plain(theirs["before"]) == _plain(mine["before"])
+        after = _plain(theirs["after"]) == _plain(mine["after"], unknown=theirs["after_unknown"])
+        if after and (same or (theirs["actions"][-1] == "create" and _goes_on(row))):
+            return True
+    return False
+
+
+def _goes_on(row: Row) -> bool:
+    """An apply of the reviewed plan made the trigger and was stopped: it still watches nothing, or all that is
+    left of it to write is its marker."""
+    change = row["change"]
+    if row["type"] != "trigger" or change["actions"] != ["update"]:
+        return False
+    before = change["before"] or {}
+    return before.get("path_includes") == [*PENDING_PATHS] or _plain(before) == _plain(change["after"])
 
 
 def _plain(fields: Mapping[str, Any] | None, *, unknown: Iterable[str] = ()) -> Any:
@@ -74,6 +87,10 @@ def _follows(row: Row, known: Mapping[str, Sequence[Row]], renewed: Iterable[str
     """A trigger that is pointed to a token generation that is late, or whose marker alone is written."""
     if row["type"] != "trigger" or row["change"]["actions"] != ["update"]:
         return False
-    was = [one for one in known.get(row["address"], ()) if one["change"]["actions"] == ["no-op"]]
+    was = [
+        one
+        for one in known.get(row["address"], ())
+        if one["change"]["actions"] == ["no-op"] and _plain(one["change"]["before"]) == _plain(row["change"]["before"])
+    ]
     fields = {field["path"] for field in row["fields"]}
     return bool(was) and bool(list(renewed)) and fields == {"build_token_uuid"}

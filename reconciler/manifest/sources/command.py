@@ -52,30 +52,33 @@ def ask(spec: Sequence[str], context: Context) -> Given:
         )
     except (OSError, ValueError) as error:
         return Given(missing=f"cannot be started: {getattr(error, 'strerror', None) or 'not a command'}")
-    expired = threading.Event()
-
-    def stop() -> None:
-        expired.set()
-        _kill(process)
-
-    timer = threading.Timer(MAX_SECONDS, stop)
-    timer.start()
+    found: list[bytes] = []
+    reader = threading.Thread(target=_read, args=(process, found), daemon=True)
+    reader.start()
     try:
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        with process.stdout as output:
-            data = output.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            _kill(process)
-        process.wait()
+        reader.join(MAX_SECONDS)
     finally:
-        timer.cancel()
-    if expired.is_set():
+        done = bool(found)
+        if not done or len(found[0]) > MAX_BYTES:
+            _kill(process)  # what it started may hold the pipe: nobody waits for that
+    if not done:
         return Given(missing=f"did not end within {MAX_SECONDS:.0f} seconds")
+    data = found[0]
+    process.wait()
     if len(data) > MAX_BYTES:
         return Given(missing=f"prints more than {MAX_BYTES:,} bytes")
     if process.returncode != 0:
         return Given(missing=f"ends with exit code {process.returncode}")
     return decode(data)
+
+
+def _read(process: subprocess.Popen[bytes], found: list[bytes]) -> None:
+    assert process.stdout is not None  # noqa: S101 - asked for above
+    with process.stdout as output:
+        data = output.read(MAX_BYTES + 1)
+    if len(data) <= MAX_BYTES:
+        process.wait()
+    found.append(data)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
