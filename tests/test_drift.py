@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 import story
 
+from reconciler.errors import AnswerError
+from reconciler.kinds.build import Build
 from reconciler.kinds.failure import why
+from reconciler.kinds.repository import Repository
 from reconciler.sandbox import Sandbox
 
 MANIFEST = """
@@ -288,3 +291,48 @@ def test_a_kind_that_is_none_is_refused(estate: Path, fail_on: str) -> None:
 def test_what_a_log_tells(line: str, name: str | None) -> None:
     failure = why(["x", line])
     assert (failure.name if failure else None) == name
+
+
+ODD = [[1], "x", {"builds": "x"}, {"builds": {"t": 1}}, {"builds": {"t": {"build_uuid": ".."}}}]
+
+
+@pytest.mark.parametrize("result", ODD)
+def test_builds_of_the_wrong_shape_are_an_error(result: Any) -> None:
+    with pytest.raises(AnswerError):
+        Build.decode_latest(result)
+
+
+def test_builds_of_odd_but_good_shapes() -> None:
+    assert Build.decode_latest({}) == {}
+    assert Build.decode_latest({"builds": {"t": None}}) == {}
+    build = {"build_uuid": "u", "trigger": None, "build_trigger_metadata": [], "x_new": 1}
+    assert Build.decode_list([build]) == [Build(id="u")]
+    assert Build.decode_list(None) == []
+    assert Build.decode_logs({"lines": None, "cursor": "c", "truncated": True}) == ([], "c", False)
+    assert Build.decode_logs({"lines": [[1, "a"], "odd", [2]], "truncated": True}) == (["a"], "", True)
+    with pytest.raises(AnswerError):
+        Build.decode_logs({"lines": "x"})
+
+
+def test_a_repository_says_which_worker_it_is() -> None:
+    found = Repository.decode(
+        {"default_worker_name": "web", "env_worker_names": {"s": "web-s", "odd": 1}, "scripts": None}
+    )
+    assert found.worker_name("npx wrangler deploy", {}) == "web"
+    for command, variables in (
+        ("x --env s", {}),
+        ("x --env=s", {}),
+        ("x -e s && y", {}),
+        ("x", {"CLOUDFLARE_ENV": "s"}),
+    ):
+        assert found.worker_name(command, variables) == "web-s"
+    assert found.worker_name("x --env other", {}) == ""
+    with pytest.raises(AnswerError):
+        Repository.decode({"env_worker_names": []})
+
+
+def test_a_failed_build_after_a_good_one_is_not_stale(estate: Path) -> None:
+    old = {"worker": "web", "trigger": "production", "age": 5 * 86_400}
+    seed({"builds": [old, {"worker": "web", "trigger": "production", "outcome": "fail", "log": ["odd"]}]})
+    assert found(drift("--stale-days", "30", code=2)) == [("health", "worker/api")]
+    assert found(drift("--stale-days", "3", code=2)) == [("health", "worker/api"), ("health", "worker/web")]
