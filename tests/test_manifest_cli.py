@@ -444,3 +444,74 @@ def test_the_locale_changes_nothing_but_the_spelling(tmp_path: Path, locale: str
     )
     assert (ran.returncode, ran.stderr) == (1, b"")
     assert b"m.yaml:5:1: error: unknown field `" in ran.stdout
+
+
+# --- formats for machines, and explanations
+
+
+def test_annotations_for_github(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, HEAD + "workers: {web: {triggers: {p: {branch_includes: [], deploy_command: d}}}}\n")
+    ran = run("validate", "m.yaml", "--format", "github")
+    assert ran.code == 1
+    start = "::error file=m.yaml,line=5,col=49,title=branch-filter::the API refuses these"
+    assert ran.out.startswith(start)
+    assert "%0Ahint: name one branch" in ran.out
+    assert ran.out.count("\n") == 1
+
+
+def test_annotations_hold_nothing_that_github_would_take_for_more(tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "a,b:c%d"
+    folder.mkdir()
+    (folder / "m.yaml").write_text("version: 1\nowner: acme\nodd\u202e: 1\n", encoding="utf-8")
+    ran = run("validate", str(folder), "--format", "github")
+    line = ran.out.splitlines()[0]
+    properties = line.removeprefix("::error ").partition("::")[0]
+    assert properties.startswith("file=")
+    assert len(properties.split(",")) == 4
+    assert "a%2Cb%3Ac%25d" in properties
+    assert "\u202e" not in ran.out
+
+
+def test_sarif(tmp_path: Path, run: Run) -> None:
+    text = "workers: {web: {triggers: {p: {branch_includes: [], deploy_command: d, path_includes: ['a**']}}}}\nodd: 1\n"
+    write(tmp_path, HEAD + text)
+    ran = run("validate", "m.yaml", "--format", "sarif")
+    document = json.loads(ran.out)
+    assert document["version"] == "2.1.0"
+    (one,) = document["runs"]
+    rules = [rule["id"] for rule in one["tool"]["driver"]["rules"]]
+    assert len(rules) == len(set(rules))
+    found = {(result["ruleId"], result["level"]) for result in one["results"]}
+    assert ("manifest", "error") in found
+    for result in one["results"]:
+        assert result["ruleId"] in rules
+        (location,) = result["locations"]
+        assert location["physicalLocation"]["artifactLocation"] == {"uri": "m.yaml"}
+        assert location["physicalLocation"]["region"]["startLine"] >= 1
+        assert result["message"]["text"]
+    assert "no problems" in run("validate", "--format", "text", str(ROOT / "examples" / "quickstart")).out
+
+
+def test_every_field_and_rule_is_explained(run: Run) -> None:
+    listed = run("explain")
+    names = re.findall(r"^  (\S+)$", listed.out, re.MULTILINE)
+    assert {"branch_includes", "value_from", "protect", "watch-path"} <= set(names)
+    for name in names:
+        ran = run("explain", name)
+        assert ran.code == 0
+        assert ran.out.startswith(f"{name}  (")
+        assert all(len(line) < 400 for line in ran.out.splitlines())
+    assert "To insist: `lint: {allow: [preview-deploys]}`" in run("explain", "preview-deploys").out
+    assert "rules: branch-filter" in run("explain", "branch_excludes").out
+
+
+def test_what_is_neither_field_nor_rule(run: Run) -> None:
+    ran = run("explain", "branch_inclueds")
+    assert (ran.code, "did you mean `branch_includes`?" in ran.err) == (1, True)
+
+
+def test_the_readme_has_a_row_for_each_rule() -> None:
+    from reconciler.manifest import lint
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {name for name in lint.NAMES if f"| `{name}` |" not in text} == set()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_manifest_text import HEAD, Told, check, load, same, told
 
-from reconciler.errors import ManifestError
+from reconciler.errors import ManifestError, Severity
 from reconciler.manifest import lint
 
 NULL_OWNER = HEAD.replace("owner: acme/builds", "owner: null")
@@ -296,6 +296,127 @@ workers:
 def test_every_rule_can_be_turned_off(tmp_path: Path, rule: str) -> None:
     cases = [HEAD + one(fields) for name, fields, _ in REFUSED.values() if name == rule]
     cases += [HEAD + TWO] if rule == "one-trigger-per-kind" else []
+    cases += [HEAD + text for name, text, _ in WARNED.values() if name == rule]
     assert cases
     for text in cases:
         assert told(tmp_path, f"{text}lint: {{allow: [{rule}]}}\n") == []
+
+
+SECRET = "{value_from: {env: S}}"
+BOTH = f"workers: {{web: {{triggers: {{p: {{{PRODUCTION}}}, q: {{{PREVIEW}%s}}}}}}}}\n"
+PROFILE = """profiles:
+  p:
+    triggers:
+      production: {branch_includes: [main], deploy_command: d}
+      preview: {branch_includes: ["*"], branch_excludes: [main], deploy_command: u}
+"""
+WARNED: dict[str, tuple[str, str, str]] = {
+    **{
+        f"a preview that runs {command}": (
+            "preview-deploys",
+            one(PREVIEW.replace(": d", f": {command}")),
+            "every branch goes",
+        )
+        for command in (
+            "npx wrangler deploy",
+            "pnpm exec wrangler deploy --env x",
+            "npx wrangler@4 --cwd a deploy",
+            "wrangler publish",
+        )
+    },
+    "a preview that takes the production branch too": (
+        "overlapping-triggers",
+        BOTH.replace("branch_excludes: [main]", "branch_excludes: [dev]") % "",
+        "a push to `main` builds by this trigger and by `p`",
+    ),
+    "secrets on a preview": (
+        "secret-on-preview",
+        one(
+            f"{PREVIEW}, environment_variables: {{B: {SECRET}, C: {{is_secret: true}}, D: x, E: {{is_secret: false}}}}"
+        ),
+        "a preview trigger has secrets, which the code of any branch can read: B, C",
+    ),
+    "the token that Builds injects": (
+        "injected-variable",
+        one(f"{PRODUCTION}, environment_variables: {{CLOUDFLARE_API_TOKEN: {SECRET}}}"),
+        "overrides the token that Builds injects",
+    ),
+    "a variable that Builds sets": (
+        "injected-variable",
+        one(f"{PRODUCTION}, environment_variables: {{WORKERS_CI_BRANCH: x}}"),
+        "`WORKERS_CI_BRANCH` is set by Builds itself",
+    ),
+    "a token in plain sight": (
+        "plain-credential",
+        one(f"{PRODUCTION}, environment_variables: {{X: ghp_{'a' * 36}}}"),
+        "the plain value of `X` looks like a credential",
+    ),
+    "a password in plain sight": (
+        "plain-credential",
+        one(f"{PRODUCTION}, environment_variables: {{DB_PASSWORD: {{value: hunter2hunter2}}}}"),
+        "the plain value of `DB_PASSWORD` looks like a credential",
+    ),
+    **{
+        f"the watch path {path}": (
+            "watch-path",
+            one(f'{PRODUCTION}, path_includes: ["{path}"]'),
+            f"the watch path `{path}` {why}",
+        )
+        for path, why in (
+            ("apps/**", "holds `**`"),
+            ("apps/*/src", "holds a `*` inside"),
+            ("/apps/*", "does not begin"),
+            ("./apps/*", "does not begin"),
+        )
+    },
+    "an excluded watch path": (
+        "watch-path",
+        one(f'{PRODUCTION}, path_excludes: ["a*b"]'),
+        "the watch path `a*b` holds a `*` inside",
+    ),
+    "a field that flattens the profile": (
+        "profile-override",
+        f"{PROFILE}workers: {{web: {{profile: p, deploy_command: x}}}}\n",
+        "`deploy_command` of the Worker overrides values in which the triggers of its profile differ",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WARNED)
+def test_warned(tmp_path: Path, name: str) -> None:
+    rule, text, summary = WARNED[name]
+    found = load(tmp_path, HEAD + text).diagnostics
+    assert [one.rule for one in found] == [rule]
+    assert summary in found[0].summary
+    assert found[0].severity is Severity.WARNING
+    assert f"lint: {{allow: [{rule}]}}" in found[0].hint
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        PREVIEW.replace(": d", ": npx wrangler versions upload"),
+        PRODUCTION.replace(": d", ": npx wrangler deploy"),
+        f"{PRODUCTION}, environment_variables: {{B: {SECRET}}}",
+        f"{PRODUCTION}, path_includes: ['apps/web/*', '*.md', '*'], path_excludes: [docs/*]",
+        f"{PRODUCTION}, environment_variables: {{AUTH_URL: https://x.example.com/token, TOKEN_TTL: '3600'}}",
+        f"{PRODUCTION}, environment_variables: {{AUTHOR: somebody-else}}",
+        f"{PRODUCTION}, environment_variables: {{SECRET_NAME: short, USE_AUTH: 'true', API_KEY: ''}}",
+    ],
+)
+def test_not_warned(tmp_path: Path, fields: str) -> None:
+    assert told(tmp_path, HEAD + one(fields)) == []
+
+
+def test_a_worker_that_overrides_alike_triggers_is_fine(tmp_path: Path) -> None:
+    text = PROFILE.replace(": u", ": d") + "workers: {web: {profile: p, deploy_command: x}}\n"
+    assert told(tmp_path, HEAD + text) == []
+
+
+@pytest.mark.parametrize("place", ["top", "worker", "trigger"])
+def test_warnings_are_turned_off_in_every_place(tmp_path: Path, place: str) -> None:
+    allow = "lint: {allow: [watch-path]}"
+    trigger = f"{{{PRODUCTION}, path_includes: ['a**']{f', {allow}' if place == 'trigger' else ''}}}"
+    text = f"workers: {{web: {{triggers: {{p: {trigger}}}{f', {allow}' if place == 'worker' else ''}}}}}\n"
+    text += f"{allow}\n" if place == "top" else ""
+    assert told(tmp_path, HEAD + text) == []

@@ -27,6 +27,7 @@ COMMANDS = {
     "release": ("reconciler.cli.release:release", "Give up ownership, change nothing else."),
     "tokens": ("reconciler.cli.tokens:tokens", "List build tokens, find a token's id, prune."),
     "connections": ("reconciler.cli.connections:connections", "Delete a repository connection."),
+    "explain": ("reconciler.cli.explain:explain", "Explain a field or a lint rule."),
     "schema": ("reconciler.cli.schema:schema", "Print a JSON Schema."),
     "sandbox": ("reconciler.cli.sandbox:sandbox", "Run a stand-in of the API."),
 }

@@ -10,7 +10,7 @@ from reconciler.cli.output import data
 from reconciler.errors import Exit, Severity, UsageError
 
 
-@click.command(params=[format_option("text", "json")])
+@click.command(params=[format_option("text", "json", "github", "sarif")])
 @manifest_options
 @global_options
 def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002, ARG001 - options
@@ -23,7 +23,8 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     Examples:
       buildsctl validate
       buildsctl validate builds/ --param branch=main
-      buildsctl validate --format json
+      buildsctl validate --format github     # annotations in a pull request
+      buildsctl validate --format sarif > problems.sarif
 
     \b
     Exit codes: 0 no errors (warnings are none) · 1 errors
@@ -37,6 +38,16 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     if format == "json":
         document = {"valid": not failed, "diagnostics": [json.diagnostic(one) for one in problems]}
         data(json.dump(document))
+    elif format == "github":
+        from reconciler.render.github import github_text
+
+        data(github_text(problems))
+    elif format == "sarif":
+        from reconciler.manifest import lint
+        from reconciler.render.sarif import sarif_document
+
+        rules = {rule.NAME: str(rule.__doc__).strip() for rule in lint.RULES}
+        data(json.dump(sarif_document(problems, rules)))
     else:
         workers, triggers = len(found.workers), len(found.triggers)
         counted = f"{workers} Worker{'s' * (workers != 1)}, {triggers} trigger{'s' * (triggers != 1)}"

@@ -50,7 +50,8 @@ def _merge_into(into: dict[str, Node], more: dict[str, Node], problems: Problems
 class Effective:
     """What one trigger says once all layers are merged. Nodes keep their places.
 
-    `allow` holds the lint rules that are off, with the place where it is said.
+    `allow` holds the lint rules that are off, with the place where it is said; `flattened` the Worker's fields
+    that override values in which the triggers of its profiles differ.
     """
 
     worker: str
@@ -60,6 +61,7 @@ class Effective:
     variables: dict[str, Node] = field(default_factory=dict)
     ignore: tuple[Node, ...] = ()
     allow: Mapping[str, Position] = field(default_factory=dict)
+    flattened: Mapping[str, Node] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -108,10 +110,23 @@ def effective_triggers(root: Node, name: str, worker: Node, profiles: Sequence[N
     own: dict[str, list[Node]] = {key: [] for key in blocks}
     _add_blocks(own, worker)
     top = [node for node in (root, root.get("defaults"), *profiles) if node]  # of `root` only `lint`
+    flattened = _flattened(worker, blocks)
     for key, mine in own.items():
         before = blocks.get(key, [])
-        start = Effective(worker=name, key=key, position=[*before, *mine][-1].place)
+        start = Effective(worker=name, key=key, position=[*before, *mine][-1].place, flattened=flattened)
         yield _merge_layers([*top, *before, worker, *mine], start)
+
+
+def _flattened(worker: Node, blocks: Mapping[str, list[Node]]) -> dict[str, Node]:
+    """The Worker's own fields of which the profiles' triggers have different values."""
+    found = {}
+    for name, node in worker.mapping.items() if len(blocks) > 1 else ():
+        values = [
+            [block.mapping[name].bare() for block in those if name in block.mapping][-1:] for those in blocks.values()
+        ]
+        if name in Trigger.schema and any(values) and any(one != values[0] for one in values):
+            found[name] = node
+    return found
 
 
 def _add_blocks(blocks: dict[str, list[Node]], layer: Node) -> None:

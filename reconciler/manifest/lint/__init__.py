@@ -1,4 +1,7 @@
-"""What the API would refuse, found offline: one file a rule. `lint.allow` turns one off by its name."""
+"""What the API would refuse (errors), and what is legal and harmful (warnings), found offline: one file a rule.
+
+`lint.allow` turns one off by its name.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,18 @@ from reconciler.manifest.lint import (
     branch_filter,
     command_length,
     empty_deploy_command,
+    injected_variable,
     one_trigger_per_kind,
+    overlapping_triggers,
+    plain_credential,
+    preview_deploys,
+    profile_override,
     root_directory_length,
+    secret_on_preview,
     too_many_variables,
     variable_key,
     variable_length,
+    watch_path,
 )
 from reconciler.manifest.lint.finding import Site
 from reconciler.manifest.merge import Effective
@@ -27,6 +37,13 @@ RULES = (
     variable_key,
     variable_length,
     too_many_variables,
+    preview_deploys,
+    overlapping_triggers,
+    secret_on_preview,
+    injected_variable,
+    plain_credential,
+    watch_path,
+    profile_override,
 )
 NAMES = frozenset(rule.NAME for rule in RULES)
 

@@ -1,0 +1,19 @@
+"""A Worker's field that flattens what the triggers of its profile say differently."""
+
+from __future__ import annotations
+
+from reconciler.errors import Severity
+from reconciler.manifest.lint.finding import Finding, Findings, Site
+
+NAME = "profile-override"
+SEVERITY = Severity.WARNING
+
+
+def check(site: Site) -> Findings:
+    """What stands nearer to the Worker wins, for all of its triggers (DESIGN section 3, merge order)."""
+    for name, node in site.trigger.flattened.items() if not site.before else ():
+        yield Finding(
+            f"`{name}` of the Worker overrides values in which the triggers of its profile differ",
+            f"say it under `triggers`, for the one that is meant; all of them get `{name}` from here",
+            node.place,
+        )
