@@ -24,6 +24,8 @@ COMMANDS = {
     "export": ("reconciler.cli.export:export", "Write what is live as manifests."),
     "release": ("reconciler.cli.release:release", "Give up ownership, change nothing else."),
     "tokens": ("reconciler.cli.tokens:tokens", "List build tokens, find a token's id, prune."),
+    "cache": ("reconciler.cli.cache:cache", "Purge build caches."),
+    "limits": ("reconciler.cli.limits:limits", "Show the limits of the account's builds."),
     "connections": ("reconciler.cli.connections:connections", "Delete a repository connection."),
     "schema": ("reconciler.cli.schema:schema", "Print a JSON Schema."),
     "sandbox": ("reconciler.cli.sandbox:sandbox", "Run a stand-in of the API."),
