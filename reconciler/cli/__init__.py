@@ -24,6 +24,7 @@ COMMANDS = {
     "export": ("reconciler.cli.export:export", "Write what is live as manifests."),
     "release": ("reconciler.cli.release:release", "Give up ownership, change nothing else."),
     "tokens": ("reconciler.cli.tokens:tokens", "List build tokens, find a token's id, prune."),
+    "builds": ("reconciler.cli.builds:builds", "List builds, read logs, run, cancel, wait."),
     "cache": ("reconciler.cli.cache:cache", "Purge build caches."),
     "limits": ("reconciler.cli.limits:limits", "Show the limits of the account's builds."),
     "connections": ("reconciler.cli.connections:connections", "Delete a repository connection."),
