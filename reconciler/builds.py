@@ -9,16 +9,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from reconciler.api import Api
-from reconciler.errors import AnswerError, GatewayError, NetworkError
+from reconciler.errors import AnswerError, ApiError, GatewayError, NetworkError
 from reconciler.kinds.build import AT_ONCE, PER_PAGE, Build
 from reconciler.kinds.failure import Failure, why
 from reconciler.lookup import together
-from reconciler.model import Request
+from reconciler.model import Request, Unread
+from reconciler.status import Last
 
 T = TypeVar("T")
 Lines = tuple[tuple[float | None, str], ...]
 """Of a log: epoch in milliseconds, where a line has one, and text."""
 FIRST_PAUSE, MAX_PAUSE, GROWTH = 1.0, 10.0, 1.5  # seconds between two looks at a build that runs
+LOOKED_AT = 50  # builds of a Worker that are searched for the last of one trigger
 MAX_LOST = 10  # reads in a row that fail, each after five attempts, before watching is given up
 MAX_LOG_PAGES = 100_000
 MAX_CAUSE_PAGES = 20  # of a log that are searched for the cause of a failure
@@ -87,6 +89,36 @@ def _in_chunks(api: Api, ids: Sequence[str], read: Callable[[Sequence[str]], Req
 def of_worker(api: Api, tag: str, *, per_page: int = PER_PAGE) -> Iterator[list[Build]]:
     """The builds of a Worker, newest first, page by page, as far as somebody reads."""
     return api.scroll(lambda number: Build.read_of(tag, number, per_page), Build.decode, key=lambda build: build.id)
+
+
+def last_of(api: Api, triggers: Sequence[tuple[str, str]]) -> Last:
+    """The last builds of triggers, each given as its Worker's tag and its UUID. What a Worker built last was one
+    of its triggers; for the others its list is read, one page."""
+    tags = list(dict.fromkeys(tag for tag, _ in triggers))
+    chunks = [tags[start : start + AT_ONCE] for start in range(0, len(tags), AT_ONCE)]
+    unread: dict[str, Unread] = {}
+
+    def read(some: list[str], request: Request, decode: Callable[[Any], T], what: str) -> T | None:
+        try:
+            return api.get(request, decode)
+        except ApiError as error:
+            unread.update(dict.fromkeys(some, Unread(what=what, error=error)))
+            return None
+
+    asked = together(
+        api, lambda some: read(some, Build.read_latest(some), Build.decode_map, "the latest builds"), chunks
+    )
+    newest = {tag: build for one in asked for tag, build in (one or {}).items()}
+    found = {build.trigger_uuid: build for build in newest.values()}
+    more = list(dict.fromkeys(tag for tag, uuid in triggers if tag in newest and uuid not in found))
+    lists = together(
+        api, lambda tag: read([tag], Build.read_of(tag, 1, LOOKED_AT), Build.decode_list, "a list of builds"), more
+    )
+    for some in lists:
+        for build in sorted(some or (), key=lambda one: one.created_on, reverse=True):
+            found.setdefault(build.trigger_uuid, build)
+    searched = frozenset(tag for tag, some in zip(more, lists, strict=True) if len(some or ()) >= LOOKED_AT)
+    return Last(builds=found, searched=searched, unread=unread)
 
 
 def cause(api: Api, build: Build) -> Failure | None:
