@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": ("reconciler.cli.plan:plan", "Show what an apply would do."),
     "apply": ("reconciler.cli.apply:apply", "Make the account what the manifests say."),
     "drift": ("reconciler.cli.drift:drift", "Show what is live that the manifests do not say."),
+    "affected": ("reconciler.cli.affected:affected", "Show which triggers a change would build, offline."),
     "status": ("reconciler.cli.status:status", "Show what last builds used, against what is live."),
     "show": ("reconciler.cli.show:show", "Show a saved plan in any format."),
     "export": ("reconciler.cli.export:export", "Write what is live as manifests."),

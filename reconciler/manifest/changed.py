@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+from reconciler import git
 from reconciler.errors import UsageError
 from reconciler.manifest import ManifestSet, files, read
 from reconciler.manifest.nodes import Node
 
-MAX_ARCHIVE = 200_000_000  # bytes of the manifests at the revision
-SECONDS = 60.0
+WHY = "--changed-since compares with a Git revision"
 
 
 def changed_addresses(paths: Sequence[str], revision: str, **params: Any) -> list[str]:
@@ -38,16 +37,14 @@ def changed_addresses(paths: Sequence[str], revision: str, **params: Any) -> lis
 
 def _read_revision(paths: Sequence[str], revision: str, folder: str, params: Any) -> ManifestSet | None:
     """The set at `revision`; None where there was none, or where it cannot be read as one."""
-    if revision.startswith("-"):
-        raise UsageError(f"`{revision}` is no Git revision", hint="name a commit, a branch or a tag")
-    top = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
-    _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    git.check_revision(revision, why=WHY)
+    top = os.fsdecode(git.run("rev-parse", "--show-toplevel", why=WHY)).rstrip("\n")
     inside = [os.path.relpath(os.path.realpath(path), os.path.realpath(top)) for path in paths]
     if any(path.split(os.sep)[0] == os.pardir for path in inside):
         hint = "run it inside the repository that holds the manifests"
         raise UsageError("the manifests are not in this Git repository", hint=hint)
     try:
-        archive = _git("-C", top, "archive", "--format=tar", revision, "--", *inside)
+        archive = git.run("-C", top, "archive", "--format=tar", revision, "--", *inside, why=WHY)
     except UsageError:
         return None  # the paths are new
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
@@ -57,17 +54,6 @@ def _read_revision(paths: Sequence[str], revision: str, folder: str, params: Any
         return read([path for path in held if os.path.exists(path)], **params)
     except UsageError:
         return None
-
-
-def _git(*arguments: str) -> bytes:
-    try:
-        ran = subprocess.run(["git", *arguments], capture_output=True, timeout=SECONDS, check=False)  # noqa: S603, S607 - no shell
-    except (OSError, subprocess.TimeoutExpired):
-        raise UsageError("git cannot be run", hint="--changed-since compares with a Git revision") from None
-    if ran.returncode or len(ran.stdout) > MAX_ARCHIVE:
-        hint = "in a pipeline, fetch the revision first: a shallow clone may not hold it"
-        raise UsageError(f"`git {' '.join(arguments)}` failed", hint=hint)
-    return ran.stdout
 
 
 def _bare(node: Node | None) -> Any:
