@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -351,6 +352,17 @@ def test_run_asks_for_a_branch_where_none_is_obvious(estate: Path) -> None:
     assert "names 2 triggers" in ran("run", "web/*", "--branch", "x", code=1).stderr
 
 
+def test_no_variable_of_the_environment_says_what_is_built(estate: Path) -> None:
+    found = story.run(["builds", "run", "web/production"], {"BUILDSCTL_BRANCH": "feature"})
+    assert found.stderr.endswith("branch main")
+    assert story.run(["builds", "list", "web"], {"BUILDSCTL_BRANCH": "feature"}).code == 0
+
+
+def test_an_empty_log_is_said_to_be_empty(estate: Path) -> None:
+    seed({"builds": [{"worker": "web", "trigger": "production", "build_uuid": UUID.format(7), "log": []}]})
+    assert "is empty so far; --follow" in ran("logs", UUID.format(7)).stderr
+
+
 def test_run_warns_of_a_branch_that_a_push_would_not_build(estate: Path) -> None:
     found = ran("run", "web/production", "--branch", "feature")
     assert "a push to `feature` would not build trigger/web/production" in found.stderr
@@ -526,49 +538,73 @@ def test_a_moment_that_is_none() -> None:
 # A real process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_following_cleanly(estate: Path, number: int) -> None:
-    seed({"builds": [{"worker": "web", "trigger": "production", "build_uuid": UUID.format(8), "status": "running"}]})
+@contextlib.contextmanager
+def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command against the sandbox at ./sandbox.db, served over HTTP."""
     sandbox = Sandbox("sandbox.db")
     server = serve(sandbox)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}/client/v4"
-    root = str(Path(builds.__file__).parents[1])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "reconciler", "builds", "logs", UUID.format(8), "--follow"],
-        env={"PYTHONPATH": root, "CLOUDFLARE_API_TOKEN": "t", "CLOUDFLARE_ACCOUNT_ID": story.ACCOUNT,
-             "CLOUDFLARE_API_BASE_URL": url, "PATH": "/usr/bin:/bin"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    environment = {
+        "PYTHONPATH": str(Path(builds.__file__).parents[1]),
+        "CLOUDFLARE_API_TOKEN": "t",
+        "CLOUDFLARE_ACCOUNT_ID": story.ACCOUNT,
+        "CLOUDFLARE_API_BASE_URL": f"http://127.0.0.1:{server.server_address[1]}/client/v4",
+        "PATH": "/usr/bin:/bin",
+    }
+    command = [sys.executable, "-m", "reconciler", "builds", *arguments]
+    started = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
     try:
-        assert process.stdout
-        assert "Initializing build environment" in process.stdout.readline()
-        process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        yield started
     finally:
-        process.kill()
+        started.kill()
+        started.communicate()
         server.shutdown()
         server.server_close()
         sandbox.close()
-    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_following_cleanly(estate: Path, number: int) -> None:
+    seed({"builds": [{"worker": "web", "trigger": "production", "build_uuid": UUID.format(8), "status": "running"}]})
+    with process("logs", UUID.format(8), "--follow") as started:
+        assert started.stdout
+        assert "Initializing build environment" in started.stdout.readline()
+        started.send_signal(number)
+        _, err = started.communicate(timeout=20)
+    assert started.returncode == 130
     assert "interrupted" in err
     assert "Traceback" not in err
+
+
+def test_a_signal_ends_the_waiting_and_not_the_build(estate: Path) -> None:
+    seed({"limits": {"has_reached_build_minutes_limit": True}})
+    with process("run", "web/production", "--wait") as started:
+        assert started.stderr
+        while "queued" not in started.stderr.readline():
+            pass
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=20)
+    assert started.returncode == 130
+    assert "the build goes on; `buildsctl builds cancel " in err
+    assert out == ""
 
 
 def test_a_reader_that_goes_away_ends_the_following(estate: Path) -> None:
     seed({"builds": [{"worker": "web", "trigger": "production", "build_uuid": UUID.format(8), "age": 4}]})
     root = str(Path(builds.__file__).parents[1])
-    process = subprocess.Popen(
+    started_process = subprocess.Popen(
         [sys.executable, "-m", "reconciler", "--sandbox", "--sandbox-file", "sandbox.db", "--account-id",
          story.ACCOUNT, "builds", "logs", UUID.format(8), "--follow"],
         env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stdout
-    process.stdout.close()
+    assert started_process.stdout
+    started_process.stdout.close()
     started = time.monotonic()
-    assert process.wait(timeout=30) == 0
+    assert started_process.wait(timeout=30) == 0
     assert time.monotonic() - started < 25
-    assert process.stderr
-    assert "Traceback" not in process.stderr.read()
-    process.stderr.close()
+    assert started_process.stderr
+    assert "Traceback" not in started_process.stderr.read()
+    started_process.stderr.close()

@@ -101,8 +101,9 @@ def _print_log(watch: Watch, *, follow: bool, since: datetime | None, as_json: b
     from reconciler.render.builds import log_text
 
     first = since.timestamp() * 1_000 if since else None
-    failure = None
+    failure, empty = None, True
     for page in watch.log(follow=follow):
+        empty = False
         failure = failure or why(text for _, text in page)
         shown = [(epoch, text) for epoch, text in page if first is None or epoch is None or epoch >= first]
         if as_json:
@@ -111,13 +112,18 @@ def _print_log(watch: Watch, *, follow: bool, since: datetime | None, as_json: b
             text = log_text(shown)
         if text and to(text) is False:
             break  # nobody reads on
+    if empty:
+        _tell(f"the log of build {watch.id} is empty" + ("" if follow else " so far; --follow waits for more"))
     return failure
 
 
 @click.command(
     params=[
-        Setting(["--branch"], metavar="NAME", help="Build this branch; default: the one branch of the trigger."),
-        Setting(["--commit"], metavar="SHA", help="Build this commit."),
+        # What is built is said on the command line: a variable that was set for `affected` must not deploy a branch.
+        Setting(
+            ["--branch"], metavar="NAME", weakens_safety=True, help="Build this; default: the trigger's one branch."
+        ),
+        Setting(["--commit"], metavar="SHA", weakens_safety=True, help="Build this commit."),
         Setting(["--seed-repo"], metavar="FILE", help="JSON: what to put into a new repository first."),
         Setting(["--wait"], is_flag=True, help="Wait until it stops; the exit code says how."),
         Setting(["--logs"], is_flag=True, help="Print its log, and wait."),

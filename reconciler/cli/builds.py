@@ -52,7 +52,8 @@ def since_option(text: str) -> Setting:
     "list",
     params=[
         Setting(["--limit"], type=click.IntRange(1, 100_000), default=20, metavar="N", help="At most N builds (20)."),
-        Setting(["--branch"], multiple=True, metavar="GLOB", help="Of this branch; repeatable."),
+        # Not from BUILDSCTL_BRANCH, which is one name, for `affected`.
+        Setting(["--branch"], multiple=True, metavar="GLOB", weakens_safety=True, help="Of this branch; repeatable."),
         Setting(["--status"], multiple=True, metavar="NAME", help="queued, initializing, running, stopped."),
         Setting(["--outcome"], multiple=True, metavar="NAME", help="success, fail, skipped, cancelled, terminated."),
         since_option("Made since then: 2h, 7d, or a time."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from reconciler.builds import Seen
+from reconciler.builds import LOOKED_AT, Seen
 from reconciler.kinds.build import Build
 from reconciler.model import Secret, Value
 from reconciler.render.builds import COMMIT, span
@@ -18,7 +18,7 @@ STATES = {
     State.AS_CONFIGURED: "as configured",
     State.NOT_BUILT_SINCE: "not built since",
     State.NEVER_BUILT: "never built",
-    State.NOT_AMONG_LAST: "none of the Worker's last 50 builds",
+    State.NOT_AMONG_LAST: f"none of the Worker's last {LOOKED_AT} builds",
     State.NOT_LIVE: "not live",
     State.UNKNOWN: "unknown",
 }
