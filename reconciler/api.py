@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -147,6 +147,29 @@ class Api:
             if done:
                 return list(found.values())
         raise _named(AnswerError(f"the list has more than {MAX_PAGES} pages"), page(MAX_PAGES))
+
+    def scroll(
+        self, page: Callable[[int], Request], decode: Callable[[Any], T], key: Callable[[T], str]
+    ) -> Iterator[list[T]]:
+        """A list that grows at its head, page by page, as far as somebody reads it. What moved to a later page
+        meanwhile comes once; nothing is concluded from what does not come."""
+        seen: set[str] = set()
+        count = 0
+        for number in range(1, MAX_PAGES + 1):
+            request = page(number)
+            try:
+                result, info = self._send(request)
+            except RejectedError as error:
+                if number > 1 and error.code == PAGE_OUT_OF_RANGE:
+                    return
+                raise
+            ones = [self._decoded(request, item, decode) for item in self._decoded(request, result, answers.items)]
+            fresh = [one for one in ones if key(one) not in seen]
+            seen |= {key(one) for one in fresh}
+            count += len(ones)
+            yield fresh
+            if not fresh or answers.page_info(info, request, count)[1] is False:
+                return
 
     def verify(self, secret: Secret) -> Mapping[str, Any]:
         """`{id, status}` of the API token whose value is `secret`, asked under that secret itself.

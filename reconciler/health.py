@@ -12,20 +12,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler import ownership
+from reconciler import builds, ownership
 from reconciler.api import CONNECTIONS, Api
 from reconciler.drift import Finding, Kind, finding
 from reconciler.errors import ApiError, NotFoundError
 from reconciler.kinds.build import AT_ONCE, Build
 from reconciler.kinds.connection import Connection
-from reconciler.kinds.failure import Failure, why
+from reconciler.kinds.failure import Failure
 from reconciler.kinds.limits import Limits
 from reconciler.kinds.repository import Repository
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import Live, Request, Unread
 from reconciler.states import Desired, Observed
 
-MAX_LOG_PAGES = 20
 NOT_AUTHORISED = 8000008
 
 
@@ -62,19 +61,19 @@ def look(desired: Desired, observed: Observed, api: Api, *, now: datetime, stale
         limits = pool.submit(_try, health, "the account's limits", api, Limits.read(), Limits.decode)
         tags = sorted({observed.tags[live.scope] for live in triggers if live.scope in observed.tags})
         chunks = [tags[start : start + AT_ONCE] for start in range(0, len(tags), AT_ONCE)]
-        latest = [
-            pool.submit(_try, health, "the latest builds", api, Build.read_latest(one), Build.decode_latest)
+        asked = [
+            pool.submit(_try, health, "the latest builds", api, Build.read_latest(one), Build.decode_map)
             for one in chunks
         ]
         repositories(health, api, subjects, pool)
-        builds = {tag: build for one in latest for tag, build in (one.result() or {}).items()}
-        failed = {tag: build for tag, build in builds.items() if build.build_outcome in ("fail", "failure")}
+        latest = {tag: build for one in asked for tag, build in (one.result() or {}).items()}
+        failed = {tag: build for tag, build in latest.items() if build.has_failed}
         causes = {tag: pool.submit(_cause, health, api, build) for tag, build in failed.items()}
         for tag, cause in causes.items():
             _failure(health, _name(observed, tag), failed[tag], cause.result())
         found = limits.result()
         if stale_days:
-            _stale(health, observed, api, tags, builds=builds, now=now, days=stale_days)
+            _stale(health, observed, api, tags, latest=latest, now=now, days=stale_days)
     if found and found.has_reached_build_minutes_limit:
         until = f" until {found.build_minutes_refresh_on}" if found.build_minutes_refresh_on else ""
         health.add("account", "minutes", f"the build minutes are used up{until}: nothing builds", "wait, or upgrade")
@@ -171,18 +170,12 @@ def _name_differs(health: Health, found: Repository, subject: Subject) -> None:
 
 
 def _cause(health: Health, api: Api, build: Build) -> Failure | None:
-    """Why it failed, from its log, page by page."""
-    cursor, seen = "", set[str]()
-    for _ in range(MAX_LOG_PAGES):
-        answer = _try(health, f"the log of build {build.id}", api, Build.read_logs(build.id, cursor), Build.decode_logs)
-        if answer is None:
-            return None
-        lines, cursor, more = answer
-        found = why(lines)
-        if found or not more or cursor in seen:
-            return found
-        seen.add(cursor)
-    return None
+    """Why it failed, where its log tells it."""
+    try:
+        return builds.cause(api, build)
+    except ApiError as error:
+        health.unread.append(Unread(what=f"the log of build {build.id}", error=error))
+        return None
 
 
 def _failure(health: Health, worker: str, build: Build, cause: Failure | None) -> None:
@@ -196,16 +189,16 @@ def _stale(
     api: Api,
     tags: Sequence[str],
     *,
-    builds: Mapping[str, Build],
+    latest: Mapping[str, Build],
     now: datetime,
     days: int,
 ) -> None:
     """Workers without a successful build for so long; the list of builds is read only where the latest failed."""
     limit = now - timedelta(days=days)
     for tag in tags:
-        latest = builds.get(tag)
-        found = [latest] if latest else []
-        if latest and latest.build_outcome != "success" and _at(latest) >= limit:
+        last = latest.get(tag)
+        found = [last] if last else []
+        if last and last.build_outcome != "success" and _at(last) >= limit:
             found = _try(health, "the list of builds", api, Build.read_of(tag), Build.decode_list) or []
         if not any(one.build_outcome == "success" and _at(one) >= limit for one in found):
             summary = f"no successful build for {days} days" if found else "it was never built"
@@ -215,11 +208,7 @@ def _stale(
 
 
 def _at(build: Build) -> datetime:
-    try:
-        found = datetime.fromisoformat(build.stopped_on or build.created_on)
-    except ValueError:
-        found = datetime.min
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return builds.at(build.stopped_on or build.created_on) or datetime.min.replace(tzinfo=UTC)
 
 
 def _name(observed: Observed, tag: str) -> str:

@@ -104,6 +104,7 @@ class Repeat(StrEnum):
 
     IDEMPOTENT = "idempotent"  # send it again
     KEYED = "keyed create"  # never blindly: read again by natural key, then decide
+    ONCE = "once"  # never: it has no key to find it by, so an unknown outcome is told as that
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,9 +21,10 @@ LAYERS = (
     ("kinds", "diff", "ownership"),
     ("states",),
     ("plan",),
-    ("drift",),
+    ("drift", "affected", "status"),
+    ("git",),
     ("answers", "gate", "api"),
-    ("manifest", "observe", "settle", "apply", "health"),
+    ("manifest", "observe", "settle", "apply", "health", "builds", "lookup"),
     ("doctor",),
     ("render",),
     ("export",),
@@ -37,7 +38,7 @@ LIBRARIES = {
     "deepdiff": "diff",
     "click": "cli",
 }
-PURE = ("drift", "model", "kinds", "diff", "ownership", "states", "plan", "render")
+PURE = ("affected", "drift", "status", "model", "kinds", "diff", "ownership", "states", "plan", "render")
 IMPURE = {"os", "io", "time", "datetime", "random", "socket", "subprocess", "pathlib", "sys", "threading", "secrets"}
 
 

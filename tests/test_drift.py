@@ -299,12 +299,12 @@ ODD = [[1], "x", {"builds": "x"}, {"builds": {"t": 1}}, {"builds": {"t": {"build
 @pytest.mark.parametrize("result", ODD)
 def test_builds_of_the_wrong_shape_are_an_error(result: Any) -> None:
     with pytest.raises(AnswerError):
-        Build.decode_latest(result)
+        Build.decode_map(result)
 
 
 def test_builds_of_odd_but_good_shapes() -> None:
-    assert Build.decode_latest({}) == {}
-    assert Build.decode_latest({"builds": {"t": None}}) == {}
+    assert Build.decode_map({}) == {}
+    assert Build.decode_map({"builds": {"t": None}}) == {}
     build = {"build_uuid": "u", "trigger": None, "build_trigger_metadata": [], "x_new": 1}
     assert Build.decode_list([build]) == [Build(id="u")]
     assert Build.decode_list(None) == []

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from reconciler.cli import COMMANDS
+from reconciler.sandbox.routes import ROUTES
+
 ROOT = Path(__file__).parents[1]
+ARCHITECTURE = (ROOT / "reconciler" / "ARCHITECTURE.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -19,3 +23,17 @@ def test_each_promise_names_tests_that_exist() -> None:
         names = [name for file in files for name in re.findall(r"def (test_\w+)", (ROOT / file).read_text())]
         for word in re.findall(r"-k (\w+)", command):
             assert [name for name in names if word in name], command
+
+
+def test_each_operation_of_the_reference_has_its_command() -> None:
+    chapter = ARCHITECTURE.partition("## Who uses which operation\n")[2].partition("\n## ")[0]
+    told = set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", chapter, re.MULTILINE))
+    below = "/accounts/{account_id}/builds"
+    known = {f"{one.method} {one.template.removeprefix(below)}" for one in ROUTES if one.template.startswith(below)}
+    assert told == known - {"GET /workers/{external_script_id}"}
+    assert len(told) == 22
+
+
+def test_each_command_is_in_the_table() -> None:
+    chapter = README.partition("## Commands\n")[2].partition("\n## ")[0]
+    assert [name for name in COMMANDS if f"`buildsctl {name}" not in chapter] == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -109,11 +108,13 @@ def _repository(given: str | None) -> _Where:
 
 
 def _git(*arguments: str) -> str:
+    """What Git says; nothing where it cannot be asked."""
+    from reconciler import git
+
     try:
-        ran = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603, S607
-    except (OSError, subprocess.TimeoutExpired):
+        return os.fsdecode(git.run(*arguments, why="it tells which repository this is")).strip()
+    except UsageError:
         return ""
-    return ran.stdout.strip() if ran.returncode == 0 else ""
 
 
 def _default_branch() -> str:

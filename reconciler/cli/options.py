@@ -148,13 +148,38 @@ def _pair(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tupl
     return tuple(pairs)
 
 
+def _param_options() -> list[click.Parameter]:
+    return [
+        Setting(["--param"], multiple=True, metavar="K=V", callback=_pair, help="Set a param."),
+        Setting(["--param-file"], multiple=True, metavar="FILE", help="Set params from a YAML mapping."),
+    ]
+
+
+def _manifests(*, manifests: tuple[str, ...] = (), **given: Any) -> Manifests:
+    return Manifests(**{"paths": manifests, "allow_commands": False, "no_secrets": True, **given})
+
+
+names_options = bundle(
+    "manifests",
+    _manifests,
+    [
+        Setting(["--manifests"], multiple=True, metavar="PATH", help="Where names come from; default: those here."),
+        *_param_options(),
+    ],
+)
+"""For commands that look names up in manifests, and take something else as arguments."""
+
+offline_options = bundle(
+    "manifests", _manifests, [click.Argument(["paths"], nargs=-1, metavar="[PATH]..."), *_param_options()]
+)
+"""For commands that never need a secret."""
+
 manifest_options = bundle(
     "manifests",
     Manifests,
     [
         click.Argument(["paths"], nargs=-1, metavar="[PATH]..."),
-        Setting(["--param"], multiple=True, metavar="K=V", callback=_pair, help="Set a param."),
-        Setting(["--param-file"], multiple=True, metavar="FILE", help="Set params from a YAML mapping."),
+        *_param_options(),
         Setting(
             ["--allow-commands"], is_flag=True, weakens_safety=True, help="Let manifests run commands for secrets."
         ),

@@ -18,9 +18,9 @@ lost: list[str] = []
 """Why output was lost, where it was; a reader that went away is no reason."""
 
 
-def data(text: str) -> None:
-    """To stdout. A reader that went away (`| head`) does not stop the command."""
-    _write(sys.stdout, text)
+def data(text: str) -> bool:
+    """To stdout. A reader that went away (`| head`) does not stop the command; false where it goes away now."""
+    return _write(sys.stdout, text)
 
 
 def say(text: str) -> None:
@@ -28,18 +28,20 @@ def say(text: str) -> None:
     _write(sys.stderr, text)
 
 
-def _write(stream: TextIO | None, text: str) -> None:
+def _write(stream: TextIO | None, text: str) -> bool:
     """Output that cannot be had must not stop a run half-way: the error is told once, and kept."""
     if stream is None:
-        return
+        return True
     try:
         stream.write(text)
         stream.flush()
+        return True
     except OSError as error:
         # What is still to be written goes nowhere, the flush at exit too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if not isinstance(error, BrokenPipeError):
             lost.append(f"the output cannot be written: {error.strerror}")
+        return False
 
 
 @contextmanager

@@ -60,6 +60,24 @@ def load_offline(manifests: Manifests) -> ManifestSet:
     return manifest.check(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)[0]
 
 
+def names(manifests: Manifests, *, strict: bool) -> Desired:
+    """What the manifests, where there are any, call things; no source is asked. Where not all of them have to be
+    known, what can be read of broken ones does: they must not hold up who has to act."""
+    from reconciler import manifest
+    from reconciler.manifest import files
+    from reconciler.states import Desired
+
+    if not manifests.paths and not any(os.path.exists(name) for name in files.DEFAULTS):
+        return Desired(owner=None)
+    resolver = manifest.Resolver({}, skip="is not asked")
+    found, wanted = manifest.check(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)
+    if strict:
+        found.problems.raise_errors()
+    elif found.problems.failed:
+        say("warning: the manifests hold errors, so names that they declare may be missed; see `buildsctl validate`\n")
+    return wanted
+
+
 def owner(given: str | None) -> str:
     """The owner that an option names, else that of the manifests here."""
     from reconciler import manifest

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.kinds.answer import flag, mapping, text_or_blank
@@ -11,10 +12,14 @@ from reconciler.model import Request
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Account limits (reference, *Get account limits*); on paid plans both are null (field notes)."""
+    """Account limits (reference, *Get account limits*); on paid plans both are null (field notes).
+
+    `answer` is what the API said, with what it says beyond the reference.
+    """
 
     build_minutes_refresh_on: str = ""
     has_reached_build_minutes_limit: bool = False
+    answer: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def read() -> Request:
@@ -26,4 +31,5 @@ class Limits:
         return cls(
             build_minutes_refresh_on=text_or_blank(item, "build_minutes_refresh_on"),
             has_reached_build_minutes_limit=flag(item, "has_reached_build_minutes_limit"),
+            answer=item,
         )

@@ -142,3 +142,8 @@ class Trigger:
     @staticmethod
     def delete(id: Ref) -> Request:  # noqa: A002 - the API's own word
         return Request(method="DELETE", path=("builds", "triggers", id))
+
+    @staticmethod
+    def purge_cache(id: Ref) -> Request:  # noqa: A002 - the API's own word
+        """An empty cache stays empty: sending it again does no harm."""
+        return Request(method="POST", path=("builds", "triggers", id, "purge_build_cache"))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+from reconciler import git
 from reconciler.errors import UsageError
 from reconciler.manifest import ManifestSet, files, read
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Node
 
-MAX_ARCHIVE = 200_000_000  # bytes of the manifests at the revision
-SECONDS = 60.0
+WHY = "--changed-since compares with a Git revision"
 REFERENCES = (("repo_connection", "connections"), ("build_token", "tokens"))
 
 
@@ -45,10 +44,8 @@ def _read_revision(
     paths: Sequence[str], revision: str, folder: str, *, given: Sequence[tuple[str, str]], param_files: Sequence[str]
 ) -> ManifestSet | None:
     """The set at `revision`, with the param files as they were; None where it cannot be had as one."""
-    if revision.startswith("-"):
-        raise UsageError(f"`{revision}` is no Git revision", hint="name a commit, a branch or a tag")
-    top = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
-    _git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+    git.check_revision(revision, why=WHY)
+    top = os.fsdecode(git.run("rev-parse", "--show-toplevel", why=WHY)).rstrip("\n")
     inside = [os.path.relpath(os.path.realpath(path), os.path.realpath(top)) for path in (*paths, *param_files)]
     if any(path.split(os.sep)[0] == os.pardir for path in inside[: len(paths)]):
         hint = "run it inside the repository that holds the manifests"
@@ -56,7 +53,7 @@ def _read_revision(
     if any(path.split(os.sep)[0] == os.pardir for path in inside):
         return None  # a param file of elsewhere: nobody knows what it said then
     try:
-        archive = _git("-C", top, "archive", "--format=tar", revision, "--", *inside)
+        archive = git.run("-C", top, "archive", "--format=tar", revision, "--", *inside, why=WHY)
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             tar.extractall(folder, filter="data")
         held = [os.path.join(folder, path) for path in inside]
@@ -64,17 +61,6 @@ def _read_revision(
         return read(manifests, given=given, param_files=held[len(paths) :]) if manifests else None
     except (UsageError, tarfile.TarError, OSError):
         return None  # the paths are new, or hold links that lead out
-
-
-def _git(*arguments: str) -> bytes:
-    try:
-        ran = subprocess.run(["git", *arguments], capture_output=True, timeout=SECONDS, check=False)  # noqa: S603, S607 - no shell
-    except (OSError, subprocess.TimeoutExpired):
-        raise UsageError("git cannot be run", hint="--changed-since compares with a Git revision") from None
-    if ran.returncode or len(ran.stdout) > MAX_ARCHIVE:
-        hint = "in a pipeline, fetch the revision first: a shallow clone may not hold it"
-        raise UsageError(f"`git {' '.join(arguments)}` failed", hint=hint)
-    return ran.stdout
 
 
 def _bare(node: Node | None) -> Any:

@@ -1,0 +1,217 @@
+"""Read builds and their logs, and watch one until it stops. Sends GETs only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from reconciler.api import Api
+from reconciler.errors import AnswerError, ApiError, GatewayError, NetworkError
+from reconciler.kinds.build import AT_ONCE, PER_PAGE, Build
+from reconciler.kinds.failure import Failure, why
+from reconciler.lookup import together
+from reconciler.model import Request, Unread
+from reconciler.status import Last
+
+T = TypeVar("T")
+Lines = tuple[tuple[float | None, str], ...]
+"""Of a log: epoch in milliseconds, where a line has one, and text."""
+FIRST_PAUSE, MAX_PAUSE, GROWTH = 1.0, 10.0, 1.5  # seconds between two looks at a build that runs
+LOOKED_AT = 50  # builds of a Worker that are searched for the last of one trigger
+MAX_LOST = 10  # reads in a row that fail, each after five attempts, before watching is given up
+MAX_LOG_PAGES = 100_000
+MAX_CAUSE_PAGES = 20  # of a log that are searched for the cause of a failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A Worker's build, or none, at one moment: seconds since it was made, and how many it took or takes."""
+
+    worker: str
+    build: Build | None
+    age: float | None = None
+    duration: float | None = None
+    failure: Failure | None = None
+
+
+def seen(worker: str, build: Build | None, now: datetime, failure: Failure | None = None) -> Seen:
+    if build is None:
+        return Seen(worker=worker, build=None)
+    made = at(build.created_on)
+    began = at(build.running_on) or at(build.initializing_on)
+    ended = at(build.stopped_on) or (None if build.is_stopped else now)
+    return Seen(
+        worker=worker,
+        build=build,
+        age=(now - made).total_seconds() if made else None,
+        duration=max(0.0, (ended - began).total_seconds()) if began and ended else None,
+        failure=failure,
+    )
+
+
+def at(text: str) -> datetime | None:
+    """A time as the API, or a person, writes it; without an offset it is UTC. None where it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def stamp(epoch: float | None) -> str:
+    """Epoch milliseconds as the API writes times; empty where there is none."""
+    if epoch is None:
+        return ""
+    found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=epoch)
+    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def latest(api: Api, tags: Sequence[str]) -> dict[str, Build]:
+    """The latest build of each Worker that has one, by tag: 20 Workers in one request."""
+    return _in_chunks(api, tags, Build.read_latest)
+
+
+def by_versions(api: Api, ids: Sequence[str]) -> dict[str, Build]:
+    """The builds that made these versions: 20 in one request."""
+    return _in_chunks(api, ids, Build.read_versions)
+
+
+def _in_chunks(api: Api, ids: Sequence[str], read: Callable[[Sequence[str]], Request]) -> dict[str, Build]:
+    ids = list(dict.fromkeys(ids))
+    chunks = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
+    found = together(api, lambda chunk: api.get(read(chunk), Build.decode_map), chunks)
+    return {key: build for one in found for key, build in one.items()}
+
+
+def of_worker(api: Api, tag: str, *, per_page: int = PER_PAGE) -> Iterator[list[Build]]:
+    """The builds of a Worker, newest first, page by page, as far as somebody reads."""
+    return api.scroll(lambda number: Build.read_of(tag, number, per_page), Build.decode, key=lambda build: build.id)
+
+
+def last_of(api: Api, triggers: Sequence[tuple[str, str]]) -> Last:
+    """The last builds of triggers, each given as its Worker's tag and its UUID. What a Worker built last was one
+    of its triggers; for the others its list is read, one page."""
+    tags = list(dict.fromkeys(tag for tag, _ in triggers))
+    chunks = [tags[start : start + AT_ONCE] for start in range(0, len(tags), AT_ONCE)]
+    unread: dict[str, Unread] = {}
+
+    def read(some: list[str], request: Request, decode: Callable[[Any], T], what: str) -> T | None:
+        try:
+            return api.get(request, decode)
+        except ApiError as error:
+            unread.update(dict.fromkeys(some, Unread(what=what, error=error)))
+            return None
+
+    asked = together(
+        api, lambda some: read(some, Build.read_latest(some), Build.decode_map, "the latest builds"), chunks
+    )
+    newest = {tag: build for one in asked for tag, build in (one or {}).items()}
+    found = {build.trigger_uuid: build for build in newest.values()}
+    more = list(dict.fromkeys(tag for tag, uuid in triggers if tag in newest and uuid not in found))
+    lists = together(
+        api, lambda tag: read([tag], Build.read_of(tag, 1, LOOKED_AT), Build.decode_list, "a list of builds"), more
+    )
+    for some in lists:
+        for build in sorted(some or (), key=lambda one: one.created_on, reverse=True):
+            found.setdefault(build.trigger_uuid, build)
+    searched = frozenset(tag for tag, some in zip(more, lists, strict=True) if len(some or ()) >= LOOKED_AT)
+    return Last(builds=found, searched=searched, unread=unread)
+
+
+def cause(api: Api, build: Build) -> Failure | None:
+    """Why a build failed, where its log tells it."""
+    watch = Watch(api, build.id, max_pages=MAX_CAUSE_PAGES)
+    for page in watch.log() if build.has_failed else ():
+        found = why(text for _, text in page)
+        if found:
+            return found
+    return None
+
+
+@dataclass
+class Watch:
+    """Looks at one build until it stops. `build` is what was last seen of it; `tell` is given a sentence about
+    what the log does not say; after `timeout` seconds it gives up."""
+
+    api: Api
+    id: str
+    timeout: float | None = None
+    tell: Callable[[str], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] | None = None
+    max_pages: int = MAX_LOG_PAGES
+    build: Build | None = None
+    timed_out: bool = False
+    _started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
+
+    def wait(self) -> Build:
+        """Until it stopped, or the time is up."""
+        pause = FIRST_PAUSE
+        while True:
+            build = self.look()
+            if build.is_stopped or not self._pause(pause):
+                return build
+            pause = min(MAX_PAUSE, pause * GROWTH)
+
+    def log(self, *, follow: bool = False) -> Iterator[Lines]:
+        """The lines, page by page, each once; `follow` goes on until the build stopped.
+
+        The cursor moves only with an answer, so a connection that is cut repeats no line. It is a tail: a page
+        without lines is the end so far, whatever `truncated` says (field notes, Builds).
+        """
+        cursor, stopped, pause = "", False, FIRST_PAUSE
+        for _ in range(self.max_pages):
+            request = Build.read_logs(self.id, cursor)
+            page = self._patiently(request, Build.decode_logs) if follow else self.api.get(request, Build.decode_logs)
+            if page.lines:
+                yield page.lines
+                pause = FIRST_PAUSE
+                if page.cursor in ("", cursor) and (page.more or (follow and not stopped)):
+                    raise AnswerError("the log's cursor does not move: the same lines would come again")
+            cursor = page.cursor or cursor
+            if page.more:
+                continue
+            if not follow or stopped:
+                return
+            # What was logged between the last page and the end comes with one more look.
+            stopped = self.look().is_stopped
+            if not stopped and not self._pause(pause):
+                return
+            pause = min(MAX_PAUSE, pause * GROWTH)
+
+    def look(self) -> Build:
+        """The build as it is now."""
+        before = self.build.status if self.build else ""
+        self.build = self._patiently(Build.read(self.id), Build.decode)
+        if self.build.status != before and not self.build.is_stopped:
+            self.tell(f"build {self.id}: {self.build.status or 'no status'}")
+        return self.build
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; false where the time is up, or the run was told to stop."""
+        left = None if self.timeout is None else self.timeout - (self.clock() - self._started)
+        if left is not None and left <= 0:
+            self.timed_out = True
+            return False
+        sleep = self.sleep or self.api.stop.wait
+        return not sleep(seconds if left is None else min(seconds, left))
+
+    def _patiently(self, request: Request, decode: Callable[[Any], T]) -> T:
+        """A read that outlasts a network that is away for some minutes: a build goes on without us."""
+        for lost in range(1, MAX_LOST + 1):
+            try:
+                return self.api.get(request, decode)
+            except (GatewayError, NetworkError) as error:
+                if lost == MAX_LOST or self.api.stop.is_set():
+                    raise
+                if lost == 1:
+                    self.tell(f"{error.message}; trying again, the build goes on")
+                if not self._pause(MAX_PAUSE):
+                    raise
+        raise AssertionError("the loop returns or raises")

@@ -1,0 +1,136 @@
+"""`affected`: which triggers a set of changed files would build, offline."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from reconciler.cli import session
+from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, offline_options
+from reconciler.cli.output import data, say
+from reconciler.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.affected import Push
+    from reconciler.model import Ref
+    from reconciler.states import DeclaredTrigger, Desired
+
+MAX_NAMES = 100_000_000  # bytes of stdin
+WHY = "--base compares with a Git revision; --files takes the names instead"
+
+
+@click.command(
+    params=[
+        Setting(["--base"], metavar="REV", help="What differs from this Git revision, working tree included."),
+        Setting(["--committed"], is_flag=True, help="With --base: leave the working tree out."),
+        Setting(
+            ["--files"], multiple=True, metavar="FILE", help="A changed file; repeatable. - reads names from stdin."
+        ),
+        Setting(["--branch"], metavar="NAME", help="The branch that is pushed; default: Git's current one."),
+        Setting(
+            ["--commits"], type=click.IntRange(0), metavar="N", help="How many commits; default: Git's count, or 1."
+        ),
+        Setting(["--repo"], metavar="OWNER/REPO", help="Whose files; default: the only one declared, or Git's origin."),
+        format_option("text", "json"),
+    ]
+)
+@offline_options
+@global_options
+def affected(
+    *,
+    settings: Globals,  # noqa: ARG001 - an option
+    manifests: Manifests,
+    base: str | None,
+    committed: bool,
+    files: tuple[str, ...],
+    branch: str | None,
+    commits: int | None,
+    repo: str | None,
+    format: str,  # noqa: A002 - the option's name
+) -> int:
+    """Show which declared triggers a push would build, each with the rule that decided. Offline.
+
+    Names of files are relative to the repository's root, separated by NUL or newline on stdin. Watch paths
+    work as Cloudflare documents them: excludes first, then includes; a * is any run of characters, / too, at
+    the start or the end of a rule only. A push of no changed file, of 3,000 files or of 20 commits always
+    builds what its branch reaches. --base REV looks at everything since REV as one push.
+
+    \b
+    Examples:
+      buildsctl affected --base origin/main --branch main
+      buildsctl affected --files apps/web/index.ts --branch feature
+      git diff -z --name-only HEAD~1 | \\
+        buildsctl affected --files - --branch main --format json
+
+    \b
+    Exit codes: 0 shown, whatever builds · 1 error
+    """
+    from reconciler.affected import decide
+    from reconciler.render.affected import affected_document, affected_text
+    from reconciler.render.json import dump
+
+    if (base is None) == (not files):
+        raise UsageError("say what changed", hint="--base REV, or --files FILE; --files - reads names from stdin")
+    desired = session.load(manifests)
+    push = _push(base, files, committed=committed, branch=branch, commits=commits)
+    triggers, others = _triggers(desired, repo)
+    verdicts = decide(sorted(triggers, key=lambda one: one.address.path), push)
+    data(dump(affected_document(verdicts, push)) if format == "json" else affected_text(verdicts, push))
+    if others:
+        say(f"{others} trigger{'s' * (others != 1)} of other repositories left out\n")
+    return Exit.OK
+
+
+def _push(
+    base: str | None, files: tuple[str, ...], *, committed: bool, branch: str | None, commits: int | None
+) -> Push:
+    from reconciler import git
+    from reconciler.affected import Push
+
+    counted = 1
+    if base is not None:
+        found, counted = git.changed_files(base, committed=committed, why=WHY)
+    else:
+        found = [name for one in files for name in (_from_stdin() if one == "-" else [one])]
+    branch = branch or git.current_branch()
+    if not branch:
+        raise UsageError("no branch is checked out here", hint="name the one that is pushed with --branch")
+    names = dict.fromkeys(name.removeprefix("./") for name in found)
+    return Push(
+        branch=branch, files=tuple(name for name in names if name), commits=counted if commits is None else commits
+    )
+
+
+def _from_stdin() -> list[str]:
+    """Names, separated by NUL where there is one, else by newlines."""
+    content = sys.stdin.buffer.read(MAX_NAMES + 1) if sys.stdin else b""
+    if len(content) > MAX_NAMES:
+        raise UsageError(f"stdin holds more than {MAX_NAMES:,} bytes", hint="--base lets buildsctl ask Git itself")
+    if b"\0" in content:
+        return [os.fsdecode(one) for one in content.split(b"\0")]
+    return [os.fsdecode(one.rstrip(b"\r")) for one in content.split(b"\n")]
+
+
+def _triggers(desired: Desired, repo: str | None) -> tuple[list[DeclaredTrigger], int]:
+    """The triggers whose repository changed, and how many are of others: files are of one repository."""
+    from reconciler import git
+
+    references: set[Ref] = {one.resource.repo_connection_uuid for one in desired.triggers}
+    if repo is None and len(references) <= 1:
+        return list(desired.triggers), 0
+    wanted = (repo or git.repository()).casefold()
+    mine: set[Ref] = {one for one in references if isinstance(one, str) and one.casefold() == wanted}
+    known = []
+    for one in desired.connections:
+        names = (str(one.address).partition("/")[2], f"{one.resource.provider_account_name}/{one.resource.repo_name}")
+        known.append(names[0])
+        if wanted and wanted in (name.casefold() for name in names):
+            mine.add(one.address)
+    if not mine:
+        told = f"the manifests have no repository `{repo}`" if repo else "the manifests are about several repositories"
+        raise UsageError(told, hint=f"say whose files changed with --repo: {', '.join(known[:5])}")
+    found = [one for one in desired.triggers if one.resource.repo_connection_uuid in mine]
+    return found, len(desired.triggers) - len(found)

@@ -1,0 +1,63 @@
+"""`status`: what last builds really used, against what is live."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from reconciler.cli import session
+from reconciler.cli.options import Globals, Manifests, fingerprint_key, format_option, global_options, offline_options
+from reconciler.cli.output import data, say
+from reconciler.errors import Exit
+
+
+@click.command(params=[format_option("text", "json")])
+@offline_options
+@global_options
+def status(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002 - the option's name
+    """Show what the last build of each declared trigger really used, against what is live now.
+
+    An apply changes nothing that runs before the next build. This tells which triggers have built with
+    what they say now, which have not yet, and what differs: commands, root, token, branch, variables.
+    Secrets are neither shown nor compared. It reads what a plan reads, the latest builds of 20 Workers in
+    one request, and the list of builds of each Worker whose latest build was another trigger's.
+
+    \b
+    Examples:
+      buildsctl status
+      buildsctl status builds --format json | \\
+        jq -r '.triggers[] | select(.state == "not-built-since").address'
+
+    \b
+    Exit codes: 0 shown · 1 error · 6 authentication or permission
+      7 could not look everywhere
+    """
+    from reconciler import builds as reading
+    from reconciler import status as deciding
+    from reconciler.observe import observe
+    from reconciler.plan import Options, plan
+    from reconciler.plan.summary import errored
+    from reconciler.render.escape import clean
+    from reconciler.render.json import dump
+    from reconciler.render.status import status_document, status_text
+    from reconciler.render.text import troubles_text
+
+    desired = session.load(manifests)
+    with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
+        observed = observe(desired, api)
+        decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
+        lives = deciding.matched(desired, observed).values()
+        last = reading.last_of(api, [(observed.tags[live.scope], live.id) for live in lives])
+    rows = deciding.status(desired, observed, decided, last)
+    unread = bool(decided.unread or last.unread)
+    codes = [code for code, holds in ((Exit.ERROR, errored(decided)), (Exit.UNKNOWN, unread)) if holds] or [Exit.OK]
+    if format == "json":
+        data(dump(status_document(rows, codes)))
+    else:
+        now = datetime.now(UTC)
+        data(status_text(rows, lambda build: reading.seen("", build, now)))
+    say(troubles_text(decided))
+    for one in dict.fromkeys(last.unread.values()):
+        say(clean(f"error: could not read {one.what}: {one.error}") + "\n")
+    return codes[0]

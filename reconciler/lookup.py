@@ -1,0 +1,162 @@
+"""Find live Workers and triggers by what people call them. Sends GETs only, and no more than the names need."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TypeVar
+
+from reconciler.api import CONNECTIONS, Api
+from reconciler.errors import UsageError
+from reconciler.kinds.trigger import Trigger
+from reconciler.kinds.worker import Worker
+from reconciler.model import Address, Live
+from reconciler.plan.match import match
+from reconciler.states import Desired
+
+T = TypeVar("T")
+R = TypeVar("R")
+HINT = "name a trigger as WORKER/TRIGGER, such as `web/production` or `web/*`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A live trigger and its address: by the manifest's key, else by its name. `tag` is its Worker's."""
+
+    address: Address
+    live: Live[Trigger]
+    tag: str
+
+    @property
+    def kind(self) -> str:
+        return "preview" if self.live.resource.is_preview else "production"
+
+
+def together(api: Api, read: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """`read` of each, in parallel, in order. The first error ends it."""
+    pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
+    try:
+        found = list(pool.map(read, items))
+    except BaseException as error:
+        api.stop.set()  # ends all waiting for the rate limit
+        pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+        raise
+    pool.shutdown()
+    return found
+
+
+class Directory:
+    """Workers' names and tags. The list of the account's Workers is read at most once, and only where the
+    manifests do not say enough."""
+
+    def __init__(self, api: Api, desired: Desired) -> None:
+        self.api, self.desired = api, desired
+
+    @cached_property
+    def workers(self) -> Mapping[str, str]:
+        return self.api.get(Worker.read(), Worker.decode)
+
+    def tags(self, names: Iterable[str]) -> dict[str, str]:
+        """By name; a Worker's tag is taken for its name too."""
+        return {name: self._tag(name) for name in names}
+
+    def _tag(self, name: str) -> str:
+        declared = self.desired.workers.get(name)
+        if declared and declared.resource.tag:
+            return declared.resource.tag
+        found = self.workers.get(name) or next((tag for tag in self.workers.values() if tag == name), "")
+        if not found:
+            nearest = difflib.get_close_matches(name, list(self.workers), n=1)
+            hint = f"did you mean `{nearest[0]}`?" if nearest else "deploy it first: `npx wrangler deploy`"
+            raise UsageError(f"there is no Worker `{name}` in this account", hint=hint)
+        return found
+
+    def named(self, glob: str) -> list[str]:
+        """The Workers that a name or a glob means: declared ones, where it fits any, else those of the account."""
+        if not is_glob(glob):
+            return [glob]
+        declared = [name for name in self.desired.workers if fnmatchcase(name, glob)]
+        return declared or sorted(name for name in self.workers if fnmatchcase(name, glob))
+
+
+def split(text: str) -> tuple[str, str]:
+    """Worker and trigger, each perhaps a glob, of `web/production`, `trigger/web/production` or `worker/web`."""
+    kind, _, rest = text.partition("/")
+    if kind == "worker" and rest:
+        return rest, "*"
+    if text == "trigger/*":
+        return "*", "*"
+    worker, _, trigger = rest.partition("/") if kind == "trigger" and "/" in rest else text.partition("/")
+    if not worker or not trigger:
+        raise UsageError(f"`{text}` names no trigger", hint=HINT)
+    return worker, trigger
+
+
+def is_glob(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
+
+
+def triggers(api: Api, desired: Desired, texts: Sequence[str]) -> list[Named]:
+    """The live triggers that `texts` name, each once. One that names nothing is an error.
+
+    A glob over Workers is about the declared ones, where it fits any, else about those of the account.
+    """
+    directory = Directory(api, desired)
+    wanted = [split(text) for text in texts]
+    names = [directory.named(worker) for worker, _ in wanted]
+    found = directory.tags(dict.fromkeys(name for some in names for name in some))
+    read = together(api, lambda name: of_worker(api, desired, name, found[name]), found)
+    lives = dict(zip(found, read, strict=True))
+    chosen: dict[str, Named] = {}
+    for text, some, (_, trigger) in zip(texts, names, wanted, strict=True):
+        named = [one for name in some for one in choose(lives[name], trigger)]
+        if not named:
+            raise _nothing(text, [one for name in some for one in lives[name]], desired)
+        chosen |= {one.live.id: one for one in named}
+    return list(chosen.values())
+
+
+def one_trigger(api: Api, desired: Desired, text: str) -> Named:
+    """The one live trigger that `text` names."""
+    found = triggers(api, desired, [text])
+    if len(found) > 1:
+        hint = f"name one of {', '.join(f'`{one.address}`' for one in found[:5])}"
+        raise UsageError(f"`{text}` names {len(found)} triggers", hint=hint)
+    return found[0]
+
+
+def of_worker(api: Api, desired: Desired, name: str, tag: str) -> list[Named]:
+    """A Worker's live triggers with their addresses."""
+    lives = [live for live, _ in api.get(Trigger.read(tag), lambda result: Trigger.decode(name, result))]
+    declared = [one for one in desired.triggers if one.address.path[0] == name]
+    pairs, left = match(declared, lives, {}, None)
+    found = [Named(address=want.address, live=live, tag=tag) for want, live in pairs if live]
+    for live in left:
+        address = Address.of(Trigger.kind, name, live.resource.trigger_name or live.id)
+        found.append(Named(address=address, live=live, tag=tag))
+    return found
+
+
+def choose(lives: Sequence[Named], trigger: str) -> list[Named]:
+    """Of one Worker's triggers those that are meant: by key, else by name, else by kind."""
+    names: tuple[Callable[[Named], str], ...] = (
+        lambda one: one.address.name,
+        lambda one: one.live.resource.trigger_name,
+        lambda one: one.kind,
+    )
+    for name in names:
+        found = [one for one in lives if trigger == name(one) or fnmatchcase(name(one), trigger)]
+        if found:
+            return found
+    return []
+
+
+def _nothing(text: str, lives: Sequence[Named], desired: Desired) -> UsageError:
+    there = ", ".join(f"`{one.address}`" for one in lives[:5])
+    if any(f"{one.address.path[0]}/{one.address.name}" == text or str(one.address) == text for one in desired.triggers):
+        return UsageError(f"`{text}` is declared and not live yet", hint="`buildsctl apply` makes it")
+    return UsageError(f"no live trigger is called `{text}`", hint=f"there is {there}" if there else HINT)

@@ -1,0 +1,74 @@
+"""Which triggers a push would build, as text and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.affected import MANY_COMMITS, MANY_FILES, Push, Rule, Verdict
+from reconciler.render.escape import clean
+
+FORMAT_VERSION = "1.0"
+
+
+def affected_text(verdicts: Sequence[Verdict], push: Push) -> str:
+    """A line a trigger with the rule that decided, then the counts."""
+    width = max((len(clean(str(one.address))) for one in verdicts), default=0)
+    lines = [
+        f"{'builds' if one.builds else '-':<6}  {clean(str(one.address)):<{width}}  {clean(_reason(one, push))}"
+        for one in verdicts
+    ]
+    count = sum(one.builds for one in verdicts)
+    what = f"{_counted(len(push.files), 'changed file')} on branch `{push.branch}`"
+    told = f"{count} of {_counted(len(verdicts), 'trigger')} would build: {what}."
+    return "\n".join((*lines, "", clean(told))) + "\n"
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}{'s' * (count != 1)}"
+
+
+def _reason(one: Verdict, push: Push) -> str:
+    match one.rule:
+        case Rule.BRANCH_EXCLUDES:
+            return f"its branch_excludes hold `{one.pattern}`"
+        case Rule.BRANCH_INCLUDES:
+            return f"its branch_includes do not take `{push.branch}`"
+        case Rule.NO_FILES:
+            return "a push without a changed file always builds"
+        case Rule.MANY_FILES:
+            return f"a push of {MANY_FILES:,} files or more always builds"
+        case Rule.MANY_COMMITS:
+            return f"a push of {MANY_COMMITS} commits or more always builds"
+        case Rule.PATH_INCLUDES:
+            return f"`{one.file}` matches `{one.pattern}` of its path_includes"
+        case Rule.PATH_EXCLUDES:
+            return f"what it watches is excluded: `{one.file}` by `{one.pattern}` of its path_excludes"
+        case Rule.NOT_WATCHED:
+            return "it watches none of the changed files"
+
+
+def affected_document(verdicts: Sequence[Verdict], push: Push) -> Mapping[str, Any]:
+    """For pipelines: `affected` and `workers` are lists to build a matrix from."""
+    builds = [one for one in verdicts if one.builds]
+    return {
+        "format_version": FORMAT_VERSION,
+        "branch": push.branch,
+        "files": len(push.files),
+        "commits": push.commits,
+        "affected": [str(one.address) for one in builds],
+        "workers": list(dict.fromkeys(one.address.path[0] for one in builds)),
+        "triggers": [
+            {
+                "address": str(one.address),
+                "worker": one.address.path[0],
+                "trigger": one.address.name,
+                "builds": one.builds,
+                "rule": one.rule.value,
+                "pattern": one.pattern,
+                "file": one.file,
+                "reason": _reason(one, push),
+            }
+            for one in verdicts
+        ],
+    }

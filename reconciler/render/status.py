@@ -1,0 +1,102 @@
+"""What last builds used against what is live, as text and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from reconciler.builds import LOOKED_AT, Seen
+from reconciler.kinds.build import Build
+from reconciler.model import Secret, Value
+from reconciler.render.builds import COMMIT, span
+from reconciler.render.escape import clean
+from reconciler.render.value import value_text
+from reconciler.status import Difference, Row, State
+
+FORMAT_VERSION = "1.0"
+STATES = {
+    State.AS_CONFIGURED: "as configured",
+    State.NOT_BUILT_SINCE: "not built since",
+    State.NEVER_BUILT: "never built",
+    State.NOT_AMONG_LAST: f"none of the Worker's last {LOOKED_AT} builds",
+    State.NOT_LIVE: "not live",
+    State.UNKNOWN: "unknown",
+}
+
+
+def status_text(rows: Sequence[Row], seen: Callable[[Build], Seen]) -> str:
+    """A paragraph a trigger, then the counts. `seen` knows what time it is."""
+    lines: list[str] = []
+    for row in rows:
+        lines.append(f"{clean(str(row.address))}: {_headline(row)}")
+        if row.build:
+            lines.append(f"    last build {_build(seen(row.build))}")
+        lines += [f"    last build used another {_difference(one)}" for one in row.differences]
+        if row.not_compared:
+            lines.append(f"    {row.not_compared} secret{'s' * (row.not_compared != 1)} not compared")
+        if row.build and row.build.has_failed:
+            lines.append(f"    hint: `buildsctl builds get {row.build.id}` says why it failed")
+    counts = ", ".join(
+        f"{count} {text}" for state, text in STATES.items() if (count := sum(row.state is state for row in rows))
+    )
+    return "\n".join(lines) + ("\n\n" if lines else "") + f"Status: {counts or 'no trigger is declared'}.\n"
+
+
+def _headline(row: Row) -> str:
+    text = STATES[row.state]
+    if row.state is State.NOT_BUILT_SINCE:
+        text = "changed live, but not built since" if row.pending else "applied, but not built since"
+    text += f" ({clean(row.reason)})" if row.reason else ""
+    differs = row.pending and row.state is not State.NOT_LIVE
+    return text + ("; the manifests say something else, see `buildsctl plan`" if differs else "")
+
+
+def _build(seen: Seen) -> str:
+    build = seen.build
+    if build is None:
+        return ""
+    outcome = build.build_outcome or build.status
+    age = f"{span(seen.age)} ago" if seen.age is not None else ""
+    what = " ".join(one for one in (build.told("branch"), build.told("commit_hash")[:COMMIT]) if one)
+    return ", ".join(clean(one) for one in (outcome, age, what, build.id) if one)
+
+
+def _difference(one: Difference) -> str:
+    name = "branch" if one.path == "branch_includes" else one.path
+    return f"{clean(name)}: {_value(one.before)} → {_value(one.after)}"
+
+
+def _value(value: Value) -> str:
+    return value_text(value, {})
+
+
+def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, Any]:
+    """Builds are the API's own objects; a secret is null, with `sensitive` beside it."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "exit_codes": list(codes),
+        "triggers": [
+            {
+                "address": str(row.address),
+                "state": row.state.value,
+                "pending": row.pending,
+                "reason": row.reason,
+                "not_compared": row.not_compared,
+                "differences": [_difference_document(one) for one in row.differences],
+                "build": row.build.answer if row.build else None,
+            }
+            for row in rows
+        ],
+        "summary": {state.value: sum(row.state is state for row in rows) for state in State},
+    }
+
+
+def _difference_document(one: Difference) -> Mapping[str, Any]:
+    sensitive = isinstance(one.before, Secret) or isinstance(one.after, Secret)
+    return {"path": one.path, "before": _plain(one.before), "after": _plain(one.after), "sensitive": sensitive}
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, Secret) else value
