@@ -53,14 +53,12 @@ class Shell:
         path.write_text(text, encoding="utf-8")
         path.chmod(0o755)
 
-    def run(self, script: str, *, shell: str = "bash", **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, script: str, *, posix: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
         github = {name: str(self.folder / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
         path = f"{self.bin}:{os.environ['PATH']}"
-        arguments = (
-            [shell, "-e", "-c", script] if shell == "sh" else [shell, "--noprofile", "--norc", "-e", "-c", script]
-        )
+        shell = ["sh"] if posix else ["bash", "--noprofile", "--norc"]
         return subprocess.run(
-            arguments,
+            [*shell, "-e", "-c", script],
             cwd=self.folder,
             env={"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(self.folder), **github, **environment},
             capture_output=True,
@@ -128,7 +126,7 @@ def gitlab(answers: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str, 
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_PUT = do
+        do_GET = do_POST = do_PUT = do  # noqa: N815 the library's names
 
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 the signature is the library's
             pass

@@ -113,8 +113,14 @@ def test_actionlint() -> None:
     ("schema", "files"),
     [("github-workflows", WORKFLOWS), ("github-actions", [ROOT / "action.yml"]), ("gitlab-ci", [GITLAB])],
 )
-def test_schemas(schema: str, files: list[Path]) -> None:
+def test_schemas(schema: str, files: list[Path], tmp_path: Path) -> None:
     lint("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)
+    if schema == "gitlab-ci":  # hidden jobs are not checked: once more with what `extends` brings
+        document = yaml.safe_load(GITLAB.read_text(encoding="utf-8"))
+        hidden = document.pop(".buildsctl")
+        merged_jobs = {name: hidden | job if "extends" in job else job for name, job in document.items()}
+        (tmp_path / "merged.json").write_text(json.dumps(merged_jobs), encoding="utf-8")
+        lint("check-jsonschema", "--builtin-schema", f"vendor.{schema}", tmp_path / "merged.json")
 
 
 @pytest.mark.linter
@@ -386,29 +392,24 @@ def test_a_comment_that_is_too_long_is_cut_and_no_plan_is_no_comment(shell: Shel
 
 
 @pytest.mark.parametrize(
-    ("code", "there", "exit_code", "written"),
+    ("code", "there", "written"),
     [
-        ("0", [], 0, []),
-        ("0", [comment(4, "stranger", HEADER)], 0, []),
-        ("0", [comment(4, "github-actions[bot]", HEADER)], 0, ["issue close 4"]),
-        ("2", [], 0, ["label create buildsctl-drift", "api --silent --method POST repos/acme/site/issues "]),
-        (
-            "2",
-            [comment(4, "github-actions[bot]", HEADER)],
-            0,
-            ["api --silent --method PATCH repos/acme/site/issues/4 "],
-        ),
-        ("7", [comment(4, "github-actions[bot]", HEADER)], 7, []),
-        ("6", [], 6, []),
+        ("0", [], []),
+        ("0", [comment(4, "stranger", HEADER)], []),
+        ("0", [comment(4, "github-actions[bot]", HEADER)], ["issue close 4"]),
+        ("2", [], ["label create buildsctl-drift", "api --silent --method POST repos/acme/site/issues "]),
+        ("2", [comment(4, "github-actions[bot]", HEADER)], ["api --silent --method PATCH repos/acme/site/issues/4 "]),
+        ("7", [comment(4, "github-actions[bot]", HEADER)], []),
+        ("6", [], []),
     ],
 )
-def test_one_issue_while_there_is_drift(
-    shell: Shell, gh: Gh, code: str, there: list[Any], exit_code: int, written: list[str]
-) -> None:
+def test_one_issue_while_there_is_drift(shell: Shell, gh: Gh, code: str, there: list[Any], written: list[str]) -> None:
     header = HEADER.replace(":plan", ":drift")
     (shell.folder / "drift.md").write_text(f"{header}\nfindings\n", encoding="utf-8")
     gh.answer("issues", [one | {"body": header} for one in there])
-    assert shell.run(step("Issue"), CODE=code, RUN="https://run", **gh.environment).returncode == exit_code
+    assert shell.run(step("Issue"), CODE=code, RUN="https://run", **gh.environment).returncode == (
+        0 if code == "2" else int(code)
+    )
     writes = gh.writes()
     assert len(writes) == len(written)
     assert all(f"{command} ".startswith(start) for (command, _), start in zip(writes, written, strict=True))
@@ -690,7 +691,7 @@ def test_the_index_picks_the_account(shell: Shell, index: int, name: str, code: 
         (shell.folder / folder).mkdir()
         (shell.folder / folder / file).write_text(text, encoding="utf-8")
     script = re.sub(r"/(accounts|tokens)/", rf"{shell.folder}/\1/", job_script())
-    ran = shell.run(script, shell="sh", JOB_COMPLETION_INDEX=str(index))
+    ran = shell.run(script, posix=True, JOB_COMPLETION_INDEX=str(index))
     assert ran.returncode == code, ran.stderr
     if code == 0:
         account = str(index + 1) * 32
