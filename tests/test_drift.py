@@ -306,10 +306,9 @@ def test_builds_of_odd_but_good_shapes() -> None:
     assert Build.decode_map({}) == {}
     assert Build.decode_map({"builds": {"t": None}}) == {}
     build = {"build_uuid": "u", "trigger": None, "build_trigger_metadata": [], "x_new": 1}
-    assert Build.decode_list([build]) == [Build(id="u")]
+    (one,) = Build.decode_list([build])
+    assert (one.id, one.status, one.metadata) == ("u", "", {})
     assert Build.decode_list(None) == []
-    assert Build.decode_logs({"lines": None, "cursor": "c", "truncated": True}) == ([], "c", False)
-    assert Build.decode_logs({"lines": [[1, "a"], "odd", [2]], "truncated": True}) == (["a"], "", True)
     with pytest.raises(AnswerError):
         Build.decode_logs({"lines": "x"})
 
