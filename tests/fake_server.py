@@ -486,11 +486,16 @@ def run(arguments: list[str], env: dict[str, str], folder: Path) -> Ran:
     return ran
 
 
-def settle() -> None:
-    """Let threads end whose requests nobody waited for, so that they disturb no later test."""
+def join() -> None:
+    """Let threads end whose requests nobody waited for, so that they disturb nothing that comes later."""
     for thread in threading.enumerate():
         if thread.name.startswith("ThreadPoolExecutor"):
             thread.join(timeout=30)
+
+
+def settle() -> None:
+    """The same, and let go of what they held open."""
+    join()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()

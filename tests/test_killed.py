@@ -52,8 +52,15 @@ def shown(server: FakeServer) -> Any:
     return sorted(triggers, key=lambda one: one[:2]), sorted(names.values()), sorted(repos.values())
 
 
-@pytest.mark.parametrize("manifest", [BEFORE, AFTER], ids=["from nothing", "from BEFORE to AFTER"])
-@pytest.mark.parametrize("acts", [False, True], ids=["before it acts", "after it acted"])
+@pytest.mark.parametrize(
+    ("manifest", "acts"),
+    [
+        pytest.param(BEFORE, True, id="from nothing, after it acted"),
+        pytest.param(AFTER, False, id="from BEFORE to AFTER, before it acts"),
+        pytest.param(BEFORE, False, id="from nothing, before it acts", marks=pytest.mark.thorough),
+        pytest.param(AFTER, True, id="from BEFORE to AFTER, after it acted", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_process_killed_at_any_request_is_finished_by_the_next(
     manifest: str, acts: bool, tmp_path: Path, thorough: bool, record_property: Any
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import story
-from fake_server import settle
+from fake_server import join
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import Killed
@@ -153,7 +153,7 @@ class Estate:
                 api.allow_writes()
                 return list(apply(decided, api, key=KEYS[key], verify_tokens=False))
         except (BuildsctlError, Killed):
-            settle()
+            join()
             return None
 
     def judge(self, owner: str, other: str, method: str, path: str, owners: dict[str, str | None]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import story
-from fake_server import settle
+from fake_server import join
 
 from reconciler import manifest, ownership
 from reconciler.api import Api
@@ -239,6 +239,6 @@ def tried(world: World, **faults: Any) -> tuple[Plan | None, list[Outcome], Base
     try:
         decided, outcomes = world.apply(**faults)
     except (BuildsctlError, Killed) as error:
-        settle()
+        join()
         return None, [], error
     return decided, outcomes, None
