@@ -17,6 +17,7 @@ RUNS = {
     "quickstart": [["."]],
     "monorepo": [["."]],
     "existing-token": [["."]],
+    "tour": [["."]],
     "accounts": [["builds", "--param-file", f"{name}.yaml"] for name in ("staging", "production")],
 }
 
@@ -55,7 +56,8 @@ def test_demo_shows_the_main_job() -> None:
     ran = subprocess.run(
         [sys.executable, demo], env=environment, capture_output=True, text=True, check=True, timeout=60
     )
-    assert ran.stdout.count("$ buildsctl") == 6
+    assert ran.stdout.count("$ buildsctl") == 8
+    assert "Success: Deploy command completed" in ran.stdout
     assert ran.stdout.count("No changes: 6 unchanged.") == 2
     assert 'build_command: "make" → "npm run build"' in ran.stdout
     assert "the-secret" not in ran.stdout + ran.stderr
@@ -82,3 +84,9 @@ def test_migrate_moves_thirty_workers_made_by_hand_into_git() -> None:
         "worker/service-05: its build token was deleted or rolled",
     ):
         assert trouble in doctor
+
+
+def test_the_tour_uses_all_22_operations() -> None:
+    script = EXAMPLES / "tour" / "tour.py"
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
+    assert "22 of 22 operations were used" in ran.stdout

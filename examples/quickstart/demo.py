@@ -1,4 +1,4 @@
-"""The main job on the sandbox: plan, apply, no changes, an edit by hand, seen by plan, mended by apply."""
+"""The main job on the sandbox: plan, apply, no changes, an edit by hand, seen, mended; then a build."""
 
 from __future__ import annotations
 
@@ -51,6 +51,9 @@ def main() -> None:
         show("plan")
         show("apply", "--auto-approve")
         show("plan")
+        print("\n# Did it work? A build, its log as it comes, and the latest of every Worker …", flush=True)
+        show("builds", "run", "web/production", "--logs")
+        show("builds", "latest")
     finally:
         server.terminate()
         server.wait(timeout=10)
