@@ -451,7 +451,7 @@ def test_the_locale_changes_nothing_but_the_spelling(tmp_path: Path, locale: str
     assert b"m.yaml:5:1: error: unknown field `" in ran.stdout
 
 
-# --- formats for machines, and explanations
+# --- formats for machines
 
 
 def test_annotations_for_github(tmp_path: Path, run: Run) -> None:
@@ -630,24 +630,6 @@ def test_sarif_names_files_by_uri(tmp_path: Path, run: Run) -> None:
     _, results = sarif(run("validate", "b", "--format", "sarif"))
     uris = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results}
     assert uris == {"b/a%20b%23%3F%25%3A%FF%0A%5B%C3%A9%5D.yaml"}
-
-
-def test_every_field_and_rule_is_explained(run: Run) -> None:
-    listed = run("explain")
-    names = re.findall(r"^  (\S+)$", listed.out, re.MULTILINE)
-    assert {"branch_includes", "value_from", "protect", "watch-path"} <= set(names)
-    for name in names:
-        ran = run("explain", name)
-        assert ran.code == 0
-        assert ran.out.startswith(f"{name}  (")
-        assert all(len(line) < 400 for line in ran.out.splitlines())
-    assert "To insist: `lint: {allow: [preview-deploys]}`" in run("explain", "preview-deploys").out
-    assert "rules: branch-filter" in run("explain", "branch_excludes").out
-
-
-def test_what_is_neither_field_nor_rule(run: Run) -> None:
-    ran = run("explain", "branch_inclueds")
-    assert (ran.code, "did you mean `branch_includes`?" in ran.err) == (1, True)
 
 
 def test_the_readme_has_a_row_for_each_rule() -> None:

@@ -18,7 +18,7 @@ from reconciler.errors import Diagnostic, Exit, Severity, UsageError
 @manifest_options
 @global_options
 def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002, ARG001 - options
-    """Check the manifests, offline: schema, references and what the API would refuse.
+    """Check the manifests, offline: schema, references, what the API would refuse and what does harm.
 
     PATH is a file or a folder; without one, ./buildsctl.yaml, else ./builds/. All problems of all files
     are told at once, each with its place and the way out. No secret's source is asked.

@@ -48,7 +48,7 @@ def looks_like_credential(name: str, value: str) -> bool:
 
 
 def check(site: Site) -> Findings:
-    """A plain value stands in Git, in every plan, and in the API for whoever may read it; a secret is in none."""
+    """A secret stands in no manifest and no plan, and the API never tells it again."""
     for name, node in site.trigger.variables.items():
         plain = node.get("value") if node.mapping else node
         if plain and isinstance(plain.value, str) and looks_like_credential(name, plain.value):
