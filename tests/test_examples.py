@@ -32,7 +32,9 @@ def test_example(
     for number, arguments in enumerate(RUNS[name]):
         data = ["--sandbox-file", str(tmp_path / f"{number}.db")]
         assert cli.run([*data, "sandbox", "seed", "seed.json"]) == 0
+        capsys.readouterr()
         assert cli.run(["validate", *arguments]) == 0
+        assert capsys.readouterr().out.endswith(": no problems\n")
         assert cli.run([*data, "--sandbox", "plan", "--detailed-exitcode", *arguments]) == 2
         assert cli.run([*data, "--sandbox", "apply", "--auto-approve", *arguments]) == 0
         capsys.readouterr()

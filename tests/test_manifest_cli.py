@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from jsonschema import Draft202012Validator
 from test_manifest_text import HEAD, WORKER, load, write
 
 from reconciler import cli
+from reconciler.manifest import lint
 from reconciler.states import Desired
 
 ROOT = Path(__file__).parents[1]
@@ -93,7 +95,10 @@ def test_validate_as_json(tmp_path: Path, run: Run) -> None:
 HOSTILE = '"\\e]0;owned\\a\\u202e\\u2066\\x9b31m\\r\\u200b\\ufeff\\u2028"'
 
 
-@pytest.mark.parametrize("command", [["validate"], ["validate", "--format", "json"], ["render"], ["plan"]])
+@pytest.mark.parametrize(
+    "command",
+    [["validate"], *(["validate", "--format", name] for name in ("json", "github", "sarif")), ["render"], ["plan"]],
+)
 @pytest.mark.parametrize(
     "text",
     [
@@ -130,7 +135,7 @@ def test_a_hostile_file_name_and_a_hostile_source_line(tmp_path: Path, run: Run)
 def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/b/\xff.yaml")).write_text("zzz: 1\n", encoding="utf-8")
-    for more in ([], ["--format", "json"]):
+    for more in ([], *(["--format", name] for name in ("json", "github", "sarif"))):
         ran = subprocess.run([COMMAND, "validate", "b", *more], cwd=tmp_path, capture_output=True, check=False)
         assert ran.returncode == 1
         assert b"bug" not in ran.stderr
@@ -446,72 +451,187 @@ def test_the_locale_changes_nothing_but_the_spelling(tmp_path: Path, locale: str
     assert b"m.yaml:5:1: error: unknown field `" in ran.stdout
 
 
-# --- formats for machines, and explanations
+# --- formats for machines
 
 
 def test_annotations_for_github(tmp_path: Path, run: Run) -> None:
-    write(tmp_path, HEAD + "workers: {web: {triggers: {p: {branch_includes: [], deploy_command: d}}}}\n")
+    write(tmp_path, HEAD + "workers: {web: {triggers: {p: {branch_includes: [], deploy_command: d%0A}}}}\nzzz%: 1\n")
     ran = run("validate", "m.yaml", "--format", "github")
-    assert ran.code == 1
-    start = "::error file=m.yaml,line=5,col=49,title=branch-filter::the API refuses these"
-    assert ran.out.startswith(start)
-    assert "%0Ahint: name one branch" in ran.out
-    assert ran.out.count("\n") == 1
+    assert (ran.code, ran.err) == (1, "")
+    first, second = ran.out.splitlines()
+    assert first == (
+        "::error file=m.yaml,line=5,col=49,title=branch-filter::the API refuses these `branch_includes` (400 / 12002)"
+        '%0Ain trigger/web/p%0Ahint: name one branch, or `["*"]` for a preview trigger; patterns are not taken; '
+        "to insist, `lint: {allow: [branch-filter]}`"
+    )
+    assert second.startswith("::error file=m.yaml,line=6,col=1,title=buildsctl::unknown field `zzz%25`%0Ahint: ")
+
+
+def test_a_warning_for_github_does_not_fail(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, HEAD + WORKER.replace("deploy_command: d", 'deploy_command: d, path_includes: ["a**"]'))
+    ran = run("validate", "m.yaml", "--format", "github")
+    assert ran.code == 0
+    assert ran.out.startswith("::warning file=m.yaml,line=5,col=101,title=watch-path::the watch path `a**` holds")
+    write(tmp_path, HEAD + WORKER)
+    assert run("validate", "m.yaml", "--format", "github") == (0, "", "")
 
 
 def test_annotations_hold_nothing_that_github_would_take_for_more(tmp_path: Path, run: Run) -> None:
-    folder = tmp_path / "a,b:c%d"
-    folder.mkdir()
-    (folder / "m.yaml").write_text("version: 1\nowner: acme\nodd\u202e: 1\n", encoding="utf-8")
-    ran = run("validate", str(folder), "--format", "github")
-    line = ran.out.splitlines()[0]
-    properties = line.removeprefix("::error ").partition("::")[0]
-    assert properties.startswith("file=")
-    assert len(properties.split(",")) == 4
-    assert "a%2Cb%3Ac%25d" in properties
-    assert "\u202e" not in ran.out
+    """A stranger's file name or key ends no property and no line, and begins no command."""
+    folder = "a,b:c%d\r\n::error::e"
+    write(tmp_path, {f"{folder}/m.yaml": 'version: 1\nowner: acme\n"odd\u202e\\r\\n::error::x%0A": 1\n'})
+    (line,) = run("validate", folder, "--format", "github").out.splitlines()
+    properties, _, message = line.removeprefix("::error ").partition("::")
+    assert properties == "file=a%2Cb%3Ac%25d\\r\\n%3A%3Aerror%3A%3Ae/m.yaml,line=3,col=1,title=buildsctl"
+    assert message.startswith("unknown field `odd\\u202e\\r\\n::error::x%250A`%0Ahint: ")
+
+
+def test_files_are_named_from_the_top_of_the_checkout(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where GitHub looks for them, wherever the command runs and however they are named."""
+    write(tmp_path, {"infra/m.yaml": "zzz: 1\n"})
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    absolute = str(tmp_path / "infra" / "m.yaml")
+    for path in ("infra/m.yaml", "./infra//m.yaml", absolute):
+        assert "::error file=infra/m.yaml,line=1," in run("validate", path, "--format", "github").out
+        assert '"uri": "infra/m.yaml"' in run("validate", path, "--format", "sarif").out
+    monkeypatch.chdir(tmp_path / "infra")
+    assert "::error file=m.yaml,line=1," in run("validate", "m.yaml", "--format", "github").out
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    assert "::error file=infra/m.yaml,line=1," in run("validate", "m.yaml", "--format", "github").out
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "inf"))  # not where `infra` is
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert f"::error file={absolute},line=1," in run("validate", absolute, "--format", "github").out
+    assert f'"uri": "file://{absolute}"' in run("validate", absolute, "--format", "sarif").out
+
+
+def test_what_stands_in_no_file_has_no_place(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, HEAD)
+    arguments = ["validate", "m.yaml", "--param", "a=b", "--format"]
+    assert run(*arguments, "github").out.startswith("::error title=buildsctl::the param `a` is never used%0A")
+    (one,) = json.loads(run(*arguments, "sarif").out)["runs"][0]["results"]
+    assert "locations" not in one
+
+
+TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
+COUNT = {"type": "integer", "minimum": 1}
+LEVEL = {"enum": ["none", "note", "warning", "error"]}
+SARIF = {
+    "type": "object",
+    "required": ["version", "runs"],
+    "properties": {
+        "version": {"const": "2.1.0"},
+        "$schema": {"type": "string", "format": "uri"},
+        "runs": {"minItems": 1},
+    },
+    "$defs": {
+        "rule": {
+            "required": ["id"],
+            "additionalProperties": False,
+            "properties": {
+                "id": {"type": "string", "pattern": "^[a-z-]+$"},
+                "shortDescription": TEXT,
+                "fullDescription": TEXT,
+                "help": TEXT,
+                "defaultConfiguration": {"required": ["level"], "properties": {"level": LEVEL}},
+            },
+        },
+        "result": {
+            "required": ["message", "ruleId", "ruleIndex", "level"],
+            "additionalProperties": False,
+            "properties": {
+                "ruleId": {"type": "string"},
+                "ruleIndex": {"type": "integer", "minimum": 0},
+                "level": LEVEL,
+                "message": TEXT,
+                "locations": {"maxItems": 1, "items": {"$ref": "#/$defs/location"}},
+            },
+        },
+        "location": {
+            "additionalProperties": False,
+            "properties": {
+                "physicalLocation": {
+                    "required": ["artifactLocation", "region"],
+                    "properties": {
+                        "artifactLocation": {"required": ["uri"], "properties": {"uri": {"type": "string"}}},
+                        "region": {
+                            "required": ["startLine", "startColumn"],
+                            "additionalProperties": False,
+                            "properties": {"startLine": COUNT, "startColumn": COUNT},
+                        },
+                    },
+                },
+                "logicalLocations": {"items": {"required": ["fullyQualifiedName"]}},
+            },
+        },
+    },
+}
+"""What we write of SARIF 2.1.0, with the standard's own limits: its schema comes in no package."""
+
+
+def sarif(ran: Ran) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rules and the results of a document, each checked."""
+    document = json.loads(ran.out)
+    Draft202012Validator(SARIF).validate(document)
+    (one,) = document["runs"]
+    assert one["columnKind"] == "unicodeCodePoints"
+    assert one["tool"]["driver"]["name"] == "buildsctl"
+    rules, results = one["tool"]["driver"]["rules"], one["results"]
+    for name, items in (("rule", rules), ("result", results)):
+        for item in items:
+            Draft202012Validator({**SARIF["$defs"][name], "$defs": SARIF["$defs"]}).validate(item)
+    assert all(rules[result["ruleIndex"]]["id"] == result["ruleId"] for result in results)
+    return rules, results
 
 
 def test_sarif(tmp_path: Path, run: Run) -> None:
     text = "workers: {web: {triggers: {p: {branch_includes: [], deploy_command: d, path_includes: ['a**']}}}}\nodd: 1\n"
     write(tmp_path, HEAD + text)
     ran = run("validate", "m.yaml", "--format", "sarif")
-    document = json.loads(ran.out)
-    assert document["version"] == "2.1.0"
-    (one,) = document["runs"]
-    rules = [rule["id"] for rule in one["tool"]["driver"]["rules"]]
-    assert len(rules) == len(set(rules))
-    found = {(result["ruleId"], result["level"]) for result in one["results"]}
-    assert ("manifest", "error") in found
-    for result in one["results"]:
-        assert result["ruleId"] in rules
-        (location,) = result["locations"]
-        assert location["physicalLocation"]["artifactLocation"] == {"uri": "m.yaml"}
-        assert location["physicalLocation"]["region"]["startLine"] >= 1
-        assert result["message"]["text"]
-    assert "no problems" in run("validate", "--format", "text", str(ROOT / "examples" / "quickstart")).out
+    assert (ran.code, ran.err) == (1, "")
+    rules, results = sarif(ran)
+    assert [rule["id"] for rule in rules] == ["manifest", *(rule.NAME for rule in lint.RULES)]
+    found = [
+        (
+            result["ruleId"],
+            result["level"],
+            tuple(result["locations"][0]["physicalLocation"]["region"].values()),
+            [one["fullyQualifiedName"] for one in result["locations"][0].get("logicalLocations", ())],
+        )
+        for result in results
+    ]
+    assert found == [
+        ("branch-filter", "error", (5, 49), ["trigger/web/p"]),
+        ("watch-path", "warning", (5, 88), ["trigger/web/p"]),
+        ("manifest", "error", (6, 1), []),
+    ]
+    assert results[1]["message"]["text"] == (
+        "the watch path `a**` holds `**`, which is not documented.\n"
+        "Hint: write `a*`; to insist, `lint: {allow: [watch-path]}`"
+    )
+    by_id = {rule["id"]: rule for rule in rules}
+    assert by_id["watch-path"]["defaultConfiguration"] == {"level": "warning"}
+    assert "To insist: `lint: {allow: [watch-path]}`." in by_id["watch-path"]["help"]["text"]
+    assert not re.search("field notes|DESIGN", ran.out)
 
 
-def test_every_field_and_rule_is_explained(run: Run) -> None:
-    listed = run("explain")
-    names = re.findall(r"^  (\S+)$", listed.out, re.MULTILINE)
-    assert {"branch_includes", "value_from", "protect", "watch-path"} <= set(names)
-    for name in names:
-        ran = run("explain", name)
-        assert ran.code == 0
-        assert ran.out.startswith(f"{name}  (")
-        assert all(len(line) < 400 for line in ran.out.splitlines())
-    assert "To insist: `lint: {allow: [preview-deploys]}`" in run("explain", "preview-deploys").out
-    assert "rules: branch-filter" in run("explain", "branch_excludes").out
+def test_sarif_without_problems(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, HEAD + WORKER)
+    ran = run("validate", "m.yaml", "--format", "sarif")
+    assert (ran.code, sarif(ran)[1]) == (0, [])
 
 
-def test_what_is_neither_field_nor_rule(run: Run) -> None:
-    ran = run("explain", "branch_inclueds")
-    assert (ran.code, "did you mean `branch_includes`?" in ran.err) == (1, True)
+def test_sarif_names_files_by_uri(tmp_path: Path, run: Run) -> None:
+    odd = os.fsdecode(b"a b#?%:\xff\n[\xc3\xa9].yaml")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / odd).write_text("zzz: 1\n", encoding="utf-8")
+    _, results = sarif(run("validate", "b", "--format", "sarif"))
+    uris = {one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in results}
+    assert uris == {"b/a%20b%23%3F%25%3A%FF%0A%5B%C3%A9%5D.yaml"}
 
 
 def test_the_readme_has_a_row_for_each_rule() -> None:
-    from reconciler.manifest import lint
-
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert {name for name in lint.NAMES if f"| `{name}` |" not in text} == set()

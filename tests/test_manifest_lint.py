@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -287,7 +289,7 @@ workers:
   c:
     triggers:
       p: {{{PATTERN}, lint: {{allow: [branch-filter]}}}}
-      q: {{branch_includes: ["*"], deploy_command: d}}
+      q: {{branch_includes: ["*"], deploy_command: d, lint: {{allow: [overlapping-triggers]}}}}
 """
     check(tmp_path, HEAD + text, [("7:39", BRANCHES, ""), ("11:7", EXCLUDES, "")])
 
@@ -295,128 +297,285 @@ workers:
 @pytest.mark.parametrize("rule", sorted(lint.NAMES))
 def test_every_rule_can_be_turned_off(tmp_path: Path, rule: str) -> None:
     cases = [HEAD + one(fields) for name, fields, _ in REFUSED.values() if name == rule]
-    cases += [HEAD + TWO] if rule == "one-trigger-per-kind" else []
+    cases += [HEAD + TWO.replace("main", "dev", 1)] if rule == "one-trigger-per-kind" else []
     cases += [HEAD + text for name, text, _ in WARNED.values() if name == rule]
     assert cases
     for text in cases:
         assert told(tmp_path, f"{text}lint: {{allow: [{rule}]}}\n") == []
 
 
+# --- warnings: legal, and harmful
+
 SECRET = "{value_from: {env: S}}"
-BOTH = f"workers: {{web: {{triggers: {{p: {{{PRODUCTION}}}, q: {{{PREVIEW}%s}}}}}}}}\n"
 PROFILE = """profiles:
   p:
     triggers:
       production: {branch_includes: [main], deploy_command: d}
       preview: {branch_includes: ["*"], branch_excludes: [main], deploy_command: u}
 """
-WARNED: dict[str, tuple[str, str, str]] = {
+TWIN = f"{{{PRODUCTION}}}"
+UPLOAD = "use `wrangler versions upload`"
+SAY_IT = "say it under the Worker's `triggers`, for the one that is meant"
+ENDS = "a `*` stands at the start or the end of a rule, and matches slashes as well"
+
+
+def both(preview: str = "main", more: str = "") -> str:
+    """A production trigger `p` of main, and a preview trigger `q` on line 9 that leaves out `preview`."""
+    q = PREVIEW.replace("[main]", f"[{preview}]")
+    return f"workers:\n  web:\n    triggers:\n      p: {{{PRODUCTION}{more}}}\n      q: {{{q}{more}}}\n"
+
+
+def variable(text: str) -> str:
+    """A production trigger whose variables start at column 101 of line 5."""
+    return one(f"{PRODUCTION}, environment_variables: {{{text}}}")
+
+
+def overridden(fields: str) -> str:
+    """A Worker of the profile, whose own fields start at column 29 of line 10."""
+    return f"{PROFILE}workers: {{web: {{profile: p, {fields}}}}}\n"
+
+
+WARNED: dict[str, tuple[str, str, Told]] = {
     **{
-        f"a preview that runs {command}": (
+        f"a preview that runs {command!r}": (
             "preview-deploys",
-            one(PREVIEW.replace(": d", f": {command}")),
-            "every branch goes",
+            one(PREVIEW.replace(": d", f": {json.dumps(command)}")),
+            ("5:98", f"a preview trigger runs `wrangler {verb}`: every branch goes into production", UPLOAD),
         )
-        for command in (
-            "npx wrangler deploy",
-            "pnpm exec wrangler deploy --env x",
-            "npx wrangler@4 --cwd a deploy",
-            "wrangler publish",
-        )
+        for command, verb in {
+            "npx wrangler deploy": "deploy",
+            "pnpm exec wrangler deploy --env x": "deploy",
+            "npx wrangler@4 --cwd a deploy": "deploy",
+            "bunx wrangler -c=a.toml --env-file b --no-bundle \\\n  deploy": "deploy",
+            "./node_modules/.bin/wrangler publish": "publish",
+            "npm test && (npx wrangler versions upload; npx wrangler versions deploy -y)": "versions deploy",
+            "sh -c 'npx wrangler deploy'": "deploy",
+            "npx wrangler deploy --dry-run && npx wrangler deploy": "deploy",
+        }.items()
     },
+    "a preview whose build deploys": (
+        "preview-deploys",
+        one(f"{PREVIEW}, build_command: npm run build && npx wrangler deploy"),
+        ("5:116", "a preview trigger runs `wrangler deploy`", UPLOAD),
+    ),
     "a preview that takes the production branch too": (
         "overlapping-triggers",
-        BOTH.replace("branch_excludes: [main]", "branch_excludes: [dev]") % "",
-        "a push to `main` builds by this trigger and by `p`",
+        both("dev"),
+        ("9:52", "a push to `main` builds by this trigger and by `p`", "exclude it here: `branch_excludes: [main]`;"),
+    ),
+    "two of a kind, one branch": (
+        "overlapping-triggers",
+        f"workers: {{web: {{lint: {{allow: [one-trigger-per-kind]}}, triggers: {{a: {TWIN}, b: {TWIN}}}}}}}\n",
+        ("5:137", "a push to `main` builds by this trigger and by `a`", "let each trigger name a branch of its own"),
+    ),
+    "branches by patterns": (
+        "overlapping-triggers",
+        both(more=", lint: {allow: [branch-filter]}").replace("[main], deploy", "['release/*'], deploy", 1),
+        ("9:52", "a push to `release/*` builds by this trigger and by `p`", "`branch_excludes: [release/*]`"),
     ),
     "secrets on a preview": (
         "secret-on-preview",
         one(
             f"{PREVIEW}, environment_variables: {{B: {SECRET}, C: {{is_secret: true}}, D: x, E: {{is_secret: false}}}}"
         ),
-        "a preview trigger has secrets, which the code of any branch can read: B, C",
+        ("5:125", "a preview trigger has secrets, which the code of any branch can read: B, C", "of their own"),
     ),
     "the token that Builds injects": (
         "injected-variable",
-        one(f"{PRODUCTION}, environment_variables: {{CLOUDFLARE_API_TOKEN: {SECRET}}}"),
-        "overrides the token that Builds injects",
+        variable(f"CLOUDFLARE_API_TOKEN: {SECRET}"),
+        ("5:101", "overrides the token that Builds injects", "choose the token with `build_token`"),
     ),
-    "a variable that Builds sets": (
-        "injected-variable",
-        one(f"{PRODUCTION}, environment_variables: {{WORKERS_CI_BRANCH: x}}"),
-        "`WORKERS_CI_BRANCH` is set by Builds itself",
-    ),
-    "a token in plain sight": (
+    **{
+        f"{name}, which Builds sets": (
+            "injected-variable",
+            variable(f"{name}: x"),
+            ("5:101", f"`{name}` is set by Builds itself", f"set it there: `{name}=… npm run build`"),
+        )
+        for name in ("CI", "WORKERS_CI", "WORKERS_CI_BUILD_UUID", "WORKERS_CI_COMMIT_SHA", "WORKERS_CI_BRANCH")
+    },
+    **{
+        f"{name}: {value}": (
+            "plain-credential",
+            variable(f"{name}: '{value}'"),
+            (f"5:{103 + len(name)}", f"the plain value of `{name}` looks like a credential", "make it a secret"),
+        )
+        for name, value in {
+            "X": f"ghp_{'a' * 36}",
+            "NEXT_PUBLIC_X": f"ghp_{'a' * 36}",
+            "NPM_CONFIG": f"//registry.npmjs.org/:_authToken=npm_{'a' * 36}",
+            "KEY": "-----BEGIN RSA PRIVATE KEY-----",
+            "DATABASE": "postgres://app:hunter2@db.example.com/app",
+            "CACHE": "redis://:hunter2@cache.example.com",
+            "JWT": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc",
+            "AWS": "AKIAIOSFODNN7EXAMPLE",
+            "SENTRY": f"sntrys_{'a' * 40}",
+            "STRIPE": f"sk_live_{'a' * 24}",
+            "SECRET_KEY_BASE": "1f0a9c2b7d",
+            "CLIENT_SECRET_PROD": "1f0a9c2b7d",
+            "apiKey2": "1f0a9c2b7d",
+            "NPM_AUTH": "1f0a9c2b7d",
+        }.items()
+    },
+    "a password the long way": (
         "plain-credential",
-        one(f"{PRODUCTION}, environment_variables: {{X: ghp_{'a' * 36}}}"),
-        "the plain value of `X` looks like a credential",
-    ),
-    "a password in plain sight": (
-        "plain-credential",
-        one(f"{PRODUCTION}, environment_variables: {{DB_PASSWORD: {{value: hunter2hunter2}}}}"),
-        "the plain value of `DB_PASSWORD` looks like a credential",
+        variable("DB_PASSWORD: {value: hunter2hunter2}"),
+        ("5:114", "the plain value of `DB_PASSWORD` looks like a credential", "make it a secret"),
     ),
     **{
         f"the watch path {path}": (
             "watch-path",
             one(f'{PRODUCTION}, path_includes: ["{path}"]'),
-            f"the watch path `{path}` {why}",
+            ("5:93", f"the watch path `{path}` {why}", hint),
         )
-        for path, why in (
-            ("apps/**", "holds `**`"),
-            ("apps/*/src", "holds a `*` inside"),
-            ("/apps/*", "does not begin"),
-            ("./apps/*", "does not begin"),
+        for path, why, hint in (
+            ("**", "holds `**`, which is not documented", "write `*`;"),
+            ("apps/**", "holds `**`", "write `apps/*`;"),
+            ("**/*.md", "holds `**`", ENDS),
+            ("apps/*/src", "holds a `*` inside, where it is no wildcard", ENDS),
+            ("/apps/*", "does not begin at the root of the repository", "write `apps/*`;"),
+            ("./apps/**", "holds `**`", "write `apps/*`;"),
+            ("../apps/*", "does not begin", "write `apps/*`;"),
+            ("/", "does not begin", ENDS),
         )
     },
     "an excluded watch path": (
         "watch-path",
-        one(f'{PRODUCTION}, path_excludes: ["a*b"]'),
-        "the watch path `a*b` holds a `*` inside",
+        one(f'{PRODUCTION}, path_excludes: ["docs/*", "a*b"]'),
+        ("5:103", "the watch path `a*b` holds a `*` inside", ENDS),
     ),
     "a field that flattens the profile": (
         "profile-override",
-        f"{PROFILE}workers: {{web: {{profile: p, deploy_command: x}}}}\n",
-        "`deploy_command` of the Worker overrides values in which the triggers of its profile differ",
+        overridden("deploy_command: x"),
+        (
+            "10:29",
+            "`deploy_command` of the Worker overrides values in which the triggers of its profile differ",
+            SAY_IT,
+        ),
+    ),
+    "a null that flattens the profile": (
+        "profile-override",
+        overridden("branch_excludes: null, lint: {allow: [branch-filter, overlapping-triggers]}"),
+        ("10:29", "`branch_excludes` of the Worker overrides", SAY_IT),
+    ),
+    "a variable that flattens the profile": (
+        "profile-override",
+        overridden("environment_variables: {STAGE: x}").replace(": d}", ": d, environment_variables: {STAGE: live}}"),
+        ("10:53", "`environment_variables.STAGE` of the Worker overrides", SAY_IT),
+    ),
+    "a default that one trigger of the profile overrides": (
+        "profile-override",
+        overridden("build_command: x").replace(": d}", ": d, build_command: y}"),
+        ("10:29", "`build_command` of the Worker overrides", SAY_IT),
     ),
 }
 
 
 @pytest.mark.parametrize("name", WARNED)
 def test_warned(tmp_path: Path, name: str) -> None:
-    rule, text, summary = WARNED[name]
-    found = load(tmp_path, HEAD + text).diagnostics
-    assert [one.rule for one in found] == [rule]
-    assert summary in found[0].summary
-    assert found[0].severity is Severity.WARNING
-    assert f"lint: {{allow: [{rule}]}}" in found[0].hint
+    rule, text, expected = WARNED[name]
+    check(tmp_path, HEAD + text, [expected])
+    (found,) = load(tmp_path, HEAD + text).diagnostics
+    assert (found.rule, found.severity) == (rule, Severity.WARNING)
+    assert found.hint.endswith(f"; to insist, `lint: {{allow: [{rule}]}}`")
+    assert found.address.startswith(("trigger/web/", "env/web/p/"))
+
+
+NOT_WARNED = {
+    **{
+        f"a preview that runs {command!r}": one(PREVIEW.replace(": d", f": {json.dumps(command)}"))
+        for command in (
+            "npx wrangler versions upload",
+            "npx wrangler versions list deploy",
+            "npx wrangler deploy --dry-run",
+            "npx wrangler --name deploy versions upload",
+            "npx wrangler pages deploy dist",
+            "npm run wrangler-deploy && node wrangler.js deploy",
+            "npx wrangler --version && ./deploy",
+            "wrangler",
+        )
+    },
+    "production that deploys": one(PRODUCTION.replace(": d", ": npx wrangler deploy")),
+    "a preview beside production": both(),
+    "a secret on production": variable(f"B: {SECRET}"),
+    "plain variables on a preview": one(f"{PREVIEW}, environment_variables: {{A: x, B: {{is_secret: false}}}}"),
+    "names near those that Builds sets": variable("CI_X: x, WORKERS_CI_X: x, CLOUDFLARE_ACCOUNT_ID: x"),
+    "watch paths": one(
+        f"{PRODUCTION}, path_includes: ['apps/web/*', '*.md', '*', '*/x/*', a], path_excludes: [docs/*]"
+    ),
+    **{
+        f"{name}: {value}": variable(f"{name}: '{value}'")
+        for name, value in {
+            "AUTH_URL": "https://x.example.com/token",
+            "TOKEN_TTL": "3600",
+            "AUTHOR": "somebody-else",
+            "SECRET_NAME": "the-secret-of-web",
+            "AUTH_DOMAIN": "acme.auth0.example.com",
+            "NEXT_PUBLIC_AUTH0_CLIENT": "1f0a9c2b7d",
+            "TOKEN_ADDRESS": "0x1f0a9c2b7d1f0a9c2b7d",
+            "PASSWORD": "short",
+            "USE_AUTH": "true",
+            "API_KEY": "",
+            "SESSION_SECRET": "placeholder-for-the-build",
+            "DB_PASSWORD": "xxxxxxxxxxxx",
+            "PRIVATE_KEY": "/etc/keys/private.pem",
+            "DATABASE": "postgres://postgres:postgres@localhost:5432/test",
+            "VITE_API_KEY": f"AIza{'a' * 35}",
+            "MODE": "task-a-long-name-with-many-words-in-it",
+            "GIT": "ssh://git@github.com/acme/site",
+        }.items()
+    },
+    "a Worker that overrides alike triggers": overridden("deploy_command: x").replace(": u", ": d"),
+    "a Worker that says it again for one": overridden("deploy_command: x, triggers: {preview: {deploy_command: u}}"),
+    "a Worker with one of the profile's triggers": overridden("deploy_command: x, triggers: {preview: null}"),
+    "what the profile has and its triggers do not": overridden("build_command: x").replace(
+        "  p:", "  p:\n    build_command: y"
+    ),
+    "a trigger of the Worker's own": (
+        PROFILE.partition("      preview")[0]
+        + f"workers: {{web: {{profile: p, deploy_command: x, triggers: {{preview: {{{PREVIEW}}}}}}}}}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOT_WARNED)
+def test_not_warned(tmp_path: Path, name: str) -> None:
+    assert told(tmp_path, HEAD + NOT_WARNED[name]) == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_warning_is_turned_off_in_every_place(tmp_path: Path, place: str) -> None:
+    text = PLACES[place] % f"{PRODUCTION}, path_includes: ['a**']"
+    assert [summary for _, summary, _ in told(tmp_path, HEAD + text)] == [
+        "the watch path `a**` holds `**`, which is not documented"
+    ]
+    assert told(tmp_path, HEAD + text.replace("branch-filter", "watch-path")) == []
+
+
+@pytest.mark.parametrize("key", ["p", "q"])
+def test_an_overlap_is_allowed_by_either_trigger(tmp_path: Path, key: str) -> None:
+    text = both("dev").replace(f"      {key}: {{", f"      {key}: {{lint: {{allow: [overlapping-triggers]}}, ")
+    assert told(tmp_path, HEAD + text) == []
+
+
+def test_secrets_from_the_defaults_are_told_once(tmp_path: Path) -> None:
+    text = f"defaults: {{environment_variables: {{A: {SECRET}, B: {SECRET}}}}}\nworkers:\n"
+    text += "".join(f"  {name}: {{triggers: {{q: {{{PREVIEW}}}}}}}\n" for name in ("a", "b", "c"))
+    check(tmp_path, HEAD + text, [("5:36", "can read: A, B", "")])
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("field", "value"),
     [
-        PREVIEW.replace(": d", ": npx wrangler versions upload"),
-        PRODUCTION.replace(": d", ": npx wrangler deploy"),
-        f"{PRODUCTION}, environment_variables: {{B: {SECRET}}}",
-        f"{PRODUCTION}, path_includes: ['apps/web/*', '*.md', '*'], path_excludes: [docs/*]",
-        f"{PRODUCTION}, environment_variables: {{AUTH_URL: https://x.example.com/token, TOKEN_TTL: '3600'}}",
-        f"{PRODUCTION}, environment_variables: {{AUTHOR: somebody-else}}",
-        f"{PRODUCTION}, environment_variables: {{SECRET_NAME: short, USE_AUTH: 'true', API_KEY: ''}}",
+        ("deploy_command", "wrangler" + " --a=b=c=d" * 1_900),
+        ("deploy_command", "wrangler -c " * 1_600),
+        ("environment_variables", "eyJaaaaaaaaaa-" * 1_400),
+        ("environment_variables", "-----BEGIN " * 1_700),
+        ("path_includes", "*a" * 9_000),
     ],
 )
-def test_not_warned(tmp_path: Path, fields: str) -> None:
-    assert told(tmp_path, HEAD + one(fields)) == []
-
-
-def test_a_worker_that_overrides_alike_triggers_is_fine(tmp_path: Path) -> None:
-    text = PROFILE.replace(": u", ": d") + "workers: {web: {profile: p, deploy_command: x}}\n"
-    assert told(tmp_path, HEAD + text) == []
-
-
-@pytest.mark.parametrize("place", ["top", "worker", "trigger"])
-def test_warnings_are_turned_off_in_every_place(tmp_path: Path, place: str) -> None:
-    allow = "lint: {allow: [watch-path]}"
-    trigger = f"{{{PRODUCTION}, path_includes: ['a**']{f', {allow}' if place == 'trigger' else ''}}}"
-    text = f"workers: {{web: {{triggers: {{p: {trigger}}}{f', {allow}' if place == 'worker' else ''}}}}}\n"
-    text += f"{allow}\n" if place == "top" else ""
-    assert told(tmp_path, HEAD + text) == []
+def test_no_value_takes_a_rule_long(tmp_path: Path, field: str, value: str) -> None:
+    given = {"environment_variables": f"{{A: '{value}'}}", "path_includes": f"['{value}']"}.get(field, f"'{value}'")
+    fields = PREVIEW.replace(", deploy_command: d", "") if field == "deploy_command" else PREVIEW
+    begin = time.process_time()
+    told(tmp_path, HEAD + one(f"{fields}, {field}: {given}"))
+    assert time.process_time() - begin < 5

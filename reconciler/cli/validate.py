@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
 import click
 
 from reconciler.cli import session
 from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, manifest_options
 from reconciler.cli.output import data
-from reconciler.errors import Exit, Severity, UsageError
+from reconciler.errors import Diagnostic, Exit, Severity, UsageError
 
 
 @click.command(params=[format_option("text", "json", "github", "sarif")])
 @manifest_options
 @global_options
 def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002, ARG001 - options
-    """Check the manifests, offline: schema, references and what the API would refuse.
+    """Check the manifests, offline: schema, references, what the API would refuse and what does harm.
 
     PATH is a file or a folder; without one, ./buildsctl.yaml, else ./builds/. All problems of all files
     are told at once, each with its place and the way out. No secret's source is asked.
@@ -41,19 +45,37 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     elif format == "github":
         from reconciler.render.github import github_text
 
-        data(github_text(problems))
+        data(github_text(_in_repository(problems)))
     elif format == "sarif":
         from reconciler.manifest import lint
+        from reconciler.manifest.lint.about import rule_texts
         from reconciler.render.sarif import sarif_document
 
-        rules = {rule.NAME: str(rule.__doc__).strip() for rule in lint.RULES}
-        data(json.dump(sarif_document(problems, rules)))
+        data(json.dump(sarif_document(_in_repository(problems), rule_texts(lint.RULES))))
     else:
         workers, triggers = len(found.workers), len(found.triggers)
         counted = f"{workers} Worker{'s' * (workers != 1)}, {triggers} trigger{'s' * (triggers != 1)}"
         text = problems_text(problems)
         data(f"{text}{chr(10) if text else ''}{counted}: {count_text(problems)}\n")
     return Exit.ERROR if failed else Exit.OK
+
+
+def _in_repository(problems: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """With files as GitHub looks for them: from the top of its checkout, wherever the command runs, else from here."""
+    starts = [os.path.abspath(one) for one in (os.environ.get("GITHUB_WORKSPACE"), ".") if one]
+
+    def named(filename: str) -> str:
+        whole = os.path.abspath(filename)
+        inside = (one for one in starts if whole.startswith(one.rstrip(os.sep) + os.sep))
+        start = next(inside, None)
+        return os.path.relpath(whole, start) if start else filename
+
+    return [
+        replace(one, position=replace(one.position, filename=named(one.position.filename)))
+        if one.position and one.position.line
+        else one
+        for one in problems
+    ]
 
 
 @click.command(params=[Setting(["--worker"], metavar="NAME", help="Show this Worker only.")])

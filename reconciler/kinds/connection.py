@@ -28,26 +28,35 @@ class Connection:
         "additionalProperties": False,
         "required": ["provider_account_id", "repo_id"],
         "properties": {
-            "provider_type": {"enum": list(PROVIDERS), "default": "github"},
+            "provider_type": {
+                "enum": list(PROVIDERS),
+                "default": "github",
+                "description": "Who hosts the repository.",
+                "examples": ["gitlab"],
+            },
             "provider_account_id": {
                 "type": "string",
                 "minLength": 1,
                 "description": "The provider's numeric id of the account that owns the repository, quoted.",
+                "examples": ["41612145"],
             },
             "provider_account_name": {
                 "type": "string",
                 "minLength": 1,
-                "description": "Default: what stands before the last slash of the key.",
+                "description": "The owner's name. Default: what stands before the last slash of the key.",
+                "examples": ["acme"],
             },
             "repo_id": {
                 "type": "string",
                 "minLength": 1,
                 "description": "The provider's numeric id of the repository, quoted.",
+                "examples": ["1332648945"],
             },
             "repo_name": {
                 "type": "string",
                 "minLength": 1,
-                "description": "Default: what stands after the last slash of the key.",
+                "description": "The repository's name. Default: what stands after the last slash of the key.",
+                "examples": ["site"],
             },
         },
     }

@@ -31,14 +31,24 @@ class EnvVar:
             "additionalProperties": False,
             "minProperties": 1,
             "properties": {
-                "value": {"type": "string", "description": "The plain value; the same as a bare string."},
+                "value": {
+                    "type": "string",
+                    "description": "The plain value; the same as a bare string.",
+                    "examples": ["24"],
+                },
                 "is_secret": {
                     "type": "boolean",
-                    "description": "Without a value: should exist, its value is looked after elsewhere.",
+                    "description": "Whether it is a secret; without a value, it should exist with one from elsewhere.",
+                    "examples": [True],
                 },
                 "value_from": {"$ref": "#/$defs/value_from"},
                 "value_version": {"$ref": "#/$defs/value_version"},
-                "allow_empty": {"type": "boolean", "description": "An empty secret is meant."},
+                "allow_empty": {
+                    "type": "boolean",
+                    "default": False,
+                    "description": "An empty secret is meant.",
+                    "examples": [True],
+                },
             },
         },
         "else": {"type": "string"},

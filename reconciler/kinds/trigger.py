@@ -32,19 +32,80 @@ class Trigger:
         "build_token": "build_token_uuid",
     }
     schema: ClassVar[Mapping[str, Any]] = {
-        "trigger_name": {"type": "string", "minLength": 1, "description": "Default: the trigger's key."},
-        "repo_connection": {"type": "string", "description": "The key of a connection of this set."},
-        "repo_connection_uuid": {"type": "string", "minLength": 1, "description": "Instead of `repo_connection`."},
-        "build_token": {"type": "string", "description": "The key of a token of this set."},
-        "build_token_uuid": {"type": "string", "minLength": 1, "description": "Instead of `build_token`."},
-        "branch_includes": {**_LIST, "description": "Branches that build; `*` alone makes a preview trigger."},
-        "branch_excludes": {**_LIST, "description": "Branches that do not; default none."},
-        "path_includes": {**_LIST, "description": "Watch paths that build; default `*`."},
-        "path_excludes": {**_LIST, "description": "Watch paths that do not; checked first; default none."},
-        "build_command": {"type": "string", "description": "Default: no build step."},
-        "deploy_command": {"type": "string", "description": "Required."},
-        "root_directory": {"type": "string", "description": "Default `/`."},
-        "build_caching_enabled": {"type": "boolean", "description": "Default false."},
+        "trigger_name": {
+            "type": "string",
+            "minLength": 1,
+            "description": "What the dashboard calls it. Default: the trigger's key.",
+            "examples": ["Deploy default branch"],
+        },
+        "repo_connection": {
+            "type": "string",
+            "description": "The key of a connection of this set. Default: its only one.",
+            "examples": ["acme/site"],
+        },
+        "repo_connection_uuid": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Instead of `repo_connection`: one that this set does not define.",
+            "examples": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"],
+        },
+        "build_token": {
+            "type": "string",
+            "description": "The key of a token of this set. Default: its only one.",
+            "examples": ["deploy"],
+        },
+        "build_token_uuid": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Instead of `build_token`: one that this set does not define.",
+            "examples": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"],
+        },
+        "branch_includes": {
+            **_LIST,
+            "description": "Branches that build; `*` alone makes a preview trigger. Required.",
+            "examples": [["main"], ["*"]],
+        },
+        "branch_excludes": {
+            **_LIST,
+            "default": [],
+            "description": "Branches that do not build: for a preview trigger the production branch.",
+            "examples": [["main"]],
+        },
+        "path_includes": {
+            **_LIST,
+            "default": ["*"],
+            "description": "Watch paths, from the top of the repository: a push that changes one of them builds.",
+            "examples": [["apps/web/*", "packages/*"]],
+        },
+        "path_excludes": {
+            **_LIST,
+            "default": [],
+            "description": "Watch paths whose changes do not count; they go before `path_includes`.",
+            "examples": [["*.md"]],
+        },
+        "build_command": {
+            "type": "string",
+            "default": "",
+            "description": "What builds the Worker; no build step where it is empty.",
+            "examples": ["npm run build"],
+        },
+        "deploy_command": {
+            "type": "string",
+            "description": "What deploys the Worker once it is built. Required.",
+            "examples": ["npx wrangler deploy", "npx wrangler versions upload"],
+        },
+        "root_directory": {
+            "type": "string",
+            "default": "/",
+            "description": "The folder of the repository in which the commands run.",
+            "examples": ["apps/web"],
+        },
+        "build_caching_enabled": {
+            "type": "boolean",
+            "default": False,
+            "description": "Keep dependencies and build output between builds.",
+            "examples": [True],
+        },
     }
 
     external_script_id: Ref

@@ -50,8 +50,9 @@ def _merge_into(into: dict[str, Node], more: dict[str, Node], problems: Problems
 class Effective:
     """What one trigger says once all layers are merged. Nodes keep their places.
 
-    `allow` holds the lint rules that are off, with the place where it is said; `flattened` the Worker's fields
-    that override values in which the triggers of its profiles differ.
+    `allow` holds the lint rules that are off, with the place where it is said; `flattened` what the Worker says
+    for all of its triggers where they differ by its profiles, here as well: fields, and variables by
+    `environment_variables.NAME`.
     """
 
     worker: str
@@ -66,6 +67,11 @@ class Effective:
     @property
     def address(self) -> str:
         return f"trigger/{self.worker}/{self.key}"
+
+    @property
+    def is_preview(self) -> bool:
+        """As `Trigger.is_preview`."""
+        return "*" in self.texts("branch_includes")
 
     def text(self, name: str) -> str:
         """A string field, empty where it is not given."""
@@ -110,23 +116,47 @@ def effective_triggers(root: Node, name: str, worker: Node, profiles: Sequence[N
     own: dict[str, list[Node]] = {key: [] for key in blocks}
     _add_blocks(own, worker)
     top = [node for node in (root, root.get("defaults"), *profiles) if node]  # of `root` only `lint`
-    flattened = _flattened(worker, blocks)
+    inherited = {key: [*top, *blocks[key]] for key in own if blocks.get(key)}
+    flattened = _flattened(worker, inherited, own)
     for key, mine in own.items():
         before = blocks.get(key, [])
-        start = Effective(worker=name, key=key, position=[*before, *mine][-1].place, flattened=flattened)
+        start = Effective(worker=name, key=key, position=[*before, *mine][-1].place, flattened=flattened.get(key, {}))
         yield _merge_layers([*top, *before, worker, *mine], start)
 
 
-def _flattened(worker: Node, blocks: Mapping[str, list[Node]]) -> dict[str, Node]:
-    """The Worker's own fields of which the profiles' triggers have different values."""
-    found = {}
-    for name, node in worker.mapping.items() if len(blocks) > 1 else ():
-        values = [
-            [block.mapping[name].bare() for block in those if name in block.mapping][-1:] for those in blocks.values()
-        ]
-        if name in Trigger.schema and any(values) and any(one != values[0] for one in values):
-            found[name] = node
+def _flattened(
+    worker: Node, inherited: Mapping[str, Sequence[Node]], own: Mapping[str, Sequence[Node]]
+) -> dict[str, dict[str, Node]]:
+    """By trigger: what the Worker says for all of them although they differ by `inherited`, their layers below
+    the Worker. A trigger for which the Worker's `triggers` say it again is not meant."""
+    found: dict[str, dict[str, Node]] = {}
+    given = _leaves(worker)
+    if not given or len(inherited) < 2:
+        return found
+    start = Effective(worker="", key="", position=worker.position)
+    below = {key: _merge_layers(layers, start) for key, layers in inherited.items()}
+    for name, node in given.items():
+        values = {}
+        for key, one in below.items():
+            if not any(name in _leaves(block) for block in own[key]):
+                field, _, variable = name.partition(".")
+                value = one.variables.get(variable) if variable else one.fields.get(field)
+                values[key] = value.bare() if value else None
+        if any(one != next(iter(values.values())) for one in values.values()):
+            for key in values:
+                found.setdefault(key, {})[name] = node
     return found
+
+
+def _leaves(layer: Node) -> dict[str, Node]:
+    """What one layer says itself, `null` as well: fields by name, variables by `environment_variables.NAME`."""
+    given = layer.get(VARIABLES)
+    variables = {f"{VARIABLES}.{name}": node for name, node in (given.mapping if given else {}).items()}
+    return {name: node for name, node in layer.mapping.items() if _is_field(name)} | variables
+
+
+def _is_field(name: str) -> bool:
+    return name in Trigger.schema or name == "protect"
 
 
 def _add_blocks(blocks: dict[str, list[Node]], layer: Node) -> None:
@@ -152,7 +182,7 @@ def _merge_layers(layers: Iterable[Node], start: Effective) -> Effective:
             elif name == "lint":
                 allowed = node.get("allow")
                 allow |= {item.value: item.position for item in (allowed.items if allowed else ())}
-            elif name in Trigger.schema or name == "protect":
+            elif _is_field(name):
                 _merge_field(fields, name, node)
     return replace(start, fields=fields, variables=variables, ignore=tuple(ignore), allow=allow)
 

@@ -20,6 +20,7 @@ WORKER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$(?!\n)"
 ACCOUNT_ID = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 TAG = r"^[0-9a-f]{32}$(?!\n)"
 VERSION = r"^[A-Za-z0-9._-]{1,16}$(?!\n)"
+REPOSITORY = r"^[^/\s]+(/[^/\s]+)+$"
 EXPRESSION = r"\$\{\{"
 ALIASES = {
     "ignore_changes": "ignore",
@@ -31,17 +32,31 @@ ALIASES = {
 }
 """What other tools call a field of ours."""
 
+CONNECTIONS = {"acme/site": {"provider_account_id": "41612145", "repo_id": "1332648945"}}
+TOKENS = {"from-dashboard": {"build_token_name": "Workers Builds - 2026-01-02 10:00"}}
+TRIGGERS = {"production": {"branch_includes": ["main"], "deploy_command": "npx wrangler deploy"}}
+PROFILE = {"profile": "node"}
+
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _LINT = {
     "type": "object",
     "additionalProperties": False,
-    "properties": {"allow": {**_STRINGS, "description": "Names of lint rules to turn off."}},
+    "description": "What the lint rules may leave alone; unites over all layers.",
+    "examples": [{"allow": ["secret-on-preview"]}],
+    "properties": {
+        "allow": {
+            **_STRINGS,
+            "description": "Names of lint rules to turn off; `buildsctl explain` lists them.",
+            "examples": [["secret-on-preview"]],
+        }
+    },
 }
 _PARAMS = {
     "type": ["object", "null"],
     "additionalProperties": {"type": "string"},
     "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$(?!\n)"},
-    "description": "Values for ${{ params.NAME }}.",
+    "description": "Values for ${{ params.NAME }}; top level < profile < Worker < --param-file < --param.",
+    "examples": [{"branch": "main"}],
 }
 
 
@@ -58,21 +73,32 @@ def _trigger_fields() -> dict[str, Any]:
         "environment_variables": {
             "type": ["object", "null"],
             "additionalProperties": {"$ref": "#/$defs/environment_variable"},
+            "default": {},
+            "description": "Variables of the builds, by name: a string, `{value_from: …}`, `{is_secret: true}`.",
+            "examples": [{"NODE_VERSION": "24"}],
         },
         "ignore": {
             "type": ["array", "null"],
             "items": {"type": "string"},
-            "description": "Trigger fields, or environment_variables.GLOB: never compared, updated, deleted.",
+            "default": [],
+            "description": "Left as it is: trigger fields, or environment_variables.GLOB; still sent on create.",
+            "examples": [["build_command", "environment_variables.CI_*"]],
         },
-        "protect": {"type": ["boolean", "null"], "description": "Never deleted or replaced."},
+        "protect": {
+            "type": ["boolean", "null"],
+            "default": False,
+            "description": "Never deleted or replaced, also after its block is gone.",
+            "examples": [True],
+        },
         "lint": {"$ref": "#/$defs/lint"},
     }
 
 
-def _mapping(values: Mapping[str, Any], keys: str | None = None, type_: Any = ("object", "null")) -> dict[str, Any]:
+def _mapping(values: Mapping[str, Any], keys: str | None, description: str, example: Any) -> dict[str, Any]:
     """Names to `values`; `keys` is the pattern of the names."""
     names = {"propertyNames": {"pattern": keys}} if keys else {}
-    return {"type": list(type_), **names, "additionalProperties": values}
+    whole = {"type": ["object", "null"], **names, "additionalProperties": values}
+    return {**whole, "description": description, "examples": [example]}
 
 
 def _object(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -87,32 +113,24 @@ def manifest_schema(*, final: bool = False) -> dict[str, Any]:
     """
     or_expression = "" if final else f"|{EXPRESSION}"
     fields = _trigger_fields()
-    triggers = _mapping({"$ref": "#/$defs/trigger"}, KEY)
+    triggers = _mapping({"$ref": "#/$defs/trigger"}, KEY, "What builds the Worker, by keys of your own.", TRIGGERS)
     layered = {**fields, "params": _PARAMS, "triggers": triggers}
-    profile = {"if": {"type": "array"}, "then": _STRINGS, "else": {"type": ["string", "null"]}}
-    tag = {
-        "type": "string",
-        "pattern": f"{TAG}{or_expression}",
-        "description": "The Worker's tag; looked up by name where it is not given.",
-    }
-    take_over = {**_STRINGS, "description": "Owners whose triggers may be taken over."}
-    worker = {**layered, "profile": profile, "tag": tag, "take_over_from": take_over}
+    more = _worker_fields(or_expression)
     nothing = {"type": ["object", "null"]}
+    default = {
+        "description": "Trigger fields for every trigger of the set; may also hold `profile`.",
+        "examples": [{"build_caching_enabled": True}],
+    }
+    profiles = {"node": {"build_command": "npm run build"}}
     properties = {
-        "version": {"const": 1, "description": "The manifest's format; at least once in the set."},
-        "owner": {
-            "type": ["string", "null"],
-            "pattern": f"{OWNER}{or_expression}",
-            "description": "Who manages these resources; null: nobody.",
-        },
-        "account_id": {"type": "string", "pattern": f"{ACCOUNT_ID}{or_expression}"},
+        **_head(or_expression),
         "params": _PARAMS,
-        "connections": _mapping(Connection.schema, r"^[^/\s]+(/[^/\s]+)+$"),
-        "tokens": _mapping(Token.schema, KEY),
-        "defaults": _object({**fields, "profile": profile}) | nothing,
-        "profiles": _mapping(_object(layered)),
-        "workers": _mapping(_object(worker) | nothing, WORKER),
-        "take_over_from": take_over,
+        "connections": _mapping(Connection.schema, REPOSITORY, "Repositories that triggers build from.", CONNECTIONS),
+        "tokens": _mapping(Token.schema, KEY, "Build tokens, managed or looked up.", TOKENS),
+        "defaults": _object({**fields, "profile": more["profile"]}, **default) | nothing,
+        "profiles": _mapping(_object(layered), None, "Partial Workers, for reuse by `profile`.", profiles),
+        "workers": _mapping(_object({**layered, **more}) | nothing, WORKER, "Workers by name.", {"web": PROFILE}),
+        "take_over_from": more["take_over_from"],
         "lint": {"$ref": "#/$defs/lint"},
     }
     return {
@@ -129,21 +147,70 @@ def manifest_schema(*, final: bool = False) -> dict[str, Any]:
     }
 
 
+def _head(or_expression: str) -> dict[str, Any]:
+    return {
+        "version": {"const": 1, "description": "The manifest's format; at least once in the set.", "examples": [1]},
+        "owner": {
+            "type": ["string", "null"],
+            "pattern": f"{OWNER}{or_expression}",
+            "description": "Who manages these resources; null: nobody. Required, once in the set.",
+            "examples": ["acme/builds"],
+        },
+        "account_id": {
+            "type": "string",
+            "pattern": f"{ACCOUNT_ID}{or_expression}",
+            "description": "The account; must agree with CLOUDFLARE_ACCOUNT_ID where both are given.",
+            "examples": ["0123456789abcdef0123456789abcdef"],
+        },
+    }
+
+
+def _worker_fields(or_expression: str) -> dict[str, Any]:
+    """What only a Worker may say."""
+    return {
+        "profile": {
+            "if": {"type": "array"},
+            "then": _STRINGS,
+            "else": {"type": ["string", "null"]},
+            "description": "The profile to begin with; of several the later wins.",
+            "examples": ["node", ["node", "cached"]],
+        },
+        "tag": {
+            "type": "string",
+            "pattern": f"{TAG}{or_expression}",
+            "description": "The Worker's tag; looked up by name where it is not given.",
+            "examples": ["0123456789abcdef0123456789abcdef"],
+        },
+        "take_over_from": {
+            **_STRINGS,
+            "description": "Owners whose triggers may be taken over.",
+            "examples": [["acme/old"]],
+        },
+    }
+
+
 def _secrets(or_expression: str) -> dict[str, Any]:
     secret = {
         "value_from": {"$ref": "#/$defs/value_from"},
         "value_version": {"$ref": "#/$defs/value_version"},
-        "allow_empty": {"type": "boolean", "description": "An empty secret is meant."},
+        "allow_empty": EnvVar.schema["then"]["properties"]["allow_empty"],
     }
     sources = {source.NAME: source.SCHEMA for source in SOURCES}
     version = {
         "type": "string",
         "pattern": f"{VERSION}{or_expression}",
-        "description": "A change writes the secret again; at most 16 letters, digits and signs.",
+        "description": "A version of the secret; a change writes it again.",
+        "examples": ["2"],
     }
     return {
         "secret": _object(secret, required=["value_from"]),
-        "value_from": _object(sources, minProperties=1, maxProperties=1),
+        "value_from": _object(
+            sources,
+            minProperties=1,
+            maxProperties=1,
+            description="Where a secret comes from. It never stands in a manifest.",
+            examples=[{"env": "SENTRY_AUTH_TOKEN"}],
+        ),
         "value_version": version,
     }
 
@@ -209,7 +276,11 @@ FORMS = {
     ACCOUNT_ID: "an account id, 32 hexadecimal digits",
     TAG: "32 lower-case hexadecimal digits",
     VERSION: "1 to 16 letters, digits, `.`, `_` and `-`",
+    KEY: "1 to 64 letters, digits, spaces, `.`, `_` and `-`, the first a letter or digit",
+    WORKER: "1 to 255 letters, digits, `.`, `_` and `-`, the first a letter or digit",
+    REPOSITORY: "`owner/repo`, with more `/` where the provider has groups",
 }
+WORDS = {"object": "a mapping", "array": "a list", "string": "a string", "boolean": "true or false"}
 EITHER_OR = (
     "a managed token has `cloudflare_token_id` and `build_token_secret`; a reference has `build_token_name` "
     "or `build_token_uuid`, and nothing else"
@@ -281,8 +352,7 @@ def _report_unknown(node: Node, at: Position, known: Mapping[str, Any], say: Cal
 
 
 def _report_type(node: Node, types: Sequence[str], name: str, say: Callable[..., None]) -> None:
-    words = {"object": "a mapping", "array": "a list", "string": "a string", "boolean": "true or false"}
-    wanted = " or ".join(words[one] for one in types if one in words)
+    wanted = " or ".join(WORDS[one] for one in types if one in WORDS)
     hint = ""
     if "string" in types and isinstance(node.value, bool | int | float):
         hint = f'quote it: "{node.text}"'

@@ -1,4 +1,4 @@
-"""Problems as workflow commands, which GitHub shows at the lines of a pull request."""
+"""Problems as GitHub's workflow commands, which show them at the lines of a pull request."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ def github_text(found: Iterable[Diagnostic]) -> str:
 
 def _command(one: Diagnostic) -> str:
     place = one.position
-    properties = {"file": place.filename, "line": str(place.line), "col": str(place.column)} if place else {}
-    properties["title"] = one.rule or "buildsctl"
+    properties = {"title": one.rule or "buildsctl"}
+    if place and place.line:  # an option of the command line is no file
+        properties = {"file": place.filename, "line": str(place.line), "col": str(place.column), **properties}
     shown = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    message = "\n".join(filter(None, (one.summary, one.detail, f"hint: {one.hint}" if one.hint else "")))
-    return f"::{one.severity.value} {shown}::{_data(message)}"
+    where = f"in {one.address}" if one.address else ""
+    message = [one.summary, where, *one.detail.split("\n"), f"hint: {one.hint}" if one.hint else ""]
+    return f"::{one.severity.value} {shown}::" + "%0A".join(_data(line) for line in message if line)
 
 
-def _data(text: str) -> str:
-    """A line break is written out as GitHub wants it; anything else that controls a terminal as everywhere."""
-    return "%0A".join(clean(line).replace("%", "%25") for line in text.split("\n"))
+def _data(line: str) -> str:
+    """A line of the message: what could begin a new line is written out by `clean` already."""
+    return clean(line).replace("%", "%25")
 
 
 def _property(text: str) -> str:
-    return clean(text).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+    """A value that stands between `=` and `,` or `::`."""
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -24,11 +24,11 @@ from reconciler.manifest.lint import (
     variable_length,
     watch_path,
 )
-from reconciler.manifest.lint.finding import Site
+from reconciler.manifest.lint.finding import Rule, Site
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Problems
 
-RULES = (
+RULES: tuple[Rule, ...] = (
     branch_filter,
     one_trigger_per_kind,
     empty_deploy_command,
@@ -51,7 +51,8 @@ NAMES = frozenset(rule.NAME for rule in RULES)
 def check(triggers: Sequence[Effective], problems: Problems, *, has_marker: bool) -> None:
     """All rules over the triggers of one Worker. `has_marker`: does our marker take one variable?"""
     for number, trigger in enumerate(triggers):
-        site = Site(trigger=trigger, before=tuple(triggers[:number]), has_marker=has_marker)
+        before, after = tuple(triggers[:number]), tuple(triggers[number + 1 :])
+        site = Site(trigger=trigger, before=before, after=after, has_marker=has_marker)
         for rule in RULES:
             for found in rule.check(site) if rule.NAME not in trigger.allow else ():
                 about = f"env/{trigger.worker}/{trigger.key}/{found.variable}"

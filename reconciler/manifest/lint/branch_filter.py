@@ -7,6 +7,12 @@ from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "branch-filter"
 SEVERITY = Severity.ERROR
+FIELDS = ("branch_includes", "branch_excludes")
+ALL = '`["*"]` already is every branch: leave the others out'
+EXCLUDE = "a preview trigger excludes exactly one branch, the production branch"
+NAME_ONE = 'name one branch, or `["*"]` for a preview trigger; patterns are not taken'
+NO_EXCLUDES = "a production trigger builds one branch and excludes none"
+HINTS = (NAME_ONE, NO_EXCLUDES, ALL, EXCLUDE)
 
 
 def check(site: Site) -> Findings:
@@ -22,15 +28,15 @@ def check(site: Site) -> Findings:
 
 def _preview(includes: set[str], excludes: set[str]) -> tuple[str, str]:
     if len(includes) > 1:
-        return "branch_includes", '`["*"]` already is every branch: leave the others out'
+        return "branch_includes", ALL
     if len(excludes) != 1 or any("*" in name or not name for name in excludes):
-        return "branch_excludes", "a preview trigger excludes exactly one branch, the production branch"
+        return "branch_excludes", EXCLUDE
     return "", ""
 
 
 def _production(includes: set[str], excludes: set[str]) -> tuple[str, str]:
     if len(includes) != 1 or any("*" in name or not name for name in includes):
-        return "branch_includes", 'name one branch, or `["*"]` for a preview trigger; patterns are not taken'
+        return "branch_includes", NAME_ONE
     if excludes:
-        return "branch_excludes", "a production trigger builds one branch and excludes none"
+        return "branch_excludes", NO_EXCLUDES
     return "", ""

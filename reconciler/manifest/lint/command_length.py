@@ -7,14 +7,15 @@ from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "command-length"
 SEVERITY = Severity.ERROR
+FIELDS = ("build_command", "deploy_command")
+HINTS = ("put the command into a script of the repository and call that",)
 MAX_LENGTH = 512
 
 
 def check(site: Site) -> Findings:
     """A longer one is 400 / 12002 without a reason (field notes, Triggers)."""
-    for name in ("build_command", "deploy_command"):
+    for name in FIELDS:
         length = len(site.trigger.text(name))
         if length > MAX_LENGTH:
             summary = f"`{name}` has {length} characters, the API takes {MAX_LENGTH} (400 / 12002)"
-            hint = "put the command into a script of the repository and call that"
-            yield Finding(summary, hint, site.trigger.place(name))
+            yield Finding(summary, HINTS[0], site.trigger.place(name))

@@ -7,11 +7,12 @@ from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "empty-deploy-command"
 SEVERITY = Severity.ERROR
+FIELDS = ("deploy_command",)
+HINTS = ("say what deploys the Worker, such as `npx wrangler deploy`",)
 
 
 def check(site: Site) -> Findings:
     """An empty one is 400 / 12002 without a reason (field notes, Triggers)."""
     if "deploy_command" in site.trigger.fields and not site.trigger.text("deploy_command"):
         summary = "`deploy_command` is empty, which the API refuses (400 / 12002)"
-        hint = "say what deploys the Worker, such as `npx wrangler deploy`"
-        yield Finding(summary, hint, site.trigger.place("deploy_command"))
+        yield Finding(summary, HINTS[0], site.trigger.place("deploy_command"))

@@ -1,20 +1,22 @@
-"""What a rule looks at, and what it finds."""
+"""What a rule is, what it looks at, and what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from reconciler.errors import Position
+from reconciler.errors import Position, Severity
 from reconciler.manifest.merge import Effective
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """One trigger, those of its Worker before it, and whether our marker takes one of its variables."""
+    """One trigger, those of its Worker before and after it, and whether our marker takes one of its variables."""
 
     trigger: Effective
     before: tuple[Effective, ...]
+    after: tuple[Effective, ...]
     has_marker: bool
 
 
@@ -29,3 +31,22 @@ class Finding:
 
 
 Findings = Iterator[Finding]
+
+
+class Rule(Protocol):
+    """A module of this package. Its docstring says what the rule is about, that of `check` why it is one.
+
+    `FIELDS` are the fields of a manifest that it looks at, `HINTS` its ways out; in these a word in capitals
+    stands for what it finds.
+    """
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802 - a module's constant
+    @property
+    def SEVERITY(self) -> Severity: ...  # noqa: N802
+    @property
+    def FIELDS(self) -> tuple[str, ...]: ...  # noqa: N802
+    @property
+    def HINTS(self) -> tuple[str, ...]: ...  # noqa: N802
+
+    def check(self, site: Site, /) -> Findings: ...

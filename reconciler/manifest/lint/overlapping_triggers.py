@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
 from reconciler.errors import Severity
+from reconciler.manifest.lint import one_trigger_per_kind
 from reconciler.manifest.lint.finding import Finding, Findings, Site
 from reconciler.manifest.merge import Effective
 
 NAME = "overlapping-triggers"
 SEVERITY = Severity.WARNING
+FIELDS = ("branch_includes", "branch_excludes")
+EXCLUDE = "exclude it here: `branch_excludes: [BRANCH]`"
+CHOOSE = "let each trigger name a branch of its own"
+HINTS = (EXCLUDE, CHOOSE)
 
 
 def check(site: Site) -> Findings:
-    """A push to the production branch would build twice, and the later one wins."""
-    for other in site.before:
-        if ("*" in other.texts("branch_includes")) == ("*" in site.trigger.texts("branch_includes")):
-            continue  # two of a kind are an error of their own
-        branch = _shared(other, site.trigger) or _shared(site.trigger, other)
+    """Such a push costs two builds at once, and the one that ends last has the last word."""
+    one = site.trigger
+    for other in (*site.before, *site.after):
+        if NAME in other.allow or not _is_told_here(site, other):
+            continue
+        branch = _shared(other, one)
         if branch:
             yield Finding(
                 f"a push to `{branch}` builds by this trigger and by `{other.key}`",
-                f"exclude it from one of them: `branch_excludes: [{branch}]`",
-                site.trigger.place("branch_excludes"),
+                CHOOSE if one.is_preview == other.is_preview else EXCLUDE.replace("BRANCH", branch),
+                one.place("branch_excludes" if one.is_preview else "branch_includes"),
             )
 
 
+def _is_told_here(site: Site, other: Effective) -> bool:
+    """Each pair once, at the preview trigger, whose excludes mend it. Two of a kind are an error of their own:
+    where that is turned off, the later one tells."""
+    if site.trigger.is_preview != other.is_preview:
+        return site.trigger.is_preview
+    return one_trigger_per_kind.NAME in site.trigger.allow and any(one is other for one in site.before)
+
+
 def _shared(one: Effective, other: Effective) -> str:
-    """A branch that `one` names and `other` takes as well."""
-    includes, excludes = other.texts("branch_includes"), other.texts("branch_excludes")
-    names = (name for name in one.texts("branch_includes") if "*" not in name and name not in excludes)
-    return next((name for name in names if name in includes or "*" in includes), "")
+    """A branch, or a pattern of branches, that both build."""
+    for name in (*one.texts("branch_includes"), *other.texts("branch_includes")):
+        some = name.replace("*", "\0")  # no branch that anybody excludes by its name
+        if _builds(one, some) and _builds(other, some):
+            return name
+    return ""
+
+
+def _builds(one: Effective, branch: str) -> bool:
+    return _matches(branch, one.texts("branch_includes")) and not _matches(branch, one.texts("branch_excludes"))
+
+
+def _matches(branch: str, patterns: Iterable[str]) -> bool:
+    """`*` is the only sign that means more than itself."""
+    return any(fnmatchcase(branch, re.sub(r"([?[])", r"[\1]", pattern)) for pattern in patterns)

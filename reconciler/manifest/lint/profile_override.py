@@ -7,13 +7,12 @@ from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "profile-override"
 SEVERITY = Severity.WARNING
+FIELDS = ("profile", "profiles", "triggers")
+HINTS = ("say it under the Worker's `triggers`, for the one that is meant",)
 
 
 def check(site: Site) -> Findings:
     """What stands nearer to the Worker wins, for all of its triggers (DESIGN section 3, merge order)."""
-    for name, node in site.trigger.flattened.items() if not site.before else ():
-        yield Finding(
-            f"`{name}` of the Worker overrides values in which the triggers of its profile differ",
-            f"say it under `triggers`, for the one that is meant; all of them get `{name}` from here",
-            node.place,
-        )
+    for name, node in site.trigger.flattened.items():
+        summary = f"`{name}` of the Worker overrides values in which the triggers of its profile differ"
+        yield Finding(summary, HINTS[0], node.place)

@@ -7,6 +7,8 @@ from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "root-directory-length"
 SEVERITY = Severity.ERROR
+FIELDS = ("root_directory",)
+HINTS = ("use a shorter path",)
 MAX_LENGTH = 256
 
 
@@ -15,4 +17,4 @@ def check(site: Site) -> Findings:
     length = len(site.trigger.text("root_directory"))
     if length > MAX_LENGTH:
         summary = f"`root_directory` has {length} characters, the API takes {MAX_LENGTH} (400 / 12002)"
-        yield Finding(summary, "use a shorter path", site.trigger.place("root_directory"))
+        yield Finding(summary, HINTS[0], site.trigger.place("root_directory"))

@@ -7,11 +7,13 @@ from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "secret-on-preview"
 SEVERITY = Severity.WARNING
+FIELDS = ("environment_variables", "value_from", "is_secret")
+HINTS = ("give previews credentials of their own, with fewer rights, or none",)
 
 
 def check(site: Site) -> Findings:
     """The build of any branch runs that branch's own code, with the trigger's variables in its environment."""
-    if "*" not in site.trigger.texts("branch_includes"):
+    if not site.trigger.is_preview:
         return
     names = []
     for name, node in site.trigger.variables.items():
@@ -19,8 +21,5 @@ def check(site: Site) -> Findings:
         if "value_from" in node.mapping or (is_secret and is_secret.value is True):
             names.append(name)
     if names:
-        yield Finding(
-            f"a preview trigger has secrets, which the code of any branch can read: {', '.join(names)}",
-            "give previews credentials of their own, with fewer rights, or none",
-            site.trigger.variables[names[0]].place,
-        )
+        summary = f"a preview trigger has secrets, which the code of any branch can read: {', '.join(names)}"
+        yield Finding(summary, HINTS[0], site.trigger.variables[names[0]].place)

@@ -7,6 +7,10 @@ from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "too-many-variables"
 SEVERITY = Severity.ERROR
+FIELDS = ("environment_variables",)
+OURS = "buildsctl keeps one for itself"
+TAKE_OUT = "take some out"
+HINTS = (TAKE_OUT, OURS)
 MAX_VARIABLES = 64
 
 
@@ -15,5 +19,5 @@ def check(site: Site) -> Findings:
     count, free = len(site.trigger.variables), MAX_VARIABLES - site.has_marker
     if count > free:
         summary = f"{count} variables, {free} are free for a manifest (400 / 12002)"
-        hint = "buildsctl keeps one for itself" if site.has_marker else "take some out"
+        hint = OURS if site.has_marker else TAKE_OUT
         yield Finding(summary, hint, site.trigger.position)

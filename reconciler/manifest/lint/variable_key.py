@@ -8,6 +8,8 @@ from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "variable-key"
 SEVERITY = Severity.ERROR
+FIELDS = ("environment_variables",)
+HINTS = ("use letters, digits and `_`, not starting with a digit",)
 
 
 def check(site: Site) -> Findings:
@@ -15,5 +17,4 @@ def check(site: Site) -> Findings:
     for key, node in site.trigger.variables.items():
         if not KEY.fullmatch(key):
             summary = f"`{key}` is not a name that the API takes (400 / 12002)"
-            hint = "use letters, digits and `_`, not starting with a digit"
-            yield Finding(summary, hint, node.place, key)
+            yield Finding(summary, HINTS[0], node.place, key)

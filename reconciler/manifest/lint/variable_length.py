@@ -7,6 +7,8 @@ from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "variable-length"
 SEVERITY = Severity.ERROR
+FIELDS = ("environment_variables", "value")
+HINTS = ("keep the text in the repository, and its path in the variable",)
 MAX_LENGTH = 5_000
 
 
@@ -17,5 +19,4 @@ def check(site: Site) -> Findings:
         length = len(value.value) if isinstance(value.value, str) else 0
         if length > MAX_LENGTH:
             summary = f"`{key}` has {length:,} characters, the API takes {MAX_LENGTH:,} (400 / 12002)"
-            hint = "keep the text in the repository, and its path in the variable"
-            yield Finding(summary, hint, value.position, key)
+            yield Finding(summary, HINTS[0], value.position, key)

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import re
+
 from reconciler.errors import Severity
 from reconciler.manifest.lint.finding import Finding, Findings, Site
 
 NAME = "watch-path"
 SEVERITY = Severity.WARNING
+FIELDS = ("path_includes", "path_excludes")
+ENDS = "a `*` stands at the start or the end of a rule, and matches slashes as well"
+WRITE = "write `PATH`"
+HINTS = (ENDS, WRITE)
 
 
 def check(site: Site) -> Findings:
     """`*` is any run of characters, slashes included, at the start or the end only; paths begin at the root of
     the repository (field notes, Triggers)."""
-    for field in ("path_includes", "path_excludes"):
+    for field in FIELDS:
         node = site.trigger.fields.get(field)
         for item in node.items if node else ():
             problem = _problem(str(item.value))
             if problem:
-                yield Finding(f"the watch path `{item.value}` {problem[0]}", problem[1], item.position)
+                better = re.sub(r"\*+", "*", re.sub(r"^(?:\.{0,2}/)+", "", item.value))
+                hint = WRITE.replace("PATH", better) if better and not _problem(better) else ENDS
+                yield Finding(f"the watch path `{item.value}` {problem}", hint, item.position)
 
 
-def _problem(path: str) -> tuple[str, str] | None:
+def _problem(path: str) -> str:
     if "**" in path:
-        return "holds `**`, which is not documented", "`*` already matches slashes: `apps/web/*`"
+        return "holds `**`, which is not documented"
     if "*" in path[1:-1]:
-        return "holds a `*` inside, where it is no wildcard", "put `*` at the start or the end of the rule"
-    if path.startswith(("/", "./")):
-        return "does not begin at the root of the repository", "leave the start out: `apps/web/*`"
-    return None
+        return "holds a `*` inside, where it is no wildcard"
+    if path.startswith(("/", "./", "../")):
+        return "does not begin at the root of the repository"
+    return ""

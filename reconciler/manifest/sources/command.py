@@ -18,6 +18,7 @@ SCHEMA: dict[str, Any] = {
     "items": {"type": "string"},
     "minItems": 1,
     "description": "A command and its arguments, run without a shell; needs --allow-commands.",
+    "examples": [["pass", "show", "deploy"]],
 }
 MAX_BYTES = 64_000
 MAX_SECONDS = 60.0

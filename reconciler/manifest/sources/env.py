@@ -11,6 +11,7 @@ SCHEMA: dict[str, Any] = {
     "type": "string",
     "minLength": 1,
     "description": "A variable of the environment; not CLOUDFLARE_* or BUILDSCTL_*.",
+    "examples": ["SENTRY_AUTH_TOKEN"],
 }
 RESERVED = ("CLOUDFLARE_", "BUILDSCTL_")
 

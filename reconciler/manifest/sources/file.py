@@ -13,6 +13,7 @@ SCHEMA: dict[str, Any] = {
     "type": "string",
     "minLength": 1,
     "description": "A file, relative to the manifest; one trailing newline is dropped.",
+    "examples": ["license.txt"],
 }
 MAX_BYTES = 64_000
 

@@ -1,0 +1,98 @@
+"""Fields of a manifest and lint rules, explained as text of 80 columns."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reconciler.manifest.fields import FieldText
+from reconciler.manifest.lint.about import RuleText
+
+WIDTH = 80
+LABEL = 12
+NAME = 24
+ALLOW_IN = "at the top, in `defaults`, on a profile, a Worker or a trigger"
+
+
+def overview_text(fields: Sequence[FieldText], rules: Sequence[RuleText]) -> str:
+    """Every name with its first words, fields by where they stand."""
+    parts = []
+    for places in dict.fromkeys(one.places for one in fields):
+        parts.append(f"In {', '.join(places)}:")
+        parts += [_row(one.name, one.description) for one in fields if one.places == places]
+        parts.append("")
+    for severity in dict.fromkeys(one.severity for one in rules):
+        parts.append(f"Lint rules that are {severity.value}s:")
+        parts += [_row(one.name, one.about) for one in rules if one.severity is severity]
+        parts.append("")
+    return "\n".join(parts) + "\n`buildsctl explain NAME` says more of each.\n"
+
+
+def field_text(one: FieldText, rules: Sequence[RuleText]) -> str:
+    """One field; `rules` are all of them, of which those are told that look at it."""
+    lines = [one.name, *_wrapped(one.description, "  "), ""]
+    lines += _labelled("stands in", ", ".join(one.places))
+    lines += _labelled("type", one.type)
+    for limit in one.limits:
+        lines += _labelled("limits", limit)
+    if one.required:
+        lines += _labelled("default", "none, it has to be said")
+    elif one.default is not None:
+        lines += _labelled("default", _flow(one.default))
+    for example in one.examples:
+        lines += _labelled("example", f"{one.name}: {_flow(example)}")
+    if one.reference:
+        other = "" if one.api == one.name else f", as `{one.api}`"
+        lines += _labelled("reference", f'"{one.reference}" of the API{other}')
+    else:
+        lines += _labelled("reference", "none, the API does not have it: it is buildsctl's own")
+    for rule in rules:
+        if one.name in rule.fields:
+            lines += ["", f"  {_title(rule)}", *_wrapped(f"{rule.about} {rule.why}", "    ")]
+    return "\n".join(lines) + "\n"
+
+
+def rule_text(one: RuleText) -> str:
+    lines = [_title(one), *_wrapped(one.about, "  "), *_wrapped(one.why, "  "), ""]
+    lines += _labelled("looks at", ", ".join(one.fields))
+    for way in one.ways_out:
+        lines += _labelled("way out", way)
+    lines += _labelled("to insist", f"lint: {{allow: [{one.name}]}}")
+    lines += _labelled("", ALLOW_IN)
+    return "\n".join(lines) + "\n"
+
+
+def _title(rule: RuleText) -> str:
+    return f"{rule.name} ({rule.severity.value})"
+
+
+def _row(name: str, text: str) -> str:
+    first = re.split(r"(?<=[.:;]) ", text, maxsplit=1)[0].rstrip(".:;")
+    return f"  {name:{NAME}}{textwrap.shorten(first, WIDTH - NAME - 2, placeholder=' …')}"
+
+
+def _labelled(label: str, text: str) -> Iterator[str]:
+    yield from _wrapped(text, " " * (LABEL + 2), first=f"  {label:{LABEL}}")
+
+
+def _wrapped(text: str, indent: str, *, first: str = "") -> Iterator[str]:
+    """Lines of 80 columns; status and code (`400 / 12002`) stay together."""
+    whole = textwrap.TextWrapper(
+        WIDTH, initial_indent=first or indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    for line in whole.wrap(text.replace(" / ", "\xa0/\xa0")):
+        yield line.replace("\xa0", " ")
+
+
+def _flow(value: Any) -> str:
+    """As it stands in a manifest, on one line: strings in quotes, keys without."""
+    match value:
+        case Mapping():
+            return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(_flow(one) for one in value) + "]"
+        case _:
+            return json.dumps(value)
