@@ -65,6 +65,7 @@ def export(
     """
     from reconciler.export import Choices
     from reconciler.export import export as made
+    from reconciler.render.escape import clean, clean_lines
 
     if bool(worker) == all:
         raise UsageError("say which Workers to export", hint="--worker NAME, or --all")
@@ -87,9 +88,9 @@ def export(
         _write_schema(output, done.files)
         say(_written(output, done.files, there))
     for note in done.notes:
-        say(f"note: {note}\n")
+        say(clean_lines(f"note: {note}") + "\n")
     for one in observed.unread:
-        say(f"error: could not read {one.what}: {one.error}\n")
+        say(clean(f"error: could not read {one.what}: {one.error}") + "\n")
     return Exit.UNKNOWN if observed.unread else Exit.OK
 
 

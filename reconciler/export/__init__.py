@@ -20,6 +20,7 @@ from reconciler.export.collect import DEFAULTS, VARIABLES, Choices, Flat, Found,
 from reconciler.export.splice import splice
 from reconciler.export.yaml_text import text
 from reconciler.manifest.merge import Effective
+from reconciler.render.escape import clean
 from reconciler.states import Desired, Observed
 
 __all__ = ["Choices", "Exported", "export"]
@@ -221,7 +222,7 @@ def _unescaped(value: Any) -> Any:
 
 
 def _notes(found: Found) -> list[str]:
-    notes = [f"Worker `{name}`: {line}" for name, lines in sorted(found.notes.items()) for line in lines]
+    notes = [clean(f"Worker `{name}`: {line}") for name, lines in sorted(found.notes.items()) for line in lines]
     if found.withheld:
         names = ", ".join(found.withheld)
         notes.append(
