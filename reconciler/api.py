@@ -12,6 +12,8 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -113,6 +115,19 @@ class Api:
         """From here on requests other than GET are sent. Only `apply` says so, after it was approved."""
         self._may_write = True
 
+    @contextmanager
+    def pool(self) -> Iterator[ThreadPoolExecutor]:
+        """Threads to send with, as many as there are connections. An error ends all waiting for the rate limit;
+        an interruption does not wait for what is under way."""
+        pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
+        try:
+            yield pool
+        except BaseException as error:
+            self.stop.set()
+            pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+            raise
+        pool.shutdown()
+
     def get(self, request: Request, decode: Callable[[Any], T]) -> T:
         """The answer's `result`, decoded. A result of the wrong shape is an `AnswerError`."""
         return self._decoded(request, self._send(request)[0], decode)
@@ -125,13 +140,10 @@ class Api:
         found: dict[str, T] = {}
         for number in range(1, MAX_PAGES + 1):
             request = page(number)
-            try:
-                result, info = self._send(request)
-            except RejectedError as error:
-                if number > 1 and error.code == PAGE_OUT_OF_RANGE:
-                    return list(found.values())  # asked for only where no page said how many there are
-                raise
-            ones = [self._decoded(request, item, decode) for item in self._decoded(request, result, answers.items)]
+            read = self._page(request, number, decode)
+            if read is None:
+                return list(found.values())  # asked for only where no page said how many there are
+            ones, info = read
             total, more = answers.page_info(info, request, len(found) + len(ones))
             repeated = [key(one) for one in ones if key(one) in found]
             if more is None and number == 2 and repeated == list(found):
@@ -157,19 +169,26 @@ class Api:
         count = 0
         for number in range(1, MAX_PAGES + 1):
             request = page(number)
-            try:
-                result, info = self._send(request)
-            except RejectedError as error:
-                if number > 1 and error.code == PAGE_OUT_OF_RANGE:
-                    return
-                raise
-            ones = [self._decoded(request, item, decode) for item in self._decoded(request, result, answers.items)]
+            read = self._page(request, number, decode)
+            if read is None:
+                return
+            ones, info = read
             fresh = [one for one in ones if key(one) not in seen]
             seen |= {key(one) for one in fresh}
             count += len(ones)
             yield fresh
             if not fresh or answers.page_info(info, request, count)[1] is False:
                 return
+
+    def _page(self, request: Request, number: int, decode: Callable[[Any], T]) -> tuple[list[T], Any] | None:
+        """The items of one page and its `result_info`; None where it lies past the last one."""
+        try:
+            result, info = self._send(request)
+        except RejectedError as error:
+            if number > 1 and error.code == PAGE_OUT_OF_RANGE:
+                return None
+            raise
+        return [self._decoded(request, item, decode) for item in self._decoded(request, result, answers.items)], info
 
     def verify(self, secret: Secret) -> Mapping[str, Any]:
         """`{id, status}` of the API token whose value is `secret`, asked under that secret itself.

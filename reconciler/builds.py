@@ -91,33 +91,40 @@ def of_worker(api: Api, tag: str, *, per_page: int = PER_PAGE) -> Iterator[list[
     return api.scroll(lambda number: Build.read_of(tag, number, per_page), Build.decode, key=lambda build: build.id)
 
 
+def newest(api: Api, tags: Sequence[str]) -> tuple[dict[str, Build], dict[str, Unread]]:
+    """As `latest`, and by tag what could not be read."""
+    chunks = [list(tags[start : start + AT_ONCE]) for start in range(0, len(tags), AT_ONCE)]
+    unread: dict[str, Unread] = {}
+
+    def read(some: list[str]) -> dict[str, Build]:
+        try:
+            return api.get(Build.read_latest(some), Build.decode_map)
+        except ApiError as error:
+            unread.update(dict.fromkeys(some, Unread(what="the latest builds", error=error)))
+            return {}
+
+    return {tag: build for one in together(api, read, chunks) for tag, build in one.items()}, unread
+
+
 def last_of(api: Api, triggers: Sequence[tuple[str, str]]) -> Last:
     """The last builds of triggers, each given as its Worker's tag and its UUID. What a Worker built last was one
     of its triggers; for the others its list is read, one page."""
-    tags = list(dict.fromkeys(tag for tag, _ in triggers))
-    chunks = [tags[start : start + AT_ONCE] for start in range(0, len(tags), AT_ONCE)]
-    unread: dict[str, Unread] = {}
+    latest, unread = newest(api, list(dict.fromkeys(tag for tag, _ in triggers)))
+    found = {build.trigger_uuid: build for build in latest.values()}
+    more = list(dict.fromkeys(tag for tag, uuid in triggers if tag in latest and uuid not in found))
 
-    def read(some: list[str], request: Request, decode: Callable[[Any], T], what: str) -> T | None:
+    def read(tag: str) -> list[Build]:
         try:
-            return api.get(request, decode)
+            return api.get(Build.read_of(tag, 1, LOOKED_AT), Build.decode_list)
         except ApiError as error:
-            unread.update(dict.fromkeys(some, Unread(what=what, error=error)))
-            return None
+            unread[tag] = Unread(what="a list of builds", error=error)
+            return []
 
-    asked = together(
-        api, lambda some: read(some, Build.read_latest(some), Build.decode_map, "the latest builds"), chunks
-    )
-    newest = {tag: build for one in asked for tag, build in (one or {}).items()}
-    found = {build.trigger_uuid: build for build in newest.values()}
-    more = list(dict.fromkeys(tag for tag, uuid in triggers if tag in newest and uuid not in found))
-    lists = together(
-        api, lambda tag: read([tag], Build.read_of(tag, 1, LOOKED_AT), Build.decode_list, "a list of builds"), more
-    )
+    lists = together(api, read, more)
     for some in lists:
-        for build in sorted(some or (), key=lambda one: one.created_on, reverse=True):
+        for build in sorted(some, key=lambda one: one.created_on, reverse=True):
             found.setdefault(build.trigger_uuid, build)
-    searched = frozenset(tag for tag, some in zip(more, lists, strict=True) if len(some or ()) >= LOOKED_AT)
+    searched = frozenset(tag for tag, some in zip(more, lists, strict=True) if len(some) >= LOOKED_AT)
     return Last(builds=found, searched=searched, unread=unread)
 
 

@@ -6,13 +6,12 @@ Whether the token may write is found by a PATCH of a trigger that cannot exist: 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from reconciler.api import CONNECTIONS, Api
+from reconciler.api import Api
 from reconciler.drift import Finding
 from reconciler.errors import ApiError, AuthenticationError, ForbiddenError, NotFoundError, Severity
 from reconciler.health import Health, Subject, look, repositories
@@ -123,7 +122,7 @@ def estate(desired: Desired, api: Api, *, now: datetime) -> Iterator[Line]:
     live = {one.address for one in health.findings}
     new = Health()
     declared = [one for one in _declared(desired, observed) if one.address not in live]
-    with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
+    with api.pool() as pool:
         repositories(new, api, declared, pool)
     findings = [*health.findings, *new.findings]
     yield from (Line(Level.ERROR, one.address, one.summary, one.hint) for one in findings)

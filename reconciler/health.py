@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler import builds, ownership
-from reconciler.api import CONNECTIONS, Api
+from reconciler.api import Api
 from reconciler.drift import Finding, Kind, finding
 from reconciler.errors import ApiError, NotFoundError
-from reconciler.kinds.build import AT_ONCE, Build
+from reconciler.kinds.build import Build
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.failure import Failure
 from reconciler.kinds.limits import Limits
@@ -57,23 +57,19 @@ def look(desired: Desired, observed: Observed, api: Api, *, now: datetime, stale
     subjects = [_subject(observed, live) for live in triggers]
     if not observed.unread_tokens:
         _tokens(health, {live.id for live in observed.tokens}, subjects)
-    with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
+    tags = sorted({observed.tags[live.scope] for live in triggers if live.scope in observed.tags})
+    latest, unread = builds.newest(api, tags)
+    health.unread += dict.fromkeys(unread.values())
+    with api.pool() as pool:
         limits = pool.submit(_try, health, "the account's limits", api, Limits.read(), Limits.decode)
-        tags = sorted({observed.tags[live.scope] for live in triggers if live.scope in observed.tags})
-        chunks = [tags[start : start + AT_ONCE] for start in range(0, len(tags), AT_ONCE)]
-        asked = [
-            pool.submit(_try, health, "the latest builds", api, Build.read_latest(one), Build.decode_map)
-            for one in chunks
-        ]
-        repositories(health, api, subjects, pool)
-        latest = {tag: build for one in asked for tag, build in (one.result() or {}).items()}
         failed = {tag: build for tag, build in latest.items() if build.has_failed}
         causes = {tag: pool.submit(_cause, health, api, build) for tag, build in failed.items()}
+        repositories(health, api, subjects, pool)
         for tag, cause in causes.items():
             _failure(health, _name(observed, tag), failed[tag], cause.result())
         found = limits.result()
-        if stale_days:
-            _stale(health, observed, api, tags, latest=latest, now=now, days=stale_days)
+    if stale_days:
+        _stale(health, observed, api, tags, latest=latest, now=now, days=stale_days)
     if found and found.has_reached_build_minutes_limit:
         until = f" until {found.build_minutes_refresh_on}" if found.build_minutes_refresh_on else ""
         health.add("account", "minutes", f"the build minutes are used up{until}: nothing builds", "wait, or upgrade")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TypeVar
 
-from reconciler.api import CONNECTIONS, Api
+from reconciler.api import Api
 from reconciler.errors import UsageError
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
@@ -38,15 +37,8 @@ class Named:
 
 def together(api: Api, read: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """`read` of each, in parallel, in order. The first error ends it."""
-    pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
-    try:
-        found = list(pool.map(read, items))
-    except BaseException as error:
-        api.stop.set()  # ends all waiting for the rate limit
-        pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
-        raise
-    pool.shutdown()
-    return found
+    with api.pool() as pool:
+        return list(pool.map(read, items))
 
 
 class Directory:

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.api import CONNECTIONS, Api
+from reconciler.api import Api
 from reconciler.errors import AnswerError, ApiError, AuthenticationError, ForbiddenError, NotFoundError
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
@@ -31,17 +31,11 @@ def observe(desired: Desired, api: Api, *, everything: bool = False, tokens: boo
 
     Raises the access error where nothing of Workers Builds could be read for it.
     """
-    pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
-    look = _Look(desired, api, pool, everything, tokens or everything or bool(desired.tokens))
-    try:
+    with api.pool() as pool:
+        look = _Look(desired, api, pool, everything, tokens or everything or bool(desired.tokens))
         look.start()
         look.run()
         look.ask_witnesses()
-    except BaseException as error:
-        api.stop.set()  # ends all waiting for the rate limit
-        pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
-        raise
-    pool.shutdown()
     if look.denied and not look.builds_read:
         raise look.denied
     return look.result()

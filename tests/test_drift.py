@@ -182,6 +182,17 @@ def test_a_baseline_tells_new_known_and_gone(estate: Path) -> None:
     assert "no drift report" in story.run(["drift", "--baseline", "odd.json"], {}).stderr
 
 
+def test_what_is_new_is_told_first(estate: Path) -> None:
+    for number in range(30):
+        body = {f"K{number}": {"is_secret": False, "value": "x"}}
+        story.edit([["PATCH", "/builds/triggers/{api/production}/environment_variables", body]])
+    drift("--out", "base.json", code=0)
+    story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "new"}]])
+    text = story.run(["drift", "--baseline", "base.json", "--format", "markdown"], {}).stdout
+    assert text.index("trigger/web/production") < text.index("env/api")
+    assert "known already" in text
+
+
 def test_what_cannot_be_read_is_7_and_nothing_is_gone(estate: Path) -> None:
     story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by hand"}]])
     drift("--out", "base.json", code=2)

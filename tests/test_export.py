@@ -59,6 +59,7 @@ VARIABLES = st.dictionaries(
     st.one_of(st.just(""), TEXT, st.just({"is_secret": True, "value": "canary-1"}), st.just("ghp_" + "a" * 36)),
     max_size=4,
 )
+PROTECTED = {"owner": "acme/builds", "key": "prod", "protect": True}
 TRIGGER = st.fixed_dictionaries(
     {
         "worker": st.sampled_from(["web", "api", "a-b", "a_b"]),
@@ -74,7 +75,9 @@ TRIGGER = st.fixed_dictionaries(
         "build_token_uuid": st.sampled_from([f"22222222-0000-4000-8000-00000000000{n}" for n in range(1, 6)]),
         "repo_connection_uuid": st.sampled_from([f"11111111-0000-4000-8000-00000000000{n}" for n in range(1, 4)]),
         "environment_variables": VARIABLES,
-        "marker": st.sampled_from([None, None, {"owner": "acme/builds", "key": "prod"}, {"owner": "them", "key": "x"}]),
+        "marker": st.sampled_from(
+            [None, None, {"owner": "acme/builds", "key": "prod"}, {"owner": "them", "key": "x"}, PROTECTED]
+        ),
     }
 )
 
@@ -319,3 +322,103 @@ def test_what_makes_no_sense_is_refused(arguments: list[str], text: str, tmp_pat
         ran = story.run(["export", *arguments], {})
         assert ran.code == 1
         assert text in ran.stderr
+
+
+LIVE: dict[str, Any] = {
+    "workers": [{"id": name} for name in ("web", "api")],
+    "connections": [{"provider_account_id": "1", "provider_account_name": "acme", "repo_id": "2", "repo_name": "site"}],
+    "build_tokens": [{"build_token_name": "by hand", "cloudflare_token_id": "t"}],
+}
+DECLARED = """\
+version: 1
+owner: acme
+connections:
+  acme/site: {provider_account_id: "1", repo_id: "2"}
+tokens: {mine: {build_token_name: by hand}}
+workers:
+"""
+PRODUCTION = {"worker": "web", "trigger_name": "production", "branch_includes": ["main"], "deploy_command": "d"}
+PREVIEW = {
+    "worker": "web",
+    "trigger_name": "p",
+    "branch_includes": ["*"],
+    "branch_excludes": ["main"],
+    "deploy_command": "u",
+}
+WEB = """\
+  web:
+    triggers:
+      production:
+        branch_includes: [main]
+        deploy_command: d
+"""
+
+
+def _added(folder: Path, workers: str, triggers: list[dict[str, Any]]) -> tuple[str, story.Ran]:
+    """What the manifest says after an export into its folder, which changed nothing of it but by adding lines."""
+    before = DECLARED + workers
+    (folder / "builds").mkdir()
+    (folder / "builds" / "set.yaml").write_bytes(before.encode())
+    _seeded(folder, {**LIVE, "triggers": triggers})
+    ran = story.run(["export", "--all", "-o", "builds"], {})
+    assert ran.code == 0, ran.stderr
+    after = (folder / "builds" / "set.yaml").read_bytes().decode()
+    lines = iter(after.splitlines(keepends=True))
+    assert all(line in lines for line in before.splitlines(keepends=True))
+    _check_adopts("builds")
+    return after, ran
+
+
+@pytest.mark.parametrize("text", ["|\n          npm ci\n          # done\n", "|+\n          a\n\n\n"])
+def test_a_block_scalar_stays_whole(text: str, tmp_path: Path) -> None:
+    command = "npm ci\n# done\n" if "npm" in text else "a\n\n\n"
+    with story.folder(tmp_path, {}):
+        web = f"{WEB}        build_command: {text}"
+        after, _ = _added(tmp_path, web, [{**PRODUCTION, "build_command": command}, PREVIEW])
+        assert after == DECLARED + web
+        assert (tmp_path / "builds" / "web.yaml").exists()
+
+
+def test_line_breaks_stay_what_they_are(tmp_path: Path) -> None:
+    web = WEB + '        environment_variables:\n          A: "1\u2028"\n'
+    with story.folder(tmp_path, {}):
+        variables = {"A": "1\u2028", "B": "2"}
+        after, _ = _added(tmp_path, web.replace("\n", "\r\n"), [{**PRODUCTION, "environment_variables": variables}])
+        assert after.endswith('          B: "2"\r\n')
+
+
+def test_a_worker_that_is_declared_by_its_tag_is_that_worker(tmp_path: Path) -> None:
+    website = WEB.replace("  web:\n", f"  website:\n    tag: {story.tag('web')}\n")
+    with story.folder(tmp_path, {}):
+        after, _ = _added(tmp_path, website, [PRODUCTION, PREVIEW])
+        assert "      preview:\n" in after
+        assert sorted(path.name for path in (tmp_path / "builds").glob("*.yaml")) == ["set.yaml"]
+
+
+def test_what_a_null_removes_stays_out(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        after, ran = _added(
+            tmp_path, f"{WEB}      preview: null\n", [PRODUCTION, PREVIEW, {**PRODUCTION, "worker": "api"}]
+        )
+        assert after == f"{DECLARED}{WEB}      preview: null\n"
+        assert "Worker `web`: trigger `p` is not exported: `preview: null` removes it" in ran.stderr
+        assert (tmp_path / "builds" / "api.yaml").exists()
+
+
+def test_a_protected_trigger_stays_protected(tmp_path: Path) -> None:
+    one = {**PRODUCTION, "marker": {"owner": "acme", "key": "production", "protect": True}}
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, {**LIVE, "triggers": [one]})
+        text = story.run(["export", "--worker", "web", "--owner", "acme"], {}).stdout
+        assert "protect: true" in text
+        (tmp_path / "all.yaml").write_text(text)
+        assert "No changes" in story.run(["plan", "all.yaml"], {}).stdout
+
+
+def test_names_of_strangers_reach_no_terminal(tmp_path: Path) -> None:
+    one = {**PRODUCTION, "trigger_name": "x\x1b]0;pwn\x07\n", "marker": {"owner": "them", "key": "k"}}
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, {**LIVE, "triggers": [one]})
+        ran = story.run(["export", "--all", "--owner", "acme"], {})
+        assert "\\x1b]0;pwn\\x07\\n" in ran.stderr
+        assert not {"\x1b", "\x07"} & set(ran.stderr + ran.stdout)

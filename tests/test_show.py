@@ -88,6 +88,38 @@ def test_a_long_plan_is_cut_but_never_its_deletes() -> None:
     assert text.count("<details>") == text.count("</details>")
 
 
+def test_the_delete_of_a_variable_is_never_cut() -> None:
+    secret = Change(
+        address=Address.of("env", "zz", "production", "KEY"),
+        action=Action.DELETE,
+        before={"is_secret": True, "value": None},
+        after=None,
+        reason="no longer declared",
+    )
+    changes = (*(_kept(f"worker-{number:04}", "x" * 200) for number in range(1_000)), secret)
+    assert "`env/zz/production/KEY`" in plan_markdown(Plan(account_id="x", owner="o", changes=changes))
+
+
+ODD: list[tuple[str, Any]] = [
+    ("labels", [1]),
+    ("undeclared_workers", "\x1b[31mx"),
+    ("resource_changes", [{"address": 5}]),
+    ("scope", {"account_id": "x", "owner": 5, "target": 1, "prune": False}),
+    ("requests", {"read": 1, "write": float("inf"), "window": 1}),
+    ("diagnostics", [{"severity": "odd"}]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), ODD)
+def test_a_plan_that_was_tampered_with_is_no_plan(name: str, value: Any, tmp_path: Path) -> None:
+    document = json.loads(dump(plan_document(Plan(account_id="x", owner="o", changes=(_going("web"),)))))
+    with story.folder(tmp_path, {"p.json": json.dumps({**document, name: value})}):
+        for format_ in ("text", "markdown"):
+            ran = story.run(["show", "p.json", "--format", format_], {})
+            assert (ran.code, "is no plan of this version" in ran.stderr) == (1, True)
+            assert "\x1b" not in ran.stdout + ran.stderr
+
+
 def test_one_read_several_outputs(tmp_path: Path) -> None:
     case = story.load(story.CASES / "update.yaml")
     with story.folder(tmp_path, story.files_of(case)):

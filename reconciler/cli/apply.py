@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +26,7 @@ from reconciler.cli.options import (
     manifest_options,
     report_options,
 )
-from reconciler.cli.output import check_writable, colored, data, lost, say
+from reconciler.cli.output import check_writable, colored, data, lost, read_json, say
 from reconciler.cli.plan import Reporter, decide, reporting
 from reconciler.errors import Exit, InterruptedRunError, UnexpectedPlanError, UsageError
 
@@ -133,16 +130,12 @@ def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
 def read_plan(path: str) -> dict[str, Any]:
     """The document of a saved plan."""
     hint = "a plan is what `plan --out FILE` wrote; --expect takes sha256:… too"
+    found = read_json(path, most=MAX_PLAN, what="plan of this version", hint=hint)
     try:
-        if os.path.getsize(path) > MAX_PLAN:
-            raise UsageError(f"`{path}` is too large for a plan", hint=hint)
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
         rows = found["resource_changes"]
         usable = found["format_version"] == "1.0" and isinstance(found["scope"], dict)
         usable = usable and all(isinstance(row["change"]["actions"], list) and row["address"] for row in rows)
-    except OSError as error:
-        raise UsageError(f"`{path}` cannot be read: {error.strerror}", hint=hint) from None
-    except (ValueError, RecursionError, KeyError, TypeError):
+    except (KeyError, TypeError):
         usable = False
     if not usable:
         raise UsageError(f"`{path}` is no plan of this version", hint=hint)

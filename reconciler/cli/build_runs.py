@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli import session
 from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, names_options
-from reconciler.cli.output import data, say
+from reconciler.cli.output import data, read_json, say
 from reconciler.errors import ApiError, Exit, GatewayError, NetworkError, RejectedError, UsageError
 
 if TYPE_CHECKING:
@@ -362,14 +360,7 @@ def _seed_repo(path: str) -> dict[str, Any]:
     from reconciler.kinds.build import seed_problem
 
     hint = "a JSON object with branch, owner, path, provider and repository, and perhaps files"
-    try:
-        if os.path.getsize(path) > MAX_SEED:
-            raise UsageError(f"`{path}` has more than {MAX_SEED:,} bytes", hint=hint)
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"`{path}` cannot be read: {error.strerror}", hint=hint) from None
-    except (ValueError, RecursionError):
-        raise UsageError(f"`{path}` is no JSON", hint=hint) from None
+    found = read_json(path, most=MAX_SEED, what="seed_repo", hint=hint)
     problem = seed_problem(found)
     if problem:
         raise UsageError(f"`{path}` is no seed_repo: {problem}", hint=hint)

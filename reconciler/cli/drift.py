@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +18,7 @@ from reconciler.cli.options import (
     manifest_options,
     report_options,
 )
-from reconciler.cli.output import data, say, write_file
+from reconciler.cli.output import data, read_json, say, write_file
 from reconciler.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -142,19 +139,13 @@ def _write(found: DriftReport, report: Report, codes: list[int]) -> None:
 
 
 def _baseline(path: str) -> list[dict[str, Any]]:
-    """The findings of an earlier run; none where there was no earlier run."""
-    hint = "it is what `drift --out FILE` wrote"
-    try:
-        if os.path.getsize(path) > MAX_BASELINE:
-            raise UsageError(f"`{path}` is too large for a baseline", hint=hint)
-        found = json.loads(Path(path).read_text(encoding="utf-8"))["findings"]
-        usable = isinstance(found, list) and all(isinstance(one, dict) and isinstance(one["id"], str) for one in found)
-    except FileNotFoundError:
-        raise UsageError(f"there is no `{path}`", hint="leave --baseline out of the first run") from None
-    except OSError as error:
-        raise UsageError(f"`{path}` cannot be read: {error.strerror}", hint=hint) from None
-    except (ValueError, RecursionError, KeyError, TypeError):
-        usable = False
-    if not usable:
+    """The findings of an earlier run."""
+    hint = "it is what `drift --out FILE` wrote; leave --baseline out of the first run"
+    found = read_json(path, most=MAX_BASELINE, what="drift report", hint=hint)
+    rows = found.get("findings") if isinstance(found, dict) else None
+    names = ("id", "address", "summary")
+    if not isinstance(rows, list) or not all(
+        isinstance(one, dict) and all(isinstance(one.get(name), str) for name in names) for one in rows
+    ):
         raise UsageError(f"`{path}` is no drift report", hint=hint)
-    return list(found)
+    return rows

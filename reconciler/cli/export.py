@@ -103,7 +103,7 @@ def _there(folder: str) -> dict[str, str]:
             raise UsageError(f"`{folder}` is not a folder", hint="-o names the folder that the files go to")
         return {}
     found = files.search(folder)
-    return {os.path.relpath(path, folder): Path(path).read_text(encoding="utf-8") for path in found}
+    return {os.path.relpath(path, folder): Path(path).read_bytes().decode() for path in found}
 
 
 def _known(folder: str | None, there: Mapping[str, str]) -> Desired:
@@ -118,12 +118,10 @@ def _known(folder: str | None, there: Mapping[str, str]) -> Desired:
 
 def _observed(api: Api, names: tuple[str, ...]) -> Observed:
     from reconciler.kinds.worker import Worker
-    from reconciler.model import Address, Declared
     from reconciler.observe import observe
     from reconciler.states import Desired
 
-    workers = {name: Declared(address=Address.of("worker", name), resource=Worker(name=name)) for name in names}
-    observed = observe(Desired(owner=None, workers=workers), api, everything=not names, tokens=True)
+    observed = observe(Desired(owner=None, workers=Worker.named(names)), api, everything=not names, tokens=True)
     unknown = [name for name in names if observed.workers is not None and name not in observed.workers]
     if unknown:
         raise UsageError(f"there is no Worker `{unknown[0]}` in this account", hint="`export --all` takes every one")
@@ -155,5 +153,6 @@ def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str]) ->
     if not files:
         return f"nothing to add: the manifests of `{folder}` already say everything\n"
     added = sum(name in there for name in files)
-    counts = f"{len(files) - added} files written" + (f", {added} added to" if added else "")
-    return f"{counts} in `{folder}`; `buildsctl plan {folder}` shows what would be adopted\n"
+    counts = [f"{len(files) - added} written"] if added < len(files) else []
+    counts += [f"{added} added to"] if added else []
+    return f"{', '.join(counts)} of the files in `{folder}`; `buildsctl plan {folder}` shows what would be adopted\n"

@@ -170,6 +170,12 @@ class _Ids:
         )
 
 
+def _note(text: str) -> None:
+    from reconciler.render.escape import clean_lines
+
+    say(clean_lines(f"note: {text}") + "\n")
+
+
 @dataclass
 class _Account:
     """What Cloudflare says, as far as it could be asked."""
@@ -191,11 +197,11 @@ class _Account:
                 try:
                     found = api.get(Repository.read(connection, branch, folder), Repository.decode)
                 except ApiError as error:
-                    say(f"note: Builds does not tell what is in the repository: {error}\n")
+                    _note(f"Builds does not tell what is in the repository: {error}")
                     found = Repository()
             return cls(found, observed, account)
         except BuildsctlError as error:
-            say(f"note: Cloudflare was not asked: {error}\n")
+            _note(f"Cloudflare was not asked: {error}")
             return cls(Repository(), Observed())
 
     def export(self, names: dict[str, str], owner: str) -> str:
@@ -213,7 +219,7 @@ class _Account:
             only, Desired(owner=None), Choices(owner=owner), there={}, account_id=self.account_id, single=True
         )
         for note in done.notes:
-            say(f"note: {note}\n")
+            _note(note)
         return done.files[""] if done.found.workers else ""
 
     def compose(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from reconciler.errors import UsageError
 
@@ -88,7 +89,7 @@ def write_file(path: str, text: str) -> None:
     try:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".buildsctl-", suffix=".tmp")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -103,3 +104,15 @@ def write_file(path: str, text: str) -> None:
         raise UsageError(
             f"`{path}` cannot be written: {error.strerror}", hint="name a file in a folder that exists"
         ) from None
+
+
+def read_json(path: str, *, most: int, what: str, hint: str) -> Any:
+    """What a JSON file of the user's holds: `what` it should be, of at most so many bytes."""
+    try:
+        if os.path.getsize(path) > most:
+            raise UsageError(f"`{path}` is too large for a {what}", hint=hint)
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"`{path}` cannot be read: {error.strerror}", hint=hint) from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"`{path}` is no {what}: it is no JSON", hint=hint) from None

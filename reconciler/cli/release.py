@@ -52,12 +52,10 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
 def _observed(api: Api, globs: tuple[str, ...]) -> Observed:
     """The Workers that the globs name; all of them where one names none."""
     from reconciler.kinds.worker import Worker
-    from reconciler.model import Address, Declared
     from reconciler.observe import observe
     from reconciler.states import Desired
 
     names = {glob.split("/")[1] if glob.count("/") else "*" for glob in globs}
     if any(sign in name for name in names for sign in "*?["):
         return observe(Desired(owner=None), api, everything=True)
-    workers = {name: Declared(address=Address.of("worker", name), resource=Worker(name=name)) for name in names}
-    return observe(Desired(owner=None, workers=workers), api)
+    return observe(Desired(owner=None, workers=Worker.named(names)), api)

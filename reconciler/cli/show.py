@@ -32,7 +32,7 @@ def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - t
     document = read_plan(file)
     try:
         plan, outcomes = saved.read(document)
-    except (KeyError, TypeError, ValueError, StopIteration):
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise UsageError(f"`{file}` is no plan of this version", hint="`plan --out FILE` writes one") from None
     color = colored(no_color=settings.no_color)
     match format:

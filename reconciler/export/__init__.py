@@ -47,22 +47,37 @@ def export(
     `there` are the files of the folder as they are: only what is missing is added, in them where that can be
     done by inserting lines, else in files of its own.
     """
-    existing = _read_back(there).root
-    found = collect(observed, known, choices)
+    before = _read_back(there)
+    existing = before.root
+    found = collect(observed, known, choices, _removed(existing))
     _complete(found, existing)
-    ways = (lift.lift(found.workers, _alone(found)), lift.plain(found.workers))
+    plain = lift.plain(found.workers)
+    first = plain if there else lift.lift(found.workers, _alone(found))
     allowed: dict[tuple[str, str], list[str]] = {}
-    for lifted in ways[1:] if there else ways:
+    for lifted, into in ((first, there), (plain, {})):  # the second way is the one that cannot change anything
         for _ in range(2):  # rules that the live state breaks are found by looking, then allowed
-            files = _written(found, lifted, allowed, existing, there=there, account_id=account_id, single=single)
+            files = _written(
+                found, lifted, allowed, existing, there=there, into=into, account_id=account_id, single=single
+            )
             read = _read_back({**there, **files})
             if not read.refused:
                 break
             allowed |= read.refused
-        if not read.refused and _means(read, found, known):
+        if not read.refused and _means(read, found, before):
             return Exported(files=files, found=found, notes=tuple(_notes(found)))
     hint = "export into an empty folder, and take over from there what you need"
     raise UsageError("what is live cannot be added to these manifests without changing what they say", hint=hint)
+
+
+def _removed(existing: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Worker and key of each trigger that a `null` takes out."""
+    workers = {name: body for name, body in (existing.get("workers") or {}).items() if isinstance(body, dict)}
+    return {
+        (name, key)
+        for name, body in workers.items()
+        for key, one in (body.get("triggers") or {}).items()
+        if one is None
+    }
 
 
 def _complete(found: Found, existing: Mapping[str, Any]) -> None:
@@ -94,9 +109,11 @@ def _written(
     existing: Mapping[str, Any],
     *,
     there: Mapping[str, str],
+    into: Mapping[str, str],
     account_id: str,
     single: bool,
 ) -> dict[str, str]:
+    """`into` are those of the files that are `there` in which lines may be inserted."""
     head: dict[str, Any] = {}
     comments: dict[tuple[str, ...], str] = {("tokens", key): "looked up, never changed" for key in found.tokens}
     if not there:
@@ -119,7 +136,7 @@ def _written(
         return {"": _document({**head, "workers": workers}, {**comments, **notes})}
     files = {_free(SHARED, there): _document(head, comments)} if head else {}
     for name, body in workers.items():
-        changed = splice(there, name, body)
+        changed = splice(into, name, body)
         if changed:
             files |= changed
         else:
@@ -192,15 +209,30 @@ def _read_back(files: Mapping[str, str]) -> _Read:
     return _Read(root=found.root.bare() or {}, triggers=triggers, refused=refused)
 
 
-def _means(read: _Read, found: Found, known: Desired) -> bool:
-    """Do the files say of each trigger what was found?"""
-    declared = {(one.address.path[0], one.address.name) for one in known.triggers}
+def _means(read: _Read, found: Found, before: _Read) -> bool:
+    """Do the files say of each trigger what was found, and of those declared before what they said?"""
     for worker, triggers in found.workers.items():
         for key, flat in triggers.items():
             one = read.triggers.get((worker, key))
-            if one is None or not _says(one, flat, whole=(worker, key) not in declared, alone=_alone(found)):
+            whole = (worker, key) not in before.triggers
+            if one is None or not _says(one, flat, whole=whole, alone=_alone(found)):
                 return False
-    return declared <= read.triggers.keys()
+    return all(
+        where in read.triggers and _kept(one, read.triggers[where], found) for where, one in before.triggers.items()
+    )
+
+
+def _kept(before: Effective, after: Effective, found: Found) -> bool:
+    """Is a trigger that was declared as it was, but for the variables that it got?"""
+    added = {name[1] for name in found.workers.get(before.worker, {}).get(before.key, {}) if not isinstance(name, str)}
+    references = {"repo_connection", "build_token"}  # what went without saying may be said by now
+    sides = []
+    for one in (before, after):
+        fields = {name: node.bare() for name, node in one.fields.items() if name not in references}
+        variables = {name: node.bare() for name, node in one.variables.items() if one is before or name not in added}
+        sides.append((fields, variables, sorted(node.value for node in one.ignore)))
+    named = all(after.text(name) == before.text(name) for name in references if before.text(name))
+    return named and sides[0] == sides[1]
 
 
 def _says(one: Effective, flat: Flat, *, whole: bool, alone: Mapping[str, str]) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler import ownership
@@ -62,10 +62,15 @@ class Found:
         self.notes.setdefault(worker, []).append(text)
 
 
-def collect(observed: Observed, known: Desired, choices: Choices) -> Found:
-    """Every live trigger that is not another owner's, by Worker; of what is declared only what is missing."""
+def collect(observed: Observed, known: Desired, choices: Choices, removed: Collection[tuple[str, str]] = ()) -> Found:
+    """Every live trigger that is not another owner's, by Worker; of what is declared only what is missing, and
+    nothing of what the manifests have `removed`: Worker and key of a `null`."""
     found = Found(choices=choices, known=known)
     connections = {live.id: live for live in observed.connections}
+    names = _names(observed, known)
+    observed = replace(
+        observed, triggers=tuple(replace(live, scope=names.get(live.scope, live.scope)) for live in observed.triggers)
+    )
     lives = sorted(observed.triggers, key=lambda live: (live.scope, live.resource.is_preview, live.created_on, live.id))
     declared = _declared(known)
     for live in lives:
@@ -84,10 +89,19 @@ def collect(observed: Observed, known: Desired, choices: Choices) -> Found:
             continue
         taken = {*mine, *(one.address.name for one in known.triggers if one.address.path[0] == live.scope)}
         key = _free(_key(live, marker), taken)
+        if (live.scope, key) in removed:
+            found.note(live.scope, f"trigger `{live.resource.trigger_name}` is not exported: `{key}: null` removes it")
+            continue
         flat = _fields(found, live, key, connections, observed)
         mine[key] = flat | _variables(found, live.scope, key, variables or {})
     found.workers = {name: triggers for name, triggers in found.workers.items() if triggers}
     return found
+
+
+def _names(observed: Observed, known: Desired) -> dict[str, str]:
+    """What the manifests call a Worker whose tag they give under another name."""
+    given = {one.resource.tag: name for name, one in known.workers.items() if one.resource.tag}
+    return {name: given[tag] for name, tag in (observed.workers or {}).items() if tag in given}
 
 
 def _declared(known: Desired) -> dict[str, dict[str, Any]]:
@@ -175,6 +189,9 @@ def _fields(
         compared = tuple(default) if isinstance(default, list) else default
         if name not in DEFAULTS or normal(name, value) != normal(name, compared):
             flat[name] = shown
+    marker = ownership.read(observed.variables.get(live.id, {}), live.id)
+    if isinstance(marker, ownership.Marker) and marker.protect:
+        flat["protect"] = True
     return flat | ({"ignore": ignore} if ignore else {})
 
 

@@ -85,10 +85,10 @@ def _worker(first: First, environment: str) -> dict[str, Any]:
         shared["path_includes"] = [f"{literal(first.root_directory.strip('/'))}/*"]
     if "build" in first.repository.scripts:
         shared["build_command"] = f"{first.repository.package_manager or 'npm'} run build"
-    production = {"branch_includes": [first.branch], "deploy_command": f"{runner} wrangler deploy{suffix}"}
+    production = {"branch_includes": [literal(first.branch)], "deploy_command": f"{runner} wrangler deploy{suffix}"}
     preview = {
         "branch_includes": ["*"],
-        "branch_excludes": [first.branch],
+        "branch_excludes": [literal(first.branch)],
         "deploy_command": f"{runner} wrangler versions upload{suffix}",
     }
     return {**shared, "triggers": {"production": production, "preview": preview}}

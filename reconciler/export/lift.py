@@ -17,8 +17,8 @@ from reconciler.export.collect import DEFAULTS, VARIABLES, Field, Flat
 Triggers = Mapping[str, Flat]
 Item = tuple[str, Field]
 """A trigger's key, and one of its fields."""
-NEVER = ("ignore", "lint")
-"""What unites over the layers stays on its trigger."""
+NEVER = ("ignore", "lint", "protect")
+"""What unites over the layers, and what guards a trigger, stays on it."""
 
 
 @dataclass(frozen=True, kw_only=True)

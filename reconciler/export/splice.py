@@ -17,7 +17,7 @@ def splice(there: Mapping[str, str], worker: str, body: Mapping[str, Any]) -> di
     that they belong to is not in block style, or not there.
     """
     for name, content in there.items():
-        lines = content.splitlines(keepends=True)
+        lines = re.findall(r"[^\n]*\n|[^\n]+", content)  # YAML knows fewer line breaks than Python
         at = _find(lines, ["workers", worker, "triggers"])
         if at is None:
             continue
@@ -49,9 +49,10 @@ def _insert(lines: list[str], path: list[str], more: Mapping[str, Any]) -> bool:
             if _indent(lines[number]) < indent:
                 break
             end = number + 1
+    break_ = "\r\n" if lines[end - 1].endswith("\r\n") else "\n"
     if not lines[end - 1].endswith("\n"):
-        lines[end - 1] += "\n"
-    lines[end:end] = text(more, {}, indent=indent).splitlines(keepends=True)
+        lines[end - 1] += break_
+    lines[end:end] = [f"{line}{break_}" for line in text(more, {}, indent=indent).split("\n")[:-1]]
     return True
 
 
@@ -60,7 +61,7 @@ def _find(lines: list[str], path: list[str]) -> tuple[int, int] | None:
     start, indent = 0, 0
     for part in path:
         at = _entry(lines, start, indent, part)
-        if at is None or not re.search(r":\s*(#.*)?$", lines[at].rstrip("\n")):
+        if at is None or not re.search(r":\s*(#.*)?$", lines[at].rstrip("\r\n")):
             return None
         inner = next(
             (n for n in range(at + 1, len(lines)) if lines[n].strip() and not lines[n].strip().startswith("#")), None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from reconciler.kinds.answer import identifier, items, text
-from reconciler.model import Request, Value
+from reconciler.model import Address, Declared, Request, Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,11 @@ class Worker:
     @property
     def fields(self) -> Mapping[str, Value]:
         return {"id": self.name, "tag": self.tag}
+
+    @classmethod
+    def named(cls, names: Iterable[str]) -> dict[str, Declared[Worker]]:
+        """Workers that nothing is known of but their names, as manifests would declare them."""
+        return {name: Declared(address=Address.of(cls.kind, name), resource=cls(name=name)) for name in names}
 
     @staticmethod
     def read() -> Request:

@@ -98,18 +98,19 @@ def drift_markdown(report: Report) -> str:
     """For an issue that is opened once and updated: what is new first, cut where it would get too long."""
     lines = [header("drift", report.plan), f"### buildsctl {ending(report)[:1].lower()}{ending(report)[1:]}", ""]
     length = 0
-    for kind, title in TITLES.items():
-        found = [one for one in report.findings if one.kind is kind]
-        if not found:
-            continue
-        lines += [f"**{title}** ({len(found)})", ""]
-        for number, one in enumerate(found):
-            block = [*fence(line.strip("\n") for line in _lines(one, report)), ""]
-            length += sum(len(line) + 1 for line in block)
-            if length > MAX_LENGTH - 2_000:
-                lines += [f"{len(found) - number} more of this kind are not shown here.", ""]
-                break
-            lines += block
+    for new in (True, False) if report.compared else (True,):
+        for kind, title in TITLES.items():
+            found = [one for one in report.findings if one.kind is kind and (one.id not in report.known) == new]
+            if not found:
+                continue
+            lines += [f"**{title}{'' if new else ', known already'}** ({len(found)})", ""]
+            for number, one in enumerate(found):
+                block = [*fence(_lines(one, report)), ""]
+                length += sum(len(line) + 1 for line in block)
+                if length > MAX_LENGTH - 2_000:
+                    lines += [f"{len(found) - number} more of this kind are not shown here.", ""]
+                    break
+                lines += block
     lines += [f"Gone: {code(str(one.get('address')))}" for one in report.gone[:50]]
     lines += [f"- {code(line)}" for line in troubles_text(report.plan).splitlines()[:50]]
     return "\n".join(lines).rstrip("\n") + "\n"

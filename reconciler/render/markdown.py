@@ -26,7 +26,9 @@ def plan_markdown(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
         head += fence(outcome_text(one) for one in outcomes if one.status is not Status.DONE)
     head += fence(refusal_lines(plan))
     rows = shown(plan)
-    doomed = [one for one in rows if one.action in (Action.DELETE, Action.REPLACE) and one.address.kind != "env"]
+    going = [one for one in rows if one.action in (Action.DELETE, Action.REPLACE)]
+    whole = {one.address.path for one in going if one.address.kind == "trigger"}  # its variables go with it
+    doomed = [one for one in going if one.address.kind != "env" or one.address.path[:2] not in whole]
     if doomed:
         head += [
             "",

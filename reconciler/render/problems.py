@@ -17,7 +17,7 @@ def problems_text(found: Iterable[Diagnostic]) -> str:
 
 def problem_text(one: Diagnostic) -> str:
     place = f"{clean(str(one.position))}: " if one.position else ""
-    rule = f" [{one.rule}]" if one.rule else ""
+    rule = f" [{clean(one.rule)}]" if one.rule else ""
     lines = [f"{place}{one.severity.value}: {clean(one.summary)}{rule}"]
     if one.address:
         lines.append(f"  in {clean(one.address)}")

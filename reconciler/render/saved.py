@@ -42,12 +42,12 @@ class SavedPlan(Plan):
 
 
 def read(document: Mapping[str, Any]) -> tuple[SavedPlan, tuple[Outcome, ...] | None]:
-    """The plan, and what became of it where it was applied. Raises KeyError, TypeError or ValueError
-    where the document is none."""
+    """The plan, and what became of it where it was applied. Raises KeyError, TypeError, AttributeError,
+    ValueError or OverflowError where the document is none."""
     scope, requests = document["scope"], document["requests"]
     plan = SavedPlan(
         account_id=str(scope["account_id"]),
-        owner=scope["owner"],
+        owner=None if scope["owner"] is None else str(scope["owner"]),
         target=tuple(scope["target"]),
         prune=bool(scope["prune"]),
         changes=tuple(_change(row) for row in document["resource_changes"]),
@@ -68,7 +68,7 @@ def read(document: Mapping[str, Any]) -> tuple[SavedPlan, tuple[Outcome, ...] | 
         labels={**{str(k): str(v) for k, v in document.get("labels", {}).items()}, LATER: "(known after apply)"},
         reads=int(requests["read"]),
         saved_writes=int(requests["write"]),
-        undeclared_workers=document["undeclared_workers"],
+        undeclared_workers=None if document["undeclared_workers"] is None else int(document["undeclared_workers"]),
         left_out=int(document.get("left_out", 0)),
     )
     outcomes = document.get("outcomes")
@@ -83,7 +83,9 @@ def _address(text: str) -> Address:
 
 def _change(row: Mapping[str, Any]) -> Change:
     change = row["change"]
-    action = next(action for action, names in ACTIONS.items() if names == change["actions"])
+    action = next((action for action, names in ACTIONS.items() if names == change["actions"]), None)
+    if action is None:
+        raise ValueError("an action that no plan has")
     return Change(
         address=_address(row["address"]),
         action=action,
