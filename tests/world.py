@@ -55,7 +55,7 @@ class Watched(Sandbox):
 @dataclass
 class World:
     """`sent` is every request as (method, path below the account); `flags` come after those of the case.
-    `count` is all requests since the world began.
+    `count` is all requests since the world began, `made` names the triggers that were there when the run began.
     """
 
     case: dict[str, Any]
@@ -64,6 +64,7 @@ class World:
     sent: list[tuple[str, str]] = field(default_factory=list)
     flags: tuple[str, ...] = ()
     count: int = 0
+    made: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, case: dict[str, Any], folder: Path, *flags: str) -> World:
@@ -77,6 +78,10 @@ class World:
                 tried(world)
         world.case, world.flags = case, flags
         story.edit_in(world.sandbox, case["runs"][0].get("edit", []))
+        for worker in story.call(world.sandbox, "GET", "/workers/scripts")[1]:
+            for one in story.call(world.sandbox, "GET", f"/builds/workers/{worker['tag']}/triggers")[1]:
+                kind = "preview" if "*" in one["branch_includes"] else "production"
+                world.made[one["trigger_uuid"]] = f"{worker['id']}.{kind}"
         return world
 
     @property
@@ -160,6 +165,14 @@ class World:
             api.allow_writes()
             verify = "--no-verify-token" not in self.arguments
             return decided, list(apply(decided, api, key=self.key, verify_tokens=verify))
+
+    def named(self, path: str) -> str:
+        """`path` with names for UUIDs that differ from world to world: those of triggers that earlier runs made."""
+        seeded = {one["trigger_uuid"] for one in story.seed_of(self.case).get("triggers", [])}
+        found = path.split("/")[3] if path.startswith("/builds/triggers/") else ""
+        if not found or found in seeded:
+            return path
+        return path.replace(found, self.made.get(found, found))
 
     @property
     def writes(self) -> list[tuple[str, str]]:
