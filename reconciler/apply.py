@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from threading import Lock
 from typing import Any
 
 from reconciler import diff, ownership, settle
@@ -43,6 +44,7 @@ from reconciler.model import (
     Secret,
     Status,
     Step,
+    Trial,
     Value,
 )
 
@@ -90,6 +92,8 @@ class _Run:
     results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
     bad: dict[Address, str] = field(default_factory=dict)
     denied: bool = False
+    trying: Lock = field(default_factory=Lock)
+    tried: dict[Address, ApiError | None] = field(default_factory=dict)
 
     def branch(self, steps: Sequence[Step]) -> None:
         """The steps of one branch, one after the other."""
@@ -140,25 +144,33 @@ class _Run:
             return _Result(step, Status.UNKNOWN if settle.is_unsure(error) else Status.FAILED, error)
         return _Result(step, Status.DONE)
 
-    def _try_token(self, secret: Value, cloudflare_token_id: Value) -> None:
-        """Before a token takes the place of a working one: is it active, and the one that it says it is?"""
+    def _try_token(self, trial: Trial) -> None:
+        """Once a run for each token, however many triggers move to it."""
+        with self.trying:
+            if trial.token not in self.tried:
+                self.tried[trial.token] = self._tried(trial)
+        error = self.tried[trial.token]
+        if error:
+            raise error
+
+    def _tried(self, trial: Trial) -> ApiError | None:
         try:
-            found = self.api.verify(secret) if isinstance(secret, Secret) else {}
+            found = self.api.verify(trial.secret)
         except ApiError as error:
             if error.status == 404:
-                return  # whatever answers at this base URL has no such path
+                return None  # whatever answers at this base URL has no such path
             if self.api.stop.is_set() and isinstance(error, NetworkError) and error.never_sent:
-                raise  # interrupted: that says nothing of the secret
+                return error  # interrupted: that says nothing of the secret
             hint = "; ".join(filter(None, (error.hint, "--no-verify-token skips this")))
-            raise RejectedError(f"the new secret could not be tried: {error.message}", hint=hint) from None
+            return RejectedError(f"the secret of `{trial.token}` could not be tried: {error.message}", hint=hint)
         wrong = ""
         if found.get("status") != "active":
             wrong = "is not active"
-        elif found.get("id") != cloudflare_token_id:
+        elif found.get("id") != trial.cloudflare_token_id:
             wrong = "is that of another token than `cloudflare_token_id`"
-        if wrong:
-            hint = "check both; --no-verify-token skips this for a token that may not look at itself"
-            raise RejectedError(f"the new secret {wrong}: the working token stays", hint=hint)
+        hint = "check both; --no-verify-token skips this for a token that may not look at itself"
+        message = f"the secret of `{trial.token}` {wrong}: the working token stays"
+        return RejectedError(message, hint=hint) if wrong else None
 
     def _mark(self, step: Step, what: str) -> None:
         for address in step.covers:
@@ -167,8 +179,8 @@ class _Run:
     def _send(self, step: Step) -> None:
         request = bind(step.request, self.ids, self.key)
         sent = request.json if isinstance(request.json, Mapping) else {}
-        if step.replaces_token and self.verify_tokens:
-            self._try_token(sent["build_token_secret"], sent["cloudflare_token_id"])
+        if step.trial and self.verify_tokens:
+            self._try_token(step.trial)
 
         def check(result: Any) -> None:
             given, wrong = _echo(step.echo, sent, result)

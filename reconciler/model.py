@@ -267,12 +267,22 @@ class Echo(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What a token's secret has to prove before the token takes the place of one that works: that it is active,
+    and that of `cloudflare_token_id`."""
+
+    token: Address
+    secret: Secret
+    cloudflare_token_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Step:
     """One write, in order. It carries out part or all of the changes at `covers`.
 
     `needs` are addresses whose earlier steps must have succeeded; `gives` is the address that gets its
-    id from the answer. `replaces_token`: a working token goes, so the new secret is tried before. Steps of
-    one `branch` run one after the other, branches are independent; those without one run alone.
+    id from the answer. `trial` comes before the request. Steps of one `branch` run one after the other,
+    branches are independent; those without one run alone.
     """
 
     covers: tuple[Address, ...]
@@ -281,7 +291,7 @@ class Step:
     branch: str = ""
     needs: frozenset[Address] = frozenset()
     gives: Address | None = None
-    replaces_token: bool = False
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

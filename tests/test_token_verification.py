@@ -77,7 +77,7 @@ def test_what_cannot_be_tried_says_how_to_go_on(server: FakeServer, folder: Path
     ran = run(ARGUMENTS, environment(server), folder)
     status, error, text = outcome(ran, folder)
     assert (ran.code, status) == (3, "failed"), text
-    assert "the new secret" in error
+    assert "the secret of `token/deploy` could not be tried" in error
     assert "--no-verify-token skips this" in text
     assert not server.sent("POST", "/builds/tokens")
     server.clear()

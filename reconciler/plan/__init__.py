@@ -62,7 +62,10 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
 
 def _tried(board: Board) -> list[Step]:
     """Connections and tokens; the secret of a token that replaces a working one is tried before."""
-    return [replace(step, replaces_token=True) if step.gives in board.replacing else step for step in board.first]
+    return [
+        replace(step, trial=board.trials.get(step.gives)) if step.gives in board.replacing else step
+        for step in board.first
+    ]
 
 
 def _prune(board: Board) -> None:

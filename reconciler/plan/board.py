@@ -10,7 +10,7 @@ from reconciler import ownership
 from reconciler.errors import Diagnostic, Position, Severity
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
-from reconciler.model import Action, Address, Change, Declared, Live, Ref, Refusal, Resource, Step, Unread, row
+from reconciler.model import Action, Address, Change, Declared, Live, Ref, Refusal, Resource, Step, Trial, Unread, row
 from reconciler.plan.steps import Branch
 from reconciler.states import Desired, Observed
 
@@ -56,7 +56,8 @@ class Board:
     and tokens, then Worker by Worker, then deletes of what nothing uses any more.
 
     `after` is what becomes of a live trigger, by its UUID, None where it goes; `made` are new ones.
-    `replacing` are tokens still to be made that take the place of one that a live trigger works with.
+    `replacing` are tokens still to be made that take the place of one that a live trigger works with;
+    `trials` what the secret of a managed token has to prove then, where its source gives it.
     `ids` holds what is bound; `failed` the addresses that lead nowhere, `unknown` those that could not
     be read, each with the reason.
     """
@@ -71,6 +72,7 @@ class Board:
     after: dict[str, tuple[Address, Trigger | None]] = field(default_factory=dict)
     made: dict[Address, Trigger] = field(default_factory=dict)
     replacing: set[Address] = field(default_factory=set)
+    trials: dict[Ref, Trial] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     ids: dict[Address, str] = field(default_factory=dict)

@@ -13,7 +13,19 @@ from dataclasses import dataclass, field, replace
 from reconciler.kinds import ORDER
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
-from reconciler.model import Action, Address, Change, Echo, FieldChange, FingerprintDraft, MarkerDraft, Ref, Step, Value
+from reconciler.model import (
+    Action,
+    Address,
+    Change,
+    Echo,
+    FieldChange,
+    FingerprintDraft,
+    MarkerDraft,
+    Ref,
+    Step,
+    Trial,
+    Value,
+)
 from reconciler.ownership import MARKER, Marker
 from reconciler.states import DeclaredTrigger
 
@@ -61,11 +73,20 @@ class Branch:
     def __iter__(self) -> Iterator[Step]:
         yield from (*self.deletes, *self.creates, *self.updates, *self.variables, *self.releases)
 
-    def delete(self, trigger: Address, live: str, others: tuple[Address, ...], *, needs: frozenset[Address]) -> None:
+    def delete(
+        self,
+        trigger: Address,
+        live: str,
+        others: tuple[Address, ...],
+        *,
+        needs: frozenset[Address],
+        trial: Trial | None = None,
+    ) -> None:
         """Delete the trigger with the UUID `live`; the variables at `others` go with it. What is made in its
-        place `needs` those: where they fail, it stays."""
+        place `needs` those: where they fail, or the `trial` of its token, it stays."""
         request = Trigger.delete(live)
-        self.deletes.append(Step(covers=(trigger, *others), request=request, branch=self.name, needs=needs))
+        covers = (trigger, *others)
+        self.deletes.append(Step(covers=covers, request=request, branch=self.name, needs=needs, trial=trial))
 
     def create(
         self,
@@ -102,13 +123,15 @@ class Branch:
         fields: tuple[FieldChange, ...],
         variables: Variables,
         marker: MarkerDraft | None,
+        trial: Trial | None,
     ) -> None:
         """Fields, then variables; the other way about where the trigger still watches nothing."""
         names = {change.path for change in fields}
         pending = any(change.path == "path_includes" and change.before == PENDING_PATHS for change in fields)
         if names and not pending:
+            request = want.update(live, names)
             self.updates.append(
-                Step(covers=(trigger,), request=want.update(live, names), echo=Echo.TRIGGER, branch=self.name)
+                Step(covers=(trigger,), request=request, echo=Echo.TRIGGER, branch=self.name, trial=trial)
             )
         for key in variables.deletes:
             self.variables.append(
@@ -116,7 +139,7 @@ class Branch:
             )
         self._write_variables(trigger, live, variables, marker, shows_trigger=bool(names))
         if pending:
-            self._release(trigger, live, want, names, variables)
+            self._release(trigger, live, want, names, variables, trial=trial)
 
     def _write_variables(
         self, trigger: Address, live: Ref, variables: Variables, marker: MarkerDraft | None, *, shows_trigger: bool
@@ -140,7 +163,16 @@ class Branch:
             )
         )
 
-    def _release(self, trigger: Address, live: Ref, want: Trigger, names: set[str], variables: Variables) -> None:
+    def _release(
+        self,
+        trigger: Address,
+        live: Ref,
+        want: Trigger,
+        names: set[str],
+        variables: Variables,
+        *,
+        trial: Trial | None = None,
+    ) -> None:
         self.releases.append(
             Step(
                 covers=(trigger,),
@@ -148,6 +180,7 @@ class Branch:
                 echo=Echo.TRIGGER,
                 branch=self.name,
                 needs=frozenset(variables.covers),
+                trial=trial,
             )
         )
 

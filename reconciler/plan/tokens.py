@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from reconciler.kinds.token import Token, TokenReference
-from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Step
+from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Step, Trial
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
 from reconciler.plan.board import Board, Options
 from reconciler.states import Desired, Observed
@@ -47,6 +47,10 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
     """The UUIDs that stay in use. A rotation is a create: the old generation goes when nothing uses it."""
     generations = _generations(board, board.owner, want.build_token_name)
     made = _wanted(board, want, number=generations[0][0].number + 1 if generations else 1)
+    secret = want.build_token_secret
+    if secret and secret.value is not None:
+        trial = Trial(token=declared.address, secret=secret, cloudflare_token_id=want.cloudflare_token_id)
+        board.trials[declared.address] = trial
     rotate, not_compared = _compare(board, declared, generations[0][0], made) if generations else ("", "")
     if generations and not rotate:
         current = generations[0][1]
@@ -75,7 +79,7 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
             request=want.create(str(made)),
             echo=Echo.TOKEN,
             gives=declared.address,
-            replaces_token=bool(generations),
+            trial=board.trials.get(declared.address) if generations else None,
         )
     )
     return set()

@@ -9,7 +9,7 @@ from reconciler import diff, ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import Action, Address, Cause, Declared, Disposition, FieldChange, MarkerDraft, Ref, Secret
+from reconciler.model import Action, Address, Cause, Declared, Disposition, FieldChange, MarkerDraft, Ref, Secret, Trial
 from reconciler.plan import losses, variables
 from reconciler.plan.board import Board, Seen
 from reconciler.plan.steps import Variables
@@ -159,7 +159,13 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     board.changes.extend(found.changes)
     if writes or adopts:
         board.branch(trigger.address.path[0]).update(
-            trigger.address, seen.live.id, want=want, fields=fields, variables=found, marker=draft
+            trigger.address,
+            seen.live.id,
+            want=want,
+            fields=fields,
+            variables=found,
+            marker=draft,
+            trial=_trial(board, trigger, seen, want),
         )
 
 
@@ -199,8 +205,18 @@ def _decide_replace(
     board.made[trigger.address] = want
     branch = board.branch(trigger.address.path[0])
     needs = _refers_to(trigger)
-    branch.delete(trigger.address, seen.live.id, tuple(change.address for change in gone), needs=needs)
+    others, trial = tuple(change.address for change in gone), _trial(board, trigger, seen, want)
+    branch.delete(trigger.address, seen.live.id, others, needs=needs, trial=trial)
     branch.create(trigger.address, want, found, _draft(board, trigger, want, found), needs=needs)
+
+
+def _trial(board: Board, trigger: DeclaredTrigger, seen: Seen, want: Trigger) -> Trial | None:
+    """Where the trigger moves from a token to a managed one that an earlier run made: it may have replaced
+    nothing then, so nobody tried it."""
+    live, token = seen.live.resource.build_token_uuid, trigger.resource.build_token_uuid
+    if not live or live == want.build_token_uuid or isinstance(want.build_token_uuid, Address):
+        return None  # nothing to lose, nothing changes, or tried when it is made
+    return board.trials.get(token)
 
 
 def _refers_to(trigger: DeclaredTrigger) -> frozenset[Address]:
