@@ -200,7 +200,9 @@ class Api:
         request = Request(method="GET", path=("user", "tokens", "verify"))
         try:
             result, _ = self._send(request, bearer=secret)
-        except (AuthenticationError, ForbiddenError):
+        except (AuthenticationError, ForbiddenError) as error:
+            if not error.code:
+                raise  # a gateway's page: the API never saw the secret
             return {}
         if not isinstance(result, dict):
             raise _named(AnswerError("the API's answer is not an object"), request)
