@@ -133,6 +133,7 @@ def test_shellcheck(tmp_path: Path) -> None:
     (tmp_path / "gitlab.bash").write_text(text, encoding="utf-8")
     (tmp_path / "job.sh").write_text(f"#!/bin/sh\n{job_script()}\n", encoding="utf-8")
     lint("shellcheck", *sorted(tmp_path.iterdir()))
+    lint("shellcheck", "--shell=bash", "reconciler/cli/completion.bash")
 
 
 @pytest.mark.linter

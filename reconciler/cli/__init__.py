@@ -7,12 +7,19 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler import __version__
 from reconciler.cli.options import ARGUMENTS, Globals, group_options
 from reconciler.errors import BuildsctlError, Exit, ManifestError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMPLETE = "_BUILDSCTL_COMPLETE"
+"""Set by the scripts of `completion`, to the name of the shell."""
 
 COMMANDS = {
     "init": ("reconciler.cli.init:init", "Write a first manifest for a repository."),
@@ -34,6 +41,7 @@ COMMANDS = {
     "connections": ("reconciler.cli.connections:connections", "Delete a repository connection."),
     "explain": ("reconciler.cli.explain:explain", "Explain a field or a lint rule."),
     "schema": ("reconciler.cli.schema:schema", "Print a JSON Schema."),
+    "completion": ("reconciler.cli.completion:completion", "Print the script that makes TAB complete."),
     "sandbox": ("reconciler.cli.sandbox:sandbox", "Run a stand-in of the API."),
 }
 
@@ -71,6 +79,12 @@ class LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)  # a group's would import every command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -117,6 +131,10 @@ def run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if COMPLETE in os.environ:
+        from reconciler.cli.completion import offer
+
+        return offer(group, os.environ[COMPLETE], arguments)
     try:
         result = group.main(arguments, prog_name="buildsctl", standalone_mode=False, obj=tuple(arguments))
     except click.exceptions.Exit as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, names_options
+from reconciler.cli.options import Globals, Manifests, Setting, argument, format_option, global_options, names_options
 from reconciler.cli.output import data, read_json, say
 from reconciler.errors import ApiError, Exit, GatewayError, NetworkError, RejectedError, UsageError
 
@@ -58,7 +58,7 @@ def _open(settings: Globals, manifests: Manifests) -> Any:
         format_option("text", "json"),
     ]
 )
-@click.argument("uuid", callback=_uuid)
+@argument("uuid", callback=_uuid)
 @names_options
 @global_options
 def logs(
@@ -129,7 +129,7 @@ def _print_log(watch: Watch, *, follow: bool, since: datetime | None, as_json: b
         format_option("text", "json"),
     ]
 )
-@click.argument("trigger", metavar="WORKER/TRIGGER")
+@argument("trigger", metavar="WORKER/TRIGGER")
 @names_options
 @global_options
 def run(
@@ -278,7 +278,7 @@ def _cause(api: Api, build: Build) -> Any:
 
 
 @click.command(params=[_timeout_option(), format_option("text", "json")])
-@click.argument("uuid", callback=_uuid)
+@argument("uuid", callback=_uuid)
 @names_options
 @global_options
 def wait(
@@ -309,7 +309,7 @@ def wait(
 
 
 @click.command(params=[format_option("text", "json")])
-@click.argument("uuid", callback=_uuid)
+@argument("uuid", callback=_uuid)
 @names_options
 @global_options
 def cancel(

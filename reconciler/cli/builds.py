@@ -12,7 +12,7 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.build_runs import cancel, logs, run, wait
-from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, names_options
+from reconciler.cli.options import Globals, Manifests, Setting, argument, format_option, global_options, names_options
 from reconciler.cli.output import data, say
 from reconciler.errors import Exit, UsageError
 
@@ -53,14 +53,14 @@ def since_option(text: str) -> Setting:
     params=[
         Setting(["--limit"], type=click.IntRange(1, 100_000), default=20, metavar="N", help="At most N builds (20)."),
         # Not from BUILDSCTL_BRANCH, which is one name, for `affected`.
-        Setting(["--branch"], multiple=True, metavar="GLOB", weakens_safety=True, help="Of this branch; repeatable."),
-        Setting(["--status"], multiple=True, metavar="NAME", help="queued, initializing, running, stopped."),
-        Setting(["--outcome"], multiple=True, metavar="NAME", help="success, fail, skipped, cancelled, terminated."),
+        Setting(["--branch"], multiple=True, metavar="BRANCH", weakens_safety=True, help="Of this branch; repeatable."),
+        Setting(["--status"], multiple=True, metavar="STATUS", help="queued, initializing, running, stopped."),
+        Setting(["--outcome"], multiple=True, metavar="OUTCOME", help="success, fail, skipped, cancelled, terminated."),
         since_option("Made since then: 2h, 7d, or a time."),
         format_option("text", "json"),
     ],
 )
-@click.argument("worker")
+@argument("worker")
 @names_options
 @global_options
 def list_(
@@ -140,7 +140,7 @@ def _fits(build: Build, *, branch: tuple[str, ...], status: tuple[str, ...], out
         format_option("text", "json"),
     ]
 )
-@click.argument("workers", nargs=-1, metavar="[WORKER]...")
+@argument("workers", nargs=-1, metavar="[WORKER]...")
 @names_options
 @global_options
 def latest(
@@ -218,7 +218,7 @@ def _failures(api: Api, found: list[Build]) -> dict[str, Any]:
         format_option("text", "json"),
     ]
 )
-@click.argument("uuid", required=False)
+@argument("uuid", required=False)
 @names_options
 @global_options
 def get(

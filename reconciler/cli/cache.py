@@ -9,7 +9,15 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.apply import check_approval
-from reconciler.cli.options import Globals, Manifests, ask_option, format_option, global_options, names_options
+from reconciler.cli.options import (
+    Globals,
+    Manifests,
+    argument,
+    ask_option,
+    format_option,
+    global_options,
+    names_options,
+)
 from reconciler.cli.output import data, say
 from reconciler.errors import ApiError, AuthenticationError, Exit, ForbiddenError, UsageError
 
@@ -26,7 +34,7 @@ def cache() -> None:
 
 
 @cache.command(params=[ask_option(), format_option("text", "json")])
-@click.argument("triggers", nargs=-1, required=True, metavar="WORKER/TRIGGER...")
+@argument("triggers", nargs=-1, required=True, metavar="WORKER/TRIGGER...")
 @names_options
 @global_options
 def purge(

@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
-from reconciler.cli.options import Globals, Report, Setting, ask_option, global_options, report_options
+from reconciler.cli.options import Globals, Report, Setting, argument, ask_option, global_options, report_options
 from reconciler.cli.output import colored
 from reconciler.cli.plan import reporting
 from reconciler.errors import UsageError
@@ -26,7 +26,7 @@ def connections() -> None:
         Setting(["--provider-type"], type=click.Choice(PROVIDERS), help="Default: the manifests', or github."),
     ]
 )
-@click.argument("name", metavar="OWNER/REPO")
+@argument("name", metavar="OWNER/REPO")
 @report_options
 @global_options
 def delete(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from reconciler.cli.options import Globals, global_options
+from reconciler.cli.options import Globals, argument, global_options
 from reconciler.cli.output import data
 from reconciler.errors import Exit, UsageError
 
 
 @click.command()
-@click.argument("name", required=False, metavar="[FIELD|RULE]")
+@argument("name", required=False, metavar="[FIELD|RULE]")
 @global_options
 def explain(settings: Globals, *, name: str | None) -> int:  # noqa: ARG001 - taken so that they may stand here
     """Say what a field of a manifest is, or what a lint rule is about. Offline.

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @click.command(
     params=[
-        Setting(["--worker"], multiple=True, metavar="NAME", help="This Worker; repeatable."),
+        Setting(["--worker"], multiple=True, metavar="WORKER", help="This Worker; repeatable."),
         Setting(["--all"], is_flag=True, help="Every Worker of the account."),
         Setting(["-o", "--output"], metavar="DIR", help="Write a file a Worker there; default: all to stdout."),
-        Setting(["--owner"], metavar="NAME", help="Who is to manage them; default: that of the manifests in DIR."),
+        Setting(["--owner"], metavar="OWNER", help="Who is to manage them; default: that of the manifests in DIR."),
         Setting(["--secret-sources"], is_flag=True, help="Say of each secret from which variable it will come."),
         Setting(
             ["--include-suspicious"],

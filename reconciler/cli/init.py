@@ -34,8 +34,8 @@ GITHUB = "https://api.github.com"
         Setting(["--repo-id"], metavar="ID", help="Its numeric id; default: asked of GitHub."),
         Setting(["--branch"], metavar="NAME", help="The production branch; default: the remote's default branch."),
         Setting(["--root-directory"], default="/", metavar="DIR", help="The Worker's folder in the repository."),
-        Setting(["--worker"], multiple=True, metavar="NAME", help="The Worker; default: what Builds finds there."),
-        Setting(["--owner"], metavar="NAME", help="Who is to manage it; default: OWNER/REPO."),
+        Setting(["--worker"], multiple=True, metavar="WORKER", help="The Worker; default: what Builds finds there."),
+        Setting(["--owner"], metavar="OWNER", help="Who is to manage it; default: OWNER/REPO."),
         Setting(["--cloudflare-token-id"], metavar="ID", help="The API token that builds are to run under."),
     ]
 )

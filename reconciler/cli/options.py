@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from reconciler.ownership import FingerprintKey
     from reconciler.plan import Options
 
@@ -21,16 +23,37 @@ ARGUMENTS = "buildsctl.arguments"
 Command = Callable[..., Any]
 
 
-class Setting(click.Option):
+class Completed(click.Parameter):
+    """Something on the command line whose metavar says what it is, so that TAB can tell what may stand there."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from reconciler.cli.completion import values
+
+        return super().shell_complete(ctx, incomplete) or values(self, ctx, incomplete)
+
+
+class Argument(Completed, click.Argument):
+    """An argument of a command."""
+
+
+argument = functools.partial(click.argument, cls=Argument)
+
+
+class Setting(Completed, click.Option):
     """An option that `BUILDSCTL_<OPTION>` sets too; lists as JSON arrays, empty counts as unset.
 
-    `weakens_safety=True` keeps it to the command line: nobody shall weaken a run from afar.
+    `weakens_safety=True` keeps it to the command line: nobody shall weaken a run from afar. `told=False` leaves it
+    out of the help page.
     """
 
-    def __init__(self, *args: Any, weakens_safety: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, weakens_safety: bool = False, told: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.told = told
         if not weakens_safety and self.envvar is None and self.name:
             self.envvar = PREFIX + self.name.upper()
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        return super().get_help_record(ctx) if self.told else None
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         return super().resolve_envvar_value(ctx) or None
@@ -88,11 +111,11 @@ class Globals:
 
 
 def _globals(*, first: bool) -> list[click.Parameter]:
-    """Before the command's name they read the environment; behind it they are hidden, so that each help
-    page is about its command."""
+    """Before the command's name they read the environment; behind it no help page tells of them: it is
+    about its command."""
 
     def option(*names: str, also: str = "", weakens_safety: bool = False, **settings: Any) -> Setting:
-        made = Setting([*names], hidden=not first, weakens_safety=weakens_safety or not first, **settings)
+        made = Setting([*names], told=first, weakens_safety=weakens_safety or not first, **settings)
         if also and first:
             made.envvar = [str(made.envvar), also]
         return made
@@ -170,7 +193,7 @@ names_options = bundle(
 """For commands that look names up in manifests, and take something else as arguments."""
 
 offline_options = bundle(
-    "manifests", _manifests, [click.Argument(["paths"], nargs=-1, metavar="[PATH]..."), *_param_options()]
+    "manifests", _manifests, [Argument(["paths"], nargs=-1, metavar="[PATH]..."), *_param_options()]
 )
 """For commands that never need a secret."""
 
@@ -178,7 +201,7 @@ manifest_options = bundle(
     "manifests",
     Manifests,
     [
-        click.Argument(["paths"], nargs=-1, metavar="[PATH]..."),
+        Argument(["paths"], nargs=-1, metavar="[PATH]..."),
         *_param_options(),
         Setting(
             ["--allow-commands"], is_flag=True, weakens_safety=True, help="Let manifests run commands for secrets."
@@ -263,7 +286,7 @@ def ask_option() -> Setting:
 
 
 def owner_option() -> Setting:
-    return Setting(["--owner"], metavar="NAME", help="Whose; default: the owner of the manifests here.")
+    return Setting(["--owner"], metavar="OWNER", help="Whose; default: the owner of the manifests here.")
 
 
 def format_option(*formats: str) -> Setting:

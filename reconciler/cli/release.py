@@ -8,7 +8,7 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
-from reconciler.cli.options import Globals, Report, ask_option, global_options, owner_option, report_options
+from reconciler.cli.options import Globals, Report, argument, ask_option, global_options, owner_option, report_options
 from reconciler.cli.output import colored
 from reconciler.cli.plan import reporting
 from reconciler.errors import UsageError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(params=[ask_option(), owner_option()])
-@click.argument("globs", nargs=-1, required=True, metavar="GLOB...")
+@argument("globs", nargs=-1, required=True, metavar="GLOB...")
 @report_options
 @global_options
 def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_approve: bool, owner: str | None) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import Globals, Setting, global_options
+from reconciler.cli.options import Globals, Setting, argument, global_options
 from reconciler.cli.output import data
 from reconciler.cli.session import SANDBOX_FILE, sandbox_folder
 from reconciler.errors import Exit, UsageError
@@ -99,7 +99,7 @@ def serve(
 
 
 @sandbox.command(short_help="Put Workers and objects into its data.")
-@click.argument("file")
+@argument("file")
 @global_options
 def seed(settings: Globals, *, file: str) -> int:
     """Put Workers and dashboard-made objects into the data of --sandbox.

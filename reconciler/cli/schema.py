@@ -7,13 +7,13 @@ from importlib import resources
 
 import click
 
-from reconciler.cli.options import Globals, global_options
+from reconciler.cli.options import Globals, argument, global_options
 from reconciler.cli.output import data
 from reconciler.errors import Exit
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["manifest", "plan"]))
+@argument("name", type=click.Choice(["manifest", "plan"]))
 @global_options
 def schema(settings: Globals, *, name: str) -> int:  # noqa: ARG001 - taken so that they may stand here
     """Print the JSON Schema of a manifest, or of the plan that --format json writes.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.apply import read_plan
-from reconciler.cli.options import Globals, format_option, global_options
+from reconciler.cli.options import Globals, argument, format_option, global_options
 from reconciler.cli.output import colored, data, say
 from reconciler.errors import Exit, UsageError
 
 
 @click.command(params=[format_option("text", "json", "markdown")])
-@click.argument("file", metavar="FILE")
+@argument("file", metavar="FILE")
 @global_options
 def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - the option's name
     """Show a plan that `plan --out FILE` or `apply --out FILE` saved. Asks nothing.

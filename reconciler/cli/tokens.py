@@ -69,7 +69,7 @@ def _complete(observed: Observed) -> int:
         Setting(
             ["--env"],
             required=True,
-            metavar="NAME",
+            metavar="VARIABLE",
             weakens_safety=True,
             help="The variable of the environment that holds the token.",
         )

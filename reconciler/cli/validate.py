@@ -78,7 +78,7 @@ def _in_repository(problems: Sequence[Diagnostic]) -> list[Diagnostic]:
     ]
 
 
-@click.command(params=[Setting(["--worker"], metavar="NAME", help="Show this Worker only.")])
+@click.command(params=[Setting(["--worker"], metavar="WORKER", help="Show this Worker only.")])
 @manifest_options
 @global_options
 def render(settings: Globals, manifests: Manifests, worker: str | None) -> int:  # noqa: ARG001 - an option

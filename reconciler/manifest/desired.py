@@ -42,7 +42,7 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
             problems.add(Severity.WARNING, summary, at=one.position, hint=hint, address=str(one.address))
     _check_tags(found)
     _check_own_references(found)
-    resolver.withheld = frozenset(_env_sources(found.root))
+    resolver.withheld = frozenset(env_sources(found.root))
     tokens = [_token(name, body, found, resolver) for name, body in found.section("tokens").items()]
     triggers = [_trigger(one, found, resolver) for one in found.triggers]
     account_id = found.head.get("account_id")
@@ -57,13 +57,13 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
     )
 
 
-def _env_sources(node: Node) -> Iterator[str]:
+def env_sources(node: Node) -> Iterator[str]:
     """The variables of the environment that secrets of the set come from, those that a layer overrides too."""
     name = node.get("value_from", "env")
     if name and isinstance(name.value, str):
         yield name.value
     for child in node.mapping.values():
-        yield from _env_sources(child)
+        yield from env_sources(child)
 
 
 def _names(node: Node | None) -> frozenset[str]:
