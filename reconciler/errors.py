@@ -40,6 +40,17 @@ class Exit:
     OK = 0
 
     ORDER = (INTERRUPTED, ACCESS, ERROR, UNEXPECTED_PLAN, REFUSED, PARTIAL, UNKNOWN, CHANGES, OK)
+    MEANINGS = {  # noqa: RUF012 - nobody writes into it
+        OK: "done, or no changes",
+        ERROR: "error, usage errors included; nothing was done",
+        CHANGES: "changes (plan --detailed-exitcode), or drift",
+        PARTIAL: "applied in part; the next apply goes on from what is live",
+        REFUSED: "refused by a safety rule; a plan too, where its apply would be",
+        UNEXPECTED_PLAN: "the plan is not the one that was reviewed (apply --expect)",
+        ACCESS: "authentication or permission",
+        UNKNOWN: "could not look everywhere",
+        INTERRUPTED: "interrupted",
+    }
 
 
 @dataclass(frozen=True, kw_only=True, order=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 import pytest
+from command_line import commands
 
 from reconciler import cli
 from reconciler.cli import completion
@@ -197,19 +198,6 @@ def _modules(line: str, expected: str) -> set[str]:
 
 NOTHING = {"BRANCH", "ID", "N", "NAME", "PORT", "REV", "SECONDS", "SHA", "SPEC", "TIME", "URL", "UUID"}
 """What only Git, the API or the user knows."""
-
-
-def commands(group: click.Group | None = None, *names: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command by its name, groups too."""
-    group = group or cli.group
-    yield names, group
-    for name in group.list_commands(click.Context(group)):
-        one = group.get_command(click.Context(group), name)
-        assert one is not None
-        if isinstance(one, click.Group):
-            yield from commands(one, *names, name)
-        else:
-            yield (*names, name), one
 
 
 def test_each_parameter_says_what_it_is() -> None:

@@ -45,7 +45,7 @@ COMMANDS = {
     "sandbox": ("reconciler.cli.sandbox:sandbox", "Run a stand-in of the API."),
 }
 
-EPILOG = """\b
+EPILOG = f"""\b
 The options above may stand behind a command as well.
 
 \b
@@ -54,17 +54,13 @@ Environment:
                            never an argument
   CLOUDFLARE_ACCOUNT_ID    the account, as wrangler reads it
   CLOUDFLARE_API_BASE_URL  where the API is
+  BUILDSCTL_FINGERPRINT_KEY
+                           with it, secrets that changed are found
   BUILDSCTL_<OPTION>       any other option that does not weaken safety
 
 \b
-Exit codes:
-  0 done, or no changes        5 not the plan that was reviewed
-  1 error, nothing done        6 authentication or permission
-  2 changes (plan              7 could not look everywhere
-    --detailed-exitcode)     130 interrupted
-  3 applied in part
-  4 refused by a safety rule
-"""
+Exit codes, of several the first of 130, 6, 1, 5, 4, 3, 7, 2:
+{"".join(f"  {code:<5}{text}{chr(10)}" for code, text in Exit.MEANINGS.items())}"""
 
 
 class LazyGroup(click.Group):

@@ -80,10 +80,12 @@ def apply(
     Examples:
       buildsctl apply
       buildsctl apply builds/ --auto-approve --out applied.json
+      buildsctl apply --expect plan.json --auto-approve
 
     \b
     Exit codes: 0 done, or nothing to do · 1 error, nothing was done
       3 applied in part · 4 refused by a safety rule
+      5 not the plan that was reviewed (--expect)
       6 authentication or permission · 7 could not look everywhere
       130 interrupted
     """

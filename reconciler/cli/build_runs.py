@@ -81,6 +81,9 @@ def logs(
     Examples:
       buildsctl builds logs 182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e
       buildsctl builds logs 182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e --follow
+
+    \b
+    Exit codes: 0 read · 1 error · 6 authentication or permission
     """
     from reconciler.builds import Watch
 
@@ -322,7 +325,7 @@ def cancel(
     """Cancel a build that waits or runs. One that is cancelled already is done.
 
     \b
-    Example:
+    Examples:
       buildsctl builds cancel 182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e
 
     \b

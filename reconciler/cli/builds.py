@@ -26,7 +26,14 @@ MAX_AGE = 1_000_000  # of a unit
 
 @click.group()
 def builds() -> None:
-    """Builds: list them, read their logs, start, cancel, wait."""
+    """Builds: list them, read their logs, start, cancel, wait.
+
+    \b
+    Examples:
+      buildsctl builds latest
+      buildsctl builds list web --outcome fail
+      buildsctl builds run web/production --logs
+    """
 
 
 def since(_: click.Context, __: click.Parameter, given: str | None) -> datetime | None:
@@ -85,6 +92,10 @@ def list_(
       buildsctl builds list web
       buildsctl builds list web --outcome fail --since 7d
       buildsctl builds list web --format json | jq '.builds[].build_uuid'
+
+    \b
+    Exit codes: 0 listed, also where none fits · 1 error
+      6 authentication or permission
     """
     from reconciler import builds as reading
     from reconciler import lookup
@@ -135,10 +146,11 @@ def _fits(build: Build, *, branch: tuple[str, ...], status: tuple[str, ...], out
 
 
 @builds.command(
+    short_help="Show the latest build of each Worker.",
     params=[
         Setting(["--why"], is_flag=True, help="Read the logs of those that failed, for the cause."),
         format_option("text", "json"),
-    ]
+    ],
 )
 @argument("workers", nargs=-1, metavar="[WORKER]...")
 @names_options
@@ -159,8 +171,13 @@ def latest(
     Examples:
       buildsctl builds latest
       buildsctl builds latest web 'api-*' --why
-      buildsctl builds latest --format json | \\
-        jq -r '.builds | to_entries[] | select(.value.build_outcome != "success").key'
+      buildsctl builds latest --format json | jq -r '.builds | to_entries[]
+        | select(.value.build_outcome != "success").key'
+
+    \b
+    Exit codes: 0 shown, however they ended
+      1 error, or a declared Worker is not there
+      6 authentication or permission
     """
     from reconciler import builds as reading
     from reconciler import lookup
@@ -213,10 +230,11 @@ def _failures(api: Api, found: list[Build]) -> dict[str, Any]:
 
 
 @builds.command(
+    short_help="Show one build, or those that made versions.",
     params=[
         Setting(["--version-id"], multiple=True, metavar="ID", help="By what was deployed; repeatable, or a,b,c."),
         format_option("text", "json"),
-    ]
+    ],
 )
 @argument("uuid", required=False)
 @names_options

@@ -30,10 +30,15 @@ if TYPE_CHECKING:
 
 @click.group()
 def cache() -> None:
-    """Build caches, one a trigger."""
+    """Build caches, one a trigger.
+
+    \b
+    Examples:
+      buildsctl cache purge web/production
+    """
 
 
-@cache.command(params=[ask_option(), format_option("text", "json")])
+@cache.command(short_help="Empty the build cache of triggers.", params=[ask_option(), format_option("text", "json")])
 @argument("triggers", nargs=-1, required=True, metavar="WORKER/TRIGGER...")
 @names_options
 @global_options

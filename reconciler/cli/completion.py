@@ -53,6 +53,9 @@ def completion(settings: Globals, *, shell: str) -> int:  # noqa: ARG001 - taken
       source <(buildsctl completion bash)    # ~/.bashrc
       source <(buildsctl completion zsh)     # ~/.zshrc, behind compinit
       buildsctl completion fish | source     # ~/.config/fish/config.fish
+
+    \b
+    Exit codes: 0 printed · 1 error
     """
     data(resources.files("reconciler.cli").joinpath(f"completion.{shell}").read_text(encoding="utf-8"))
     return Exit.OK

@@ -15,16 +15,27 @@ from reconciler.kinds.connection import PROVIDERS, Connection
 
 @click.group()
 def connections() -> None:
-    """Repository connections, of which the API has no list."""
+    """Repository connections, of which the API has no list.
+
+    \b
+    Examples:
+      buildsctl connections delete acme/site
+    """
 
 
 @connections.command(
+    short_help="Delete a connection that no trigger uses.",
     params=[
         ask_option(),
         Setting(["--repo-id"], metavar="ID", help="The repository's numeric id; default: the manifests'."),
         Setting(["--provider-account-id"], metavar="ID", help="Its owner's; default: the manifests'."),
-        Setting(["--provider-type"], type=click.Choice(PROVIDERS), help="Default: the manifests', or github."),
-    ]
+        Setting(
+            ["--provider-type"],
+            type=click.Choice(PROVIDERS),
+            metavar="TYPE",
+            help=f"{', '.join(PROVIDERS)}; default: the manifests', or github.",
+        ),
+    ],
 )
 @argument("name", metavar="OWNER/REPO")
 @report_options
@@ -49,6 +60,10 @@ def delete(
       buildsctl connections delete acme/site
       buildsctl connections delete acme/site --repo-id 1332648945 \\
         --provider-account-id 41612145
+
+    \b
+    Exit codes: 0 deleted · 1 error, nothing was done · 3 done in part
+      4 a trigger uses it, or one may · 6 authentication or permission
     """
     from reconciler.observe import observe
     from reconciler.plan.connections import delete as decide

@@ -42,7 +42,11 @@ def _kinds(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]
         Setting(["--all"], is_flag=True, help="Look at every Worker of the account."),
         Setting(["--health"], is_flag=True, help="Find what is as declared, and broken."),
         Setting(
-            ["--fail-on"], default="live,health", callback=_kinds, metavar="KINDS", help="What ends in 2; or none."
+            ["--fail-on"],
+            default="live,health",
+            callback=_kinds,
+            metavar="KINDS",
+            help="What ends in 2 (live,health); or none.",
         ),
         Setting(
             ["--stale-days"],

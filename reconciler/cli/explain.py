@@ -24,6 +24,9 @@ def explain(settings: Globals, *, name: str | None) -> int:  # noqa: ARG001 - ta
       buildsctl explain
       buildsctl explain branch_includes
       buildsctl explain preview-deploys
+
+    \b
+    Exit codes: 0 told · 1 error, or there is no such name
     """
     from reconciler.manifest import lint
     from reconciler.manifest.fields import fields

@@ -33,7 +33,7 @@ GITHUB = "https://api.github.com"
         Setting(["--provider-account-id"], metavar="ID", help="Its owner's numeric id; default: asked of GitHub."),
         Setting(["--repo-id"], metavar="ID", help="Its numeric id; default: asked of GitHub."),
         Setting(["--branch"], metavar="NAME", help="The production branch; default: the remote's default branch."),
-        Setting(["--root-directory"], default="/", metavar="DIR", help="The Worker's folder in the repository."),
+        Setting(["--root-directory"], default="/", metavar="DIR", help="The Worker's folder in the repository (/)."),
         Setting(["--worker"], multiple=True, metavar="WORKER", help="The Worker; default: what Builds finds there."),
         Setting(["--owner"], metavar="OWNER", help="Who is to manage it; default: OWNER/REPO."),
         Setting(["--cloudflare-token-id"], metavar="ID", help="The API token that builds are to run under."),
@@ -65,6 +65,9 @@ def init(
       buildsctl init --root-directory apps/web --worker web
       buildsctl init --repo acme/site --provider-account-id 41612145 \\
         --repo-id 1332648945 --branch main --worker web
+
+    \b
+    Exit codes: 0 written · 1 error, nothing was written
     """
     if os.path.exists(output):
         hint = "`buildsctl export` adds what is live to manifests that are there"

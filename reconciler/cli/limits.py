@@ -25,6 +25,9 @@ def limits(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa
       buildsctl limits
       buildsctl limits --format json | \\
         jq -e '.has_reached_build_minutes_limit | not'
+
+    \b
+    Exit codes: 0 shown · 1 error · 6 authentication or permission
     """
     from reconciler.kinds.limits import Limits
     from reconciler.render.builds import limits_text

@@ -55,6 +55,10 @@ class Setting(Completed, click.Option):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         return super().get_help_record(ctx) if self.told else None
 
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Without the range of a number, which `[0<=x<=86400]` tells nobody who does not try to leave it."""
+        return {name: text for name, text in super().get_help_extra(ctx).items() if name != "range"}
+
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         return super().resolve_envvar_value(ctx) or None
 
@@ -178,36 +182,46 @@ def _param_options() -> list[click.Parameter]:
     ]
 
 
-def _manifests(*, manifests: tuple[str, ...] = (), **given: Any) -> Manifests:
-    return Manifests(**{"paths": manifests, "allow_commands": False, "no_secrets": True, **given})
+def _source_options(*, told: bool) -> list[click.Parameter]:
+    return [
+        Setting(
+            ["--allow-commands"],
+            is_flag=True,
+            weakens_safety=True,
+            told=told,
+            help="Let manifests run commands for secrets.",
+        ),
+        Setting(["--no-secrets"], is_flag=True, told=told, help="Ask no source for its secret."),
+    ]
+
+
+def _silent(*, manifests: tuple[str, ...] = (), paths: tuple[str, ...] = (), **given: Any) -> Manifests:
+    """Whatever is said about sources: none is asked."""
+    return Manifests(**given | {"paths": paths or manifests, "allow_commands": False, "no_secrets": True})
 
 
 names_options = bundle(
     "manifests",
-    _manifests,
+    _silent,
     [
         Setting(["--manifests"], multiple=True, metavar="PATH", help="Where names come from; default: those here."),
         *_param_options(),
+        *_source_options(told=False),
     ],
 )
 """For commands that look names up in manifests, and take something else as arguments."""
 
 offline_options = bundle(
-    "manifests", _manifests, [Argument(["paths"], nargs=-1, metavar="[PATH]..."), *_param_options()]
+    "manifests",
+    _silent,
+    [Argument(["paths"], nargs=-1, metavar="[PATH]..."), *_param_options(), *_source_options(told=False)],
 )
 """For commands that never need a secret."""
 
 manifest_options = bundle(
     "manifests",
     Manifests,
-    [
-        Argument(["paths"], nargs=-1, metavar="[PATH]..."),
-        *_param_options(),
-        Setting(
-            ["--allow-commands"], is_flag=True, weakens_safety=True, help="Let manifests run commands for secrets."
-        ),
-        Setting(["--no-secrets"], is_flag=True, help="Ask no source for its secret."),
-    ],
+    [Argument(["paths"], nargs=-1, metavar="[PATH]..."), *_param_options(), *_source_options(told=True)],
 )
 
 
@@ -290,7 +304,10 @@ def owner_option() -> Setting:
 
 
 def format_option(*formats: str) -> Setting:
-    return Setting(["--format"], type=click.Choice(formats), default=formats[0], help="How to report.")
+    told = f"{', '.join(formats[:-1])} or {formats[-1]}"
+    return Setting(
+        ["--format"], type=click.Choice(formats), default=formats[0], metavar="FORMAT", help=f"How to report: {told}."
+    )
 
 
 report_options = bundle(

@@ -33,6 +33,10 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
       buildsctl release trigger/web/preview
       buildsctl release 'env/web/*/SENTRY_AUTH_TOKEN'
       buildsctl release 'worker/old-*' --owner acme/builds
+
+    \b
+    Exit codes: 0 done · 1 error, nothing was done · 3 done in part
+      6 authentication or permission · 7 could not look everywhere
     """
     from reconciler.plan.release import release as decide
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,23 @@ if TYPE_CHECKING:
 
 @click.group()
 def sandbox() -> None:
-    """Run a strict stand-in of the API, for trying out and for your own pipelines."""
+    """Run a strict stand-in of the API, for trying out and for your own pipelines.
+
+    \b
+    Examples:
+      buildsctl sandbox seed examples/quickstart/seed.json
+      buildsctl sandbox serve --port 8787
+    """
 
 
 @sandbox.command(short_help="Serve it over HTTP on 127.0.0.1.")
 @click.option(
-    "--port", cls=Setting, type=click.IntRange(0, 65535), default=8787, show_default=True, help="0 picks a free one."
+    "--port",
+    cls=Setting,
+    type=click.IntRange(0, 65535),
+    default=8787,
+    metavar="PORT",
+    help="Which (8787); 0 picks a free one.",
 )
 @click.option(
     "--data",
@@ -76,6 +88,9 @@ def serve(
 
     While it runs, GET /__sandbox/faults lists them, POST adds one (the same
     fields as a JSON object), DELETE clears them.
+
+    \b
+    Exit codes: 0 served until it was interrupted · 1 error
     """
     from reconciler.sandbox.server import serve as bind
 
@@ -89,9 +104,8 @@ def serve(
         raise UsageError(f"port {port} cannot be used: {error.strerror}", hint="--port 0 picks a free one") from None
     data(f"http://127.0.0.1:{server.server_address[1]}/client/v4\n")
     try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        pass  # how it is meant to end
+        with suppress(KeyboardInterrupt):  # how it is meant to end
+            server.serve_forever()
     finally:
         server.server_close()
         held.close()
@@ -121,6 +135,9 @@ def seed(settings: Globals, *, file: str) -> int:
     Examples:
       buildsctl sandbox seed examples/quickstart/seed.json
       buildsctl --sandbox plan examples/quickstart
+
+    \b
+    Exit codes: 0 done · 1 error
     """
     path = settings.sandbox_file or SANDBOX_FILE
     _open(path, file).close()

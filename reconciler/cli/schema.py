@@ -22,6 +22,9 @@ def schema(settings: Globals, *, name: str) -> int:  # noqa: ARG001 - taken so t
     Examples:
       buildsctl schema manifest > manifest.schema.json
       buildsctl schema plan
+
+    \b
+    Exit codes: 0 printed · 1 error
     """
     if name == "manifest":
         from reconciler.manifest.schema import manifest_schema

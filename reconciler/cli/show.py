@@ -23,6 +23,9 @@ def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - t
     Examples:
       buildsctl plan --out plan.json
       buildsctl show plan.json --format markdown > comment.md
+
+    \b
+    Exit codes: 0 shown, whatever the plan holds · 1 error
     """
     from reconciler.render import saved
     from reconciler.render.json import dump

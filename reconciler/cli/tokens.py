@@ -30,10 +30,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def tokens() -> None:
-    """Build tokens: generations and who uses them."""
+    """Build tokens: generations and who uses them.
+
+    \b
+    Examples:
+      buildsctl tokens list
+      buildsctl tokens id --env DEPLOY_TOKEN
+      buildsctl tokens prune
+    """
 
 
-@tokens.command("list", params=[format_option("text", "json")])
+@tokens.command("list", short_help="List build tokens, and who uses them.", params=[format_option("text", "json")])
 @global_options
 def list_(settings: Globals, format: str) -> int:  # noqa: A002 - the option's name
     """List the build tokens of the account, and the triggers that use them. Reads every Worker.
@@ -42,6 +49,10 @@ def list_(settings: Globals, format: str) -> int:  # noqa: A002 - the option's n
     Examples:
       buildsctl tokens list
       buildsctl tokens list --format json
+
+    \b
+    Exit codes: 0 listed · 1 error · 6 authentication or permission
+      7 could not look everywhere
     """
     from reconciler.observe import observe
     from reconciler.render.tokens import token_rows, tokens_text
@@ -65,6 +76,7 @@ def _complete(observed: Observed) -> int:
 
 @tokens.command(
     "id",
+    short_help="Print the `cloudflare_token_id` of an API token.",
     params=[
         Setting(
             ["--env"],
@@ -82,8 +94,12 @@ def id_(settings: Globals, env: str) -> int:
     The token is asked about under itself; it is not shown, and needs no permission for that.
 
     \b
-    Example:
+    Examples:
       buildsctl tokens id --env DEPLOY_TOKEN
+
+    \b
+    Exit codes: 0 printed · 1 error, or the token is not active
+      6 authentication or permission
     """
     from reconciler.model import Secret
 
@@ -101,7 +117,7 @@ def id_(settings: Globals, env: str) -> int:
     return Exit.OK
 
 
-@tokens.command(params=[ask_option(), owner_option()])
+@tokens.command(short_help="Delete old generations that nothing uses.", params=[ask_option(), owner_option()])
 @report_options
 @global_options
 def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str | None) -> int:
@@ -111,6 +127,11 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
     Examples:
       buildsctl tokens prune
       buildsctl tokens prune --owner acme/builds --auto-approve
+
+    \b
+    Exit codes: 0 done, or nothing to do · 1 error, nothing was done
+      3 done in part · 6 authentication or permission
+      7 could not look everywhere
     """
     from reconciler.observe import observe
     from reconciler.plan.tokens import prune as decide

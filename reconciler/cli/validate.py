@@ -9,13 +9,13 @@ from dataclasses import replace
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, manifest_options
+from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, offline_options
 from reconciler.cli.output import data
 from reconciler.errors import Diagnostic, Exit, Severity, UsageError
 
 
 @click.command(params=[format_option("text", "json", "github", "sarif")])
-@manifest_options
+@offline_options
 @global_options
 def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002, ARG001 - options
     """Check the manifests, offline: schema, references, what the API would refuse and what does harm.
@@ -79,7 +79,7 @@ def _in_repository(problems: Sequence[Diagnostic]) -> list[Diagnostic]:
 
 
 @click.command(params=[Setting(["--worker"], metavar="WORKER", help="Show this Worker only.")])
-@manifest_options
+@offline_options
 @global_options
 def render(settings: Globals, manifests: Manifests, worker: str | None) -> int:  # noqa: ARG001 - an option
     """Show the effective manifest, offline: all layers merged, each line with where it came from.
@@ -91,6 +91,9 @@ def render(settings: Globals, manifests: Manifests, worker: str | None) -> int: 
     Examples:
       buildsctl render
       buildsctl render --worker web --param branch=main
+
+    \b
+    Exit codes: 0 shown · 1 error
     """
     from reconciler.manifest.nodes import nearest
     from reconciler.render.manifest import manifest_text
