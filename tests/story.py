@@ -43,6 +43,7 @@ from reconciler.sandbox.server import serve
 
 CASES = Path(__file__).parent / "cases"
 ACCOUNT = "0123456789abcdef0123456789abcdef"
+WRITES = (["tokens", "prune"], ["connections", "delete"])
 UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 TRACE = re.compile(r"^(GET|PUT|POST|PATCH|DELETE) (\S+) (\d+|no answer) \d+ ms(?: ray \S+)?$")
 
@@ -56,16 +57,19 @@ def paths() -> list[Path]:
 
 
 def stages(case: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each run of a case that plans or applies as a case of its own; `before` holds what happened until then."""
+    """Each run of a case that decides writes as a case of its own; `before` holds what happened until then."""
     done: list[dict[str, Any]] = []
     manifest = case.get("manifest")
     for run in case["runs"]:
         manifest = run.get("manifest", manifest)
         environment = {**case.get("environment", {}), **run.get("environment", {})}
-        stage = {**case, "environment": environment, "runs": [run], "before": list(done)}
+        stage = {**case, "environment": environment, "runs": [run], "before": list(done), "command": run["args"][0]}
         stage |= {"manifest": manifest} if manifest is not None else {}
-        if run["args"][0] not in ("plan", "apply") or run.get("faults"):
-            return  # what other commands and broken runs leave behind is not told here
+        if run.get("faults"):
+            return  # what a broken run leaves behind is not told here
+        writes = run["args"][0] == "release" or run["args"][:2] in WRITES
+        if run["args"][0] not in ("plan", "apply") and not (writes and run["exit"] == 0):
+            continue
         yield stage
         done.append(stage)
 

@@ -23,7 +23,7 @@ LAYERS = (
     ("plan",),
     ("drift", "affected", "status"),
     ("git",),
-    ("answers", "gate", "api"),
+    ("answers", "deadline", "gate", "api"),
     ("manifest", "observe", "settle", "apply", "health", "builds", "lookup"),
     ("doctor",),
     ("render",),
@@ -34,6 +34,7 @@ RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 LIBRARIES = {
     "yaml": "manifest.parse",
     "jsonschema": "manifest.schema",
+    "httpcore": "deadline",
     "httpx": "api",
     "deepdiff": "diff",
     "click": "cli",

@@ -17,10 +17,12 @@ from reconciler import manifest, ownership
 from reconciler.api import Api
 from reconciler.apply import apply, check_sources
 from reconciler.errors import BuildsctlError, ManifestError
+from reconciler.kinds.connection import Connection
 from reconciler.manifest.sources import Resolver
 from reconciler.model import Outcome, Plan
 from reconciler.observe import observe
-from reconciler.plan import Options, plan
+from reconciler.plan import Options, connections, plan, tokens
+from reconciler.plan.release import release
 from reconciler.plan.target import narrow
 from reconciler.sandbox import Response, Sandbox
 from reconciler.states import Desired
@@ -36,11 +38,13 @@ class Killed(BaseException):
 
 
 class Watched(Sandbox):
-    """Keeps what it was given and shows nobody: secrets by trigger UUID and variable, and by token UUID."""
+    """Keeps what it was given and shows nobody: secrets by trigger UUID and variable, and by token UUID; and the
+    connections that were put."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self.secrets: dict[str, Any] = {}
+        self.connections: dict[str, tuple[str, str]] = {}
 
     def _answer(self, method: str, path: str, *, body: bytes, **more: Any) -> Any:
         reply = super()._answer(method, path, body=body, **more)
@@ -49,6 +53,11 @@ class Watched(Sandbox):
             self.secrets[reply.result["build_token_uuid"]] = json.loads(body)["build_token_secret"]
         elif method == "PATCH" and parts[-1] == "environment_variables":
             self.secrets |= {f"{parts[-2]} {key}": one["value"] for key, one in json.loads(body).items()}
+        elif method == "PUT" and parts[-1] == "connections":
+            uuid = reply.result["repo_connection_uuid"]
+            self.connections[uuid] = (reply.result["repo_id"], reply.result["provider_account_id"])
+        elif method == "DELETE" and parts[-2] == "connections":
+            self.connections.pop(parts[-1], None)
         return reply
 
 
@@ -74,7 +83,7 @@ class World:
         for earlier in case.get("before", []):
             world.case = earlier
             story.edit_in(world.sandbox, earlier["runs"][0].get("edit", []))
-            if earlier["runs"][0]["args"][0] == "apply":
+            if earlier["runs"][0]["args"][0] != "plan":
                 tried(world)
         world.case, world.flags = case, flags
         story.edit_in(world.sandbox, case["runs"][0].get("edit", []))
@@ -148,17 +157,31 @@ class World:
     def plan(self, **faults: Any) -> Plan:
         self.sent.clear()
         with self.api(**faults) as api:
-            desired = self.desired()
-            observed = observe(desired, api, everything=self.options.prune)
-            return plan(desired, observed, self.options, account_id=story.ACCOUNT)
+            return self._decided(api)
+
+    def _decided(self, api: Api) -> Plan:
+        """What the command of the case decides, where it is one stage of a story; else what an apply does."""
+        command = self.case.get("command", "apply")
+        if command in ("plan", "apply"):
+            observed = observe(self.desired(), api, everything=self.options.prune)
+            return plan(self.desired(), observed, self.options, account_id=story.ACCOUNT)
+        given = dict(pairwise([*self.arguments, ""]))
+        names = [one for one in self.arguments if one[0] != "-" and one != given.get("--owner")]
+        owner = given.get("--owner") or self.desired().owner or ""
+        if command == "connections":
+            observed = observe(Desired(owner=None), api, everything=True)
+            body = {"provider_account_id": given["--provider-account-id"], "repo_id": given["--repo-id"]}
+            return connections.delete(Connection.parse(names[2], body, None), observed, account_id=story.ACCOUNT)
+        observed = observe(Desired(owner=owner), api, everything=True)
+        if command == "tokens":
+            return tokens.prune(owner, observed, account_id=story.ACCOUNT)
+        return release(owner, observed, names[1:], account_id=story.ACCOUNT)
 
     def apply(self, **faults: Any) -> tuple[Plan, list[Outcome]]:
         """Plan and carry out, as the command does; nothing is written where the plan is refused."""
         self.sent.clear()
         with self.api(**faults) as api:
-            desired = self.desired()
-            observed = observe(desired, api, everything=self.options.prune)
-            decided = plan(desired, observed, self.options, account_id=story.ACCOUNT)
+            decided = self._decided(api)
             if decided.refusals:
                 return decided, []
             check_sources(decided)
@@ -183,7 +206,8 @@ class World:
         tokens = story.call(self.sandbox, "GET", "/builds/tokens")[1]
         names = {one["build_token_uuid"]: one["build_token_name"] for one in tokens}
         known = sorted([name, self.sandbox.secrets.get(uuid)] for uuid, name in names.items())
-        state: dict[str, Any] = {"tokens": known, "triggers": []}
+        put = sorted(self.sandbox.connections.values())
+        state: dict[str, Any] = {"tokens": known, "connections": put, "triggers": []}
         for worker in story.call(self.sandbox, "GET", "/workers/scripts")[1]:
             for one in story.call(self.sandbox, "GET", f"/builds/workers/{worker['tag']}/triggers")[1]:
                 if one.get("deleted_on"):

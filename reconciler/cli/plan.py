@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
@@ -88,10 +88,19 @@ class Reporter:
         return Exit.OK
 
 
+class Reports(Protocol):
+    """What knows how far a run has come."""
+
+    def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
+        """Write the report; `failure` ended the run."""
+
+
+R = TypeVar("R", bound=Reports)
+
+
 @contextmanager
-def reporting(report: Report) -> Iterator[Reporter]:
+def reporting(reporter: R) -> Iterator[R]:
     """Report what went wrong as well; the first error is the one that counts."""
-    reporter = Reporter(report)
     try:
         yield reporter
     except (BuildsctlError, KeyboardInterrupt, click.Abort) as error:
@@ -134,7 +143,7 @@ def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Rep
     from reconciler.plan.summary import exit_codes
     from reconciler.render.text import plan_text, troubles_text
 
-    with reporting(report) as reporter:
+    with reporting(Reporter(report)) as reporter:
         desired = session.load(manifests)
         narrowed = session.narrow(deciding, manifests)
         if narrowed is None:

@@ -17,10 +17,11 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
     board = Board(desired=Desired(owner=owner), observed=observed, options=Options())
     steps: list[Step] = []
     taken: set[Address] = set()
+    blind = {live.scope for live in observed.triggers if live.id in observed.unread_variables}
     for live in observed.triggers:
         seen = board.look(live)
         marker = seen.ours(owner)
-        if marker:
+        if marker and live.scope not in blind:  # else its twin might take the address that was named
             steps += _release(board, seen, marker, address_of(live.scope, seen, taken), globs)
     return Plan(
         account_id=account_id,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from reconciler.kinds.trigger import Trigger
-from reconciler.model import Action, Address, Cause, Change, Disposition, FieldChange, Outcome, Plan, Status
+from reconciler.model import Action, Address, Cause, Change, Disposition, FieldChange, Outcome, Plan, Status, Unread
 from reconciler.plan.summary import summary
 from reconciler.render.escape import clean
 from reconciler.render.problems import problems_text
@@ -81,11 +81,15 @@ def shown(plan: Plan) -> list[Change]:
 
 def troubles_text(plan: Plan) -> str:
     """Warnings, what leads nowhere, and what could not be read: for stderr, beside the plan."""
-    text = problems_text(plan.diagnostics)
     told = "nothing is deleted or replaced in this run, since not everything could be read\n" if plan.unread else ""
-    failed = [f"error: could not read {clean(one.what)}: {clean(str(one.error))}\n" for one in plan.unread]
-    hints = dict.fromkeys(f"hint: {clean(one.error.hint)}\n" for one in plan.unread if one.error.hint)
-    return "".join((text, *failed, told, *hints))
+    return problems_text(plan.diagnostics) + unread_text(plan.unread) + told
+
+
+def unread_text(unread: Sequence[Unread]) -> str:
+    """What could not be read, each with its way out once."""
+    failed = [f"error: could not read {clean(one.what)}: {clean(str(one.error))}\n" for one in unread]
+    hints = dict.fromkeys(f"hint: {clean(one.error.hint)}\n" for one in unread if one.error.hint)
+    return "".join((*failed, *hints))
 
 
 def _told_by_trigger(plan: Plan) -> set[tuple[tuple[str, ...], Disposition]]:
