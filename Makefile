@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test pipelines soak lint format golden schemas clean
+.PHONY: demo test pipelines soak lint format golden schemas readme clean
 
 demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on the sandbox
 	@$(BIN)/python examples/quickstart/demo.py
@@ -38,6 +38,9 @@ golden: $(VENV)/.tested ## write what the golden cases produce into them; read t
 schemas: $(VENV)/.installed ## write schemas/ from the code
 	$(BIN)/buildsctl schema manifest > schemas/manifest.schema.json
 	$(BIN)/buildsctl schema plan > schemas/plan.schema.json
+
+readme: $(VENV)/.tested ## write what the README holds of the code
+	$(BIN)/python tests/readme.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist

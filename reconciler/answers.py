@@ -86,12 +86,12 @@ def _seconds(retry_after: str) -> float:
 _KNOWN = {
     12002: (
         "the API refuses the body, and does not say which field",
-        "run `buildsctl validate`; if it finds nothing, compare with the limits in the README",
+        "run `buildsctl validate`; if it finds nothing, compare with the README's manifest reference",
     ),
-    12013: ("the API refuses a query parameter", ""),
+    12013: ("the API refuses a query parameter", "check the branch and the ids; `-v` shows the request"),
     12030: ("the Worker already has as many triggers as it may have", "run plan again and look for kept ones"),
     12042: ("the Worker already has a trigger of this kind", "run plan again and look for kept ones"),
-    12040: ("the Worker has no build configuration", ""),
+    12040: ("the Worker has no build configuration", "declare a trigger for it, and apply"),
     8000008: (
         "the GitHub App is not authorised for this repository's owner",
         "install the Cloudflare Workers and Pages App there, and check `provider_account_id`",
@@ -101,6 +101,8 @@ _KNOWN = {
         "add the repository to the Cloudflare Workers and Pages App, and check `repo_id`",
     ),
 }
+
+_REFUSED = "run it again; if it stays, ask Cloudflare with the ray id"
 
 _TOKEN_HINTS = {
     12005: "set CLOUDFLARE_API_TOKEN (or BUILDSCTL_API_TOKEN) to a user-scoped API token",
@@ -145,5 +147,5 @@ def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
         summary, hint = _KNOWN[code]
         return RejectedError(summary, hint=hint)
     if status < 300:
-        return RejectedError("the API answered `success: false`")
-    return RejectedError("the API refuses the request")
+        return RejectedError("the API answered `success: false`", hint=_REFUSED)
+    return RejectedError("the API refuses the request", hint=_REFUSED)

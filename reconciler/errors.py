@@ -17,7 +17,8 @@
         ├── IgnoredError          1   the answer shows that a field was not taken over
         └── NetworkError          1   no answer: DNS, TLS, connection, time limit
 
-Messages name things and never quote a body or a header: those may hold a secret.
+Messages name things and never quote a body or a header: those may hold a secret. The first sentence of a class's
+docstring says what is wrong, the rest of its first paragraph what to do: the README's list is made of them.
 """
 
 from __future__ import annotations
@@ -96,11 +97,15 @@ class BuildsctlError(Exception):
 
 
 class UsageError(BuildsctlError):
-    """An option, a variable of the environment or a path cannot be used."""
+    """An option, a variable of the environment or a path cannot be used. The message names it; `--help` of the
+    command shows what there is."""
 
 
 class ManifestError(BuildsctlError):
-    """The manifests hold problems; all of them are in `diagnostics`, at least one an error."""
+    """The manifests hold problems. `buildsctl validate` shows all of them, each with its place and the way out.
+
+    All are in `diagnostics`, at least one an error.
+    """
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
         count = sum(1 for one in diagnostics if one.severity is Severity.ERROR)
@@ -109,17 +114,17 @@ class ManifestError(BuildsctlError):
 
 
 class SourceError(BuildsctlError):
-    """Secrets would have to be written whose sources gave no value."""
+    """Secrets would have to be written whose sources gave no value. Give each source that is listed its value."""
 
 
 class UnexpectedPlanError(BuildsctlError):
-    """The plan holds what no reviewed plan covers; nothing was written."""
+    """The plan holds what no reviewed plan covers; nothing was written. Plan again, and review that."""
 
     exit_code = Exit.UNEXPECTED_PLAN
 
 
 class InterruptedRunError(BuildsctlError):
-    """The run was told to stop."""
+    """The run was told to stop. Run it again: it goes on from what is live."""
 
     exit_code = Exit.INTERRUPTED
 
@@ -151,46 +156,56 @@ class ApiError(BuildsctlError):
 
 
 class AuthenticationError(ApiError):
-    """The API does not accept the token."""
+    """The API does not accept the token. `buildsctl doctor` says what is wrong with it."""
 
     exit_code = Exit.ACCESS
 
 
 class ForbiddenError(ApiError):
-    """The token is accepted but may not do this."""
+    """The token is accepted but may not do this. `buildsctl doctor` says which permission is missing."""
 
     exit_code = Exit.ACCESS
 
 
 class NotFoundError(ApiError):
-    """The thing asked for does not exist, or the token cannot see it."""
+    """The thing asked for does not exist, or the token cannot see it. Check the account id; plan again if it was
+    there before."""
 
 
 class RejectedError(ApiError):
-    """The API refuses what was sent."""
+    """The API refuses what was sent. Its code below says why; `buildsctl validate` finds what it does not say."""
 
 
 class RateLimitedError(ApiError):
-    """The rate limit is used up and waiting did not help. `retry_after` is in seconds."""
+    """The rate limit is used up and waiting did not help. Wait five minutes, look for other tools that use the same
+    user's tokens, or allow more with `--max-wait`.
+
+    `retry_after` is in seconds.
+    """
 
     retry_after = 1.0
 
 
 class GatewayError(ApiError):
-    """The API or a gateway before it failed, again and again: nobody knows whether it acted."""
+    """The API or a gateway before it failed, again and again: nobody knows whether it acted. Run it again in a while:
+    it looks first."""
 
     never_sent = False
 
 
 class AnswerError(ApiError):
-    """An answer came that is not what the reference describes."""
+    """An answer came that is not what the reference describes. Check CLOUDFLARE_API_BASE_URL and any proxy between;
+    else report it with the ray id."""
 
 
 class IgnoredError(ApiError):
-    """The API answered, and did not do all that it was asked to."""
+    """The API answered, and did not do all that it was asked to. Plan again: that shows what is live now."""
 
 
 class NetworkError(ApiError):
-    """No answer came. `never_sent`: there was no connection, so nothing can have happened."""
+    """No answer came. The hint says where it ended: name, connection, TLS or time; the next run finds what was done.
+
+    `never_sent`: there was no connection, so nothing can have happened.
+    """
 
     never_sent = False

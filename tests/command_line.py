@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import redirect_stdout, suppress
 
 import click
 
@@ -46,12 +48,13 @@ def calls(shell: str) -> list[list[str]]:
 
 def parse(arguments: list[str]) -> None:
     """Raises `click.UsageError` where a command or an option is not there, or a value cannot be one."""
-    context = cli.group.make_context("buildsctl", list(arguments))
-    while isinstance(context.command, click.Group):
-        rest = [*context._protected_args, *context.args]
-        name, command, rest = context.command.resolve_command(context, rest)
-        assert command is not None
-        context = command.make_context(name, rest, parent=context)
+    with suppress(click.exceptions.Exit), redirect_stdout(io.StringIO()):  # --help and --version end here
+        context = cli.group.make_context("buildsctl", list(arguments))
+        while isinstance(context.command, click.Group):
+            rest = [*context._protected_args, *context.args]
+            name, command, rest = context.command.resolve_command(context, rest)
+            assert command is not None
+            context = command.make_context(name, rest, parent=context)
 
 
 def examples(page: str) -> list[str]:

@@ -30,7 +30,7 @@ def sandbox() -> None:
     """
 
 
-@sandbox.command(short_help="Serve it over HTTP on 127.0.0.1.")
+@sandbox.command(short_help="Serve the sandbox over HTTP on 127.0.0.1.")
 @click.option(
     "--port",
     cls=Setting,
@@ -112,7 +112,7 @@ def serve(
     return Exit.OK
 
 
-@sandbox.command(short_help="Put Workers and objects into its data.")
+@sandbox.command(short_help="Put Workers and objects into the sandbox.")
 @argument("file")
 @global_options
 def seed(settings: Globals, *, file: str) -> int:

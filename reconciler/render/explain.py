@@ -41,9 +41,9 @@ def field_text(one: FieldText, rules: Sequence[RuleText]) -> str:
     if one.required:
         lines += _labelled("default", "none, it has to be said")
     elif one.default is not None:
-        lines += _labelled("default", _flow(one.default))
+        lines += _labelled("default", flow(one.default))
     for example in one.examples:
-        lines += _labelled("example", f"{one.name}: {_flow(example)}")
+        lines += _labelled("example", f"{one.name}: {flow(example)}")
     if one.reference:
         other = "" if one.api == one.name else f", as `{one.api}`"
         lines += _labelled("reference", f'"{one.reference}" of the API{other}')
@@ -87,12 +87,12 @@ def _wrapped(text: str, indent: str, *, first: str = "") -> Iterator[str]:
         yield line.replace("\xa0", " ")
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
     """As it stands in a manifest, on one line: strings in quotes, keys without."""
     match value:
         case Mapping():
-            return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {flow(one)}" for key, one in value.items()) + "}"
         case list():
-            return "[" + ", ".join(_flow(one) for one in value) + "]"
+            return "[" + ", ".join(flow(one) for one in value) + "]"
         case _:
             return json.dumps(value)
