@@ -145,7 +145,7 @@ def codes(_: str) -> str:
         try:
             answers.open_envelope(Request(method="GET", path=()), status or code, "", content, "")
         except ApiError as error:
-            told = f"{status} / {code}" if status else str(code)
+            told = f"{status} / {code}" if status else "5xx" if code == 500 else str(code)
             rows.append((told, error.message, str(error.exit_code), error.hint))
     return table(("HTTP / code", "what is said", "exit", "hint"), rows)
 
