@@ -131,6 +131,10 @@ def _write(found: DriftReport, report: Report, codes: list[int]) -> None:
             data(text)
         case "markdown":
             data(drift_markdown(found))
+        case "html":
+            from reconciler.render.html import drift_html
+
+            data(drift_html(found))
         case _:
             data(drift_text(found))
     say(troubles_text(found.plan))

@@ -42,11 +42,15 @@ def drift_text(report: Report) -> str:
 
 
 def ending(report: Report) -> str:
-    """`Drift: 1 live, 3 unmanaged; 1 new, 3 known, 0 gone.`"""
+    """`Drift: 1 live, 3 unmanaged; 1 new, 3 known, 0 gone. Requests: 4.`"""
+    return f"Drift: {headline(report)}. Requests: {report.reads}."
+
+
+def headline(report: Report) -> str:
     told = counts(report)
     kinds = ", ".join(f"{told[kind]} {kind}" for kind in TITLES if told[kind]) or "none"
     since = f"; {told['new']} new, {told['known']} known, {told['gone']} gone" if report.compared else ""
-    return f"Drift: {kinds}{since}. Requests: {report.reads}."
+    return f"{kinds}{since}"
 
 
 def _lines(one: Finding, report: Report) -> list[str]:
@@ -96,7 +100,7 @@ def _row(one: Finding, report: Report) -> dict[str, Any]:
 
 def drift_markdown(report: Report) -> str:
     """For an issue that is opened once and updated: what is new first, cut where it would get too long."""
-    lines = [header("drift", report.plan), f"### buildsctl {ending(report)[:1].lower()}{ending(report)[1:]}", ""]
+    lines = [header("drift", report.plan), f"### buildsctl drift: {headline(report)}. Requests: {report.reads}.", ""]
     length = 0
     for new in (True, False) if report.compared else (True,):
         for kind, title in TITLES.items():
