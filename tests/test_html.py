@@ -105,6 +105,14 @@ def test_what_moves_is_told_as_before_and_after_as_added_and_removed_or_as_a_dif
     assert "not compared:" in text
 
 
+def test_what_stops_a_plan_stands_on_top() -> None:
+    found = Page.of(plan_html(page.plan("x"), page.outcomes("x"), digest=""))
+    headings = [*found.texts["h2"]]
+    assert headings[:5] == ["Not done", "Refused", "Errors", "Could not be read", "Warnings (1)"]
+    assert "2 skipped; each says why" in found.texts["span"]
+    assert found.texts["h1"][0].startswith("buildsctl plan: 1 error; ")  # refused: nothing was applied
+
+
 def _change(address: str, action: Action, disposition: Disposition = Disposition.DECLARED, **more: object) -> Change:
     kind, _, rest = address.partition("/")
     path = tuple(rest.split("/")) if kind in ("trigger", "env") else (rest,)

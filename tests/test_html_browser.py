@@ -191,7 +191,9 @@ def test_paper_gets_what_is_folded_and_no_controls(show: Show) -> None:
 def test_axe_finds_nothing(name: str, scheme: str, show: Show) -> None:
     if not AXE.exists():
         pytest.skip("no axe-core: `make test` installs it where npm is there")
-    tab = show(name, color_scheme=scheme)
+    tab = show(
+        name, color_scheme=scheme, viewport={"width": 1000, "height": 6_000}
+    )  # what is out of sight is not drawn
     tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     tab.evaluate(AXE.read_text(encoding="utf-8"))
     found = tab.evaluate("axe.run(document, {resultTypes: ['violations', 'incomplete']})")

@@ -35,7 +35,6 @@ from reconciler.render.text import (
     shown,
     symbol,
     telling,
-    troubles_text,
 )
 from reconciler.render.value import value_text
 
@@ -85,22 +84,12 @@ def plan_html(plan: Plan, outcomes: Sequence[Outcome] | None = None, *, digest: 
     groups: dict[str, list[Change]] = {}
     for change in plan.changes:
         groups.setdefault(group(change), []).append(change)
-    undone = [outcome_text(one).splitlines() for one in became.values() if one.status is not Status.DONE]
-    problems: dict[Severity, list[list[str]]] = {one: [] for one in Severity}
-    for one in plan.diagnostics:  # without the source line: a caret under it needs a terminal's letters
-        problems[one.severity].append(problem_text(replace(one, source_line="")).splitlines())
     return _page(
         plan,
         headline=headline(plan, outcomes),
         facts={"Digest": digest, "Scope": ", ".join((*plan.target, *["--prune"] * plan.prune))},
         notes=ending(plan),
-        alarms={
-            "Not done": undone,
-            "Refused": _paragraphs(refusal_lines(plan)),
-            "Errors": problems[Severity.ERROR],
-            "Could not be read": _unread(plan),
-            "Warnings": problems[Severity.WARNING],
-        },
+        alarms={"Not done": _undone(became.values()), "Refused": _paragraphs(refusal_lines(plan))},
         groups=[_group(name, changes, loud, became, plan.labels) for name, changes in groups.items()],
         filters={"action": Counter(sorted((WORDS[symbol(one)] for one in plan.changes), key=[*WORDS.values()].index))},
     )
@@ -124,15 +113,15 @@ def drift_html(report: drift.Report) -> str:
     ]
     groups += [Group(title="Gone since the baseline", count=f"{len(gone)} gone", rows=gone)] if gone else []
     states = Counter(row.tags["state"] for one in groups for row in one.rows)
-    kinds = Counter(one.kind.value for one in report.findings)
+    kinds = Counter({kind.value: sum(one.kind is kind for one in report.findings) for kind in TITLES})
     return _page(
         report.plan,
         headline=f"buildsctl drift: {drift_headline(report)}",
         facts={},
         notes=[f"Requests: {report.reads} read."],
-        alarms={"Not everything could be told": [[line] for line in troubles_text(report.plan).splitlines()]},
+        alarms={},
         groups=groups,
-        filters={"kind": kinds, **({"state": states} if report.compared else {})},
+        filters={"kind": +kinds, **({"state": states} if report.compared else {})},
     )
 
 
@@ -145,7 +134,7 @@ def _page(plan: Plan, *, facts: Mapping[str, str], alarms: Mapping[str, Any], **
         script=Markup(script),  # noqa: S704
         hashes={"style-src": _hash(style), "script-src": _hash(script)},
         facts={"Account": plan.account_id, "Owner": plan.owner or "nobody", **facts},
-        alarms={name: found for name, found in alarms.items() if found},
+        alarms={name: found for name, found in {**alarms, **_troubles(plan)}.items() if found},
         picture=picture(plan),
         version=__version__,
         words={word: sign for sign, word in WORDS.items()},
@@ -187,11 +176,25 @@ def _paragraphs(lines: Iterable[str]) -> list[list[str]]:
     return [one for one in found if one]
 
 
-def _unread(plan: Plan) -> list[list[str]]:
-    told = [
-        [f"{one.what}: {one.error}", *([f"  hint: {one.error.hint}"] if one.error.hint else [])] for one in plan.unread
+def _undone(outcomes: Iterable[Outcome]) -> list[list[str]]:
+    """What failed, and how much was skipped for it: that stands at its rows."""
+    rest = [one for one in outcomes if one.status is not Status.DONE]
+    told = [outcome_text(one).strip().splitlines() for one in rest if one.status is not Status.SKIPPED]
+    skipped = sum(one.status is Status.SKIPPED for one in rest)
+    return [*told, *[[f"{skipped} skipped; each says why"]] * bool(skipped)]
+
+
+def _troubles(plan: Plan) -> dict[str, list[list[str]]]:
+    """Problems without their source line: a caret under it needs a terminal's letters."""
+    told: dict[Severity, list[list[str]]] = {one: [] for one in Severity}
+    for one in plan.diagnostics:
+        told[one.severity].append(problem_text(replace(one, source_line="")).splitlines())
+    unread = [
+        [f"{one.what}: {one.error}", *[f"  hint: {one.error.hint}"] * bool(one.error.hint)] for one in plan.unread
     ]
-    return [["Nothing is deleted or replaced in this run, since not everything could be read."], *told] if told else []
+    if unread:
+        unread.append(["Nothing is deleted or replaced in this run, since not everything could be read."])
+    return {"Errors": told[Severity.ERROR], "Could not be read": unread, "Warnings": told[Severity.WARNING]}
 
 
 def _group(

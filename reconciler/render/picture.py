@@ -187,7 +187,7 @@ class _Drawing:
             y = TOP + (2 * number + 1) * (height - TOP) // (2 * len(nodes)) - STEP // 2
             self._box(column, y, self.signs.get(key, UNMOVED), key.removeprefix(f"{kind}/"), key)
             for at, sign in ties:
-                mine, theirs, place = y + BOX_HEIGHT // 2, at + BOX_HEIGHT // 2, 0.65 if sign == "-" else 0.8
+                mine, theirs, place = y + BOX_HEIGHT // 2, at + BOX_HEIGHT // 2, 0.55 if sign == "-" else 0.8
                 if column == 0:
                     yield Edge(x=BOX_WIDTH, y=mine, x2=COLUMNS[1], y2=theirs, sign=sign, place=place)
                 else:

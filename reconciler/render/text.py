@@ -58,7 +58,7 @@ def headline(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
         for name in names
         if counts[name]
     )
-    if outcomes is not None:
+    if outcomes is not None and not plan.refusals:
         done = sum(one.status is Status.DONE for one in outcomes)
         return f"buildsctl applied {done} of {len(outcomes)} changes"
     errors = sum(one.severity is Severity.ERROR for one in plan.diagnostics)

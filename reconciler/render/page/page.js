@@ -1,7 +1,9 @@
 (() => {
   "use strict";
   const at = (id) => document.getElementById(id);
-  const form = at("filter"), text = at("text"), shown = at("shown");
+  const form = at("filter");
+  if (!form) return; // nothing to filter
+  const text = at("text"), shown = at("shown");
   const rows = [...document.querySelectorAll(".row")].map((row) => ({ row, told: "" }));
   const folds = [...document.querySelectorAll(".group, .fold > details")].reverse(); // a fold before its group
   let before = null; // which folds were open before a text opened those that hold it
