@@ -53,7 +53,7 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml
 
 $(VENV)/.tested: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	if command -v npm > /dev/null; then npm install --silent --prefix $(VENV)/node yaml-language-server@2.0.0; fi
+	if command -v npm > /dev/null; then npm install --silent --prefix $(VENV)/node yaml-language-server@2.0.0 axe-core@4.14.1; fi
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.piped: $(VENV)/.tested

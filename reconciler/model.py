@@ -308,8 +308,9 @@ class Refusal:
 class Plan:
     """The whole decision: every declared resource once, no-ops too, and the writes that carry it out.
 
-    `labels` names live ids for people, `addresses` the live triggers of declared Workers by UUID; `reads` is how many requests the plan took. `unread` says what
-    could not be looked at: then nothing is deleted or replaced.
+    `labels` names live ids for people, `addresses` the live triggers of declared Workers by UUID; `reads` is
+    how many requests the plan took. `unread` says what could not be looked at: then nothing is deleted or
+    replaced.
     """
 
     account_id: str

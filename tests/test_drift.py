@@ -266,7 +266,7 @@ def test_a_report_is_written_whatever_ends_the_run(
     assert document["error"]["message"]
     ran = story.run(["drift", "--format", "markdown", *arguments], environment)
     assert ran.stdout.startswith("<!-- buildsctl:drift ")
-    assert "drift failed" in ran.stdout
+    assert "drift: failed" in ran.stdout
 
 
 def test_what_ends_a_run_leaves_the_baseline_known(estate: Path) -> None:

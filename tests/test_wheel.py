@@ -96,3 +96,4 @@ def test_the_wheel_does_the_main_job(installed: Path) -> None:
     assert (applied.returncode, applied.stderr) == (0, "")
     again = _run(installed, "buildsctl", "--sandbox", "plan", "--detailed-exitcode")
     assert (again.returncode, again.stdout.splitlines()[0]) == (0, "No changes: 6 unchanged.")
+    assert _run(installed, "buildsctl", "--sandbox", "plan", "--format", "html").stdout.startswith("<!DOCTYPE html>")
