@@ -1,4 +1,7 @@
-"""All twenty-two operations of the API, by the commands that use them, on the sandbox."""
+"""All twenty-two operations of the API, by the commands that use them, on the sandbox.
+
+The sandbox is one of its own, or one that serves `seed.json` already, at the URL that is given as an argument.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,14 @@ def show(*arguments: str, codes: tuple[int, ...] = (0,)) -> str:
     return ran.stdout
 
 
-def tour() -> None:
+def tour(url: str) -> None:
+    os.environ |= {
+        "CLOUDFLARE_API_BASE_URL": url,
+        "CLOUDFLARE_API_TOKEN": "any-token-will-do-here",
+        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
+        "DEPLOY_TOKEN": "the-secret-of-an-api-token",
+    }
+    os.chdir(tempfile.mkdtemp())
     manifest = Path("buildsctl.yaml")
     text = (HERE / "buildsctl.yaml").read_text(encoding="utf-8")
     manifest.write_text(text, encoding="utf-8")
@@ -76,28 +86,24 @@ def tour() -> None:
     )
     show("apply", "--auto-approve")
     show("connections", "delete", "acme/site", "--auto-approve")
-
-
-def main() -> None:
-    server = subprocess.Popen(
-        [BUILDSCTL, "sandbox", "serve", "--port", "0", "--seed", HERE / "seed.json"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        os.environ |= {
-            "CLOUDFLARE_API_BASE_URL": server.stdout.readline().strip(),
-            "CLOUDFLARE_API_TOKEN": "any-token-will-do-here",
-            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
-            "DEPLOY_TOKEN": "the-secret-of-an-api-token",
-        }
-        os.chdir(tempfile.mkdtemp())
-        tour()
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
     missing = [name for name, shape in OPERATIONS.items() if not any(re.fullmatch(shape, one) for one in seen)]
     print(f"\n{len(OPERATIONS) - len(missing)} of {len(OPERATIONS)} operations were used, in {len(seen)} requests.")
     if missing:
         raise SystemExit(f"not used: {', '.join(missing)}")
+
+
+def main() -> None:
+    if sys.argv[1:]:
+        tour(sys.argv[1])
+        return
+    server = subprocess.Popen(
+        [BUILDSCTL, "sandbox", "serve", "--port", "0", "--seed", HERE / "seed.json"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        tour(server.stdout.readline().strip())
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
 
 
 if __name__ == "__main__":
