@@ -285,10 +285,25 @@ def test_its_examples_succeed(name: str, server: ThreadingHTTPServer) -> None:
     assert judge(operation.Case(headers=HEADERS, **parts), server) == 200
 
 
-def judge(case: Case, server: ThreadingHTTPServer) -> int:
+def test_builds_of_every_kind_keep_to_it(server: ThreadingHTTPServer) -> None:
+    """Each outcome and status; one of a commit, without a branch; one without a trigger, on the newer surface."""
+    made: list[dict[str, Any]] = [
+        {"outcome": name} for name in ("success", "fail", "skipped", "cancelled", "terminated")
+    ]
+    made += [{"status": name} for name in ("queued", "initializing", "running")]
+    made += [{"branch": None, "commit_hash": "abc"}]
+    seed = {**SEED, "builds": [{"worker": "my-worker", "trigger": "Preview", **one} for one in made]}
+    case = API.find_operation_by_id("listBuildsByScript").Case(
+        headers=HEADERS, path_parameters={name: KNOWN[name] for name in ("account_id", "external_script_id")}, query={}
+    )
+    assert judge(case, server, seed) == 200
+    assert judge(case, server, {**SEED, "triggers": [], "builds": [{"worker": "my-worker"}]}) == 200
+
+
+def judge(case: Case, server: ThreadingHTTPServer, seed: Mapping[str, Any] = SEED) -> int:
     """Send it to a sandbox in its first state, have schemathesis check the answer; returns the status."""
     sandbox = Sandbox()
-    sandbox.seed(SEED)
+    sandbox.seed(seed)
     server.sandbox = sandbox  # type: ignore[attr-defined]
     try:
         base_url = f"http://127.0.0.1:{server.server_port}/client/v4"
