@@ -191,6 +191,7 @@ class Watch:
             if not stopped and not self._pause(pause):
                 return
             pause = min(MAX_PAUSE, pause * GROWTH)
+        self.tell(f"the log has more than {self.max_pages:,} pages: the rest is left out")
 
     def look(self) -> Build:
         """The build as it is now."""

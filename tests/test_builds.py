@@ -155,6 +155,8 @@ def test_one_build(estate: Path) -> None:
     assert "cause: its build token was deleted or rolled" in text
     assert "BUILDSCTL" not in text
     assert ran("get", UUID.format(9), code=1).stderr.startswith("error: not found")
+    for odd in ("..", "latest", "web"):
+        assert "no build's UUID" in ran("get", odd, code=1).stderr
     assert "say which build" in ran("get", code=1).stderr
     assert "say which build" in ran("get", UUID.format(1), "--version-id", "v", code=1).stderr
 
@@ -326,6 +328,15 @@ def test_a_log_is_read_for_a_cause_only_so_far(world: World) -> None:
     assert len(world.sent) == builds.MAX_CAUSE_PAGES
     assert builds.cause(world.api, Build(id=UUID.format(1), build_outcome="success")) is None
     assert len(world.sent) == builds.MAX_CAUSE_PAGES
+
+
+def test_a_log_that_does_not_end_is_said_to_be_cut(world: World) -> None:
+    numbers = iter(range(1_000))
+    world.before = lambda *_: answer(200, lines=[[1, "more"]], cursor=f"c{next(numbers)}", truncated=True)
+    watch = world.watch(UUID.format(1))
+    watch.max_pages = 3
+    assert len([*watch.log()]) == 3
+    assert world.told == ["the log has more than 3 pages: the rest is left out"]
 
 
 # Run, wait, cancel

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 TIMEOUT = 3_600.0  # seconds; a build that takes longer is stopped by Cloudflare
 MAX_SEED = 4_000_000  # bytes of a seed_repo
-_UUID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-def _uuid(_: click.Context, __: click.Parameter, given: str) -> str:
-    if not _UUID.fullmatch(given):
+def build_uuid(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    if given and not _UUID.fullmatch(given):
         raise click.BadParameter("this is no build's UUID; `buildsctl builds latest` shows some")
     return given
 
@@ -58,7 +58,7 @@ def _open(settings: Globals, manifests: Manifests) -> Any:
         format_option("text", "json"),
     ]
 )
-@click.argument("uuid", callback=_uuid)
+@click.argument("uuid", callback=build_uuid)
 @names_options
 @global_options
 def logs(
@@ -278,7 +278,7 @@ def _cause(api: Api, build: Build) -> Any:
 
 
 @click.command(params=[_timeout_option(), format_option("text", "json")])
-@click.argument("uuid", callback=_uuid)
+@click.argument("uuid", callback=build_uuid)
 @names_options
 @global_options
 def wait(
@@ -309,7 +309,7 @@ def wait(
 
 
 @click.command(params=[format_option("text", "json")])
-@click.argument("uuid", callback=_uuid)
+@click.argument("uuid", callback=build_uuid)
 @names_options
 @global_options
 def cancel(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli import session
-from reconciler.cli.build_runs import cancel, logs, run, wait
+from reconciler.cli.build_runs import build_uuid, cancel, logs, run, wait
 from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, names_options
 from reconciler.cli.output import data, say
 from reconciler.errors import Exit, UsageError
@@ -218,7 +218,7 @@ def _failures(api: Api, found: list[Build]) -> dict[str, Any]:
         format_option("text", "json"),
     ]
 )
-@click.argument("uuid", required=False)
+@click.argument("uuid", required=False, callback=build_uuid)
 @names_options
 @global_options
 def get(
