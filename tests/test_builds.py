@@ -88,7 +88,9 @@ def test_a_list_is_filtered(estate: Path) -> None:
     ]  # fmt: skip
     assert "production" in text
     assert "1 h " in text
-    assert "no build fits" in ran("list", "web", "--status", "queued").stderr
+    assert ran("list", "web", "--status", "queued").stderr == "no build fits"
+    misspelt = ran("list", "web", "--outcome", "failed", "--status", "queued").stderr
+    assert misspelt.endswith("hint: the API's reference has the outcome success, fail, skipped, cancelled, terminated")
     assert "`other` was never built" in ran("list", "other").stderr
     assert "a time is 30m" in ran("list", "web", "--since", "yesterday", code=1).stderr
     assert "did you mean `web`?" in ran("list", "wbe", code=1).stderr
@@ -124,6 +126,7 @@ def test_the_latest_of_all_declared_workers(estate: Path) -> None:
     assert "never built" in ran("latest", "other").stdout
     assert len(ran("latest").requests) == 2
     assert "there is no Worker `nope`" in ran("latest", "nope", code=1).stderr
+    assert "no Worker fits `x*`" in ran("latest", "x*", "web", code=1).stderr
     Path("buildsctl.yaml").write_text(MANIFEST + "  gone: {triggers: {}}\n")
     lost = ran("latest", code=1)
     assert "there is no Worker `gone`" in lost.stderr
@@ -363,6 +366,14 @@ def test_run_asks_for_a_branch_where_none_is_obvious(estate: Path) -> None:
     assert "names 2 triggers" in ran("run", "web/*", "--branch", "x", code=1).stderr
 
 
+@pytest.mark.parametrize("option", ["--branch", "--commit"])
+def test_run_takes_nothing_for_no_branch(estate: Path, option: str) -> None:
+    """As a shell's variable that is not set does: the production branch is not what was meant."""
+    found = ran("run", "web/production", option, "", code=1)
+    assert "is given and empty" in found.stderr
+    assert posts(found) == 0
+
+
 def test_no_variable_of_the_environment_says_what_is_built(estate: Path) -> None:
     found = story.run(["builds", "run", "web/production"], {"BUILDSCTL_BRANCH": "feature"})
     assert found.stderr.endswith("branch main")
@@ -536,6 +547,18 @@ def test_a_table_bears_what_strangers_name_their_branches() -> None:
     assert "\u202e" not in text
     assert f"{'x' * 31}…" in text
     assert "y" * 100 in text
+
+
+def test_a_table_keeps_to_a_narrow_terminal() -> None:
+    """What identifies a build stands below, whole; else the widest columns give way."""
+    rows = [["WORKER", "BRANCH", "AGE", "BUILD"], ["w" * 40, "b" * 20, "3 min", UUID.format(1)]]
+    assert table(rows, 120) == table(rows)
+    assert len(table(rows).splitlines()) == 2
+    head, name, row, build = table(rows, 40).splitlines()
+    assert (head.split(), name, build) == (["WORKER", "BRANCH", "AGE"], "  BUILD", f"  {UUID.format(1)}")
+    assert row == f"{'w' * 14}…  {'b' * 15}…  3 min"
+    assert len(row) == 40
+    assert table(rows, 1).splitlines()[2] == f"{'w' * 7}…  {'b' * 7}…  3 min"
 
 
 def test_a_moment_that_is_none() -> None:

@@ -25,10 +25,14 @@ MAX_SEED = 4_000_000  # bytes of a seed_repo
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-def build_uuid(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
-    if given and not _UUID.fullmatch(given):
+def check_uuid(given: str) -> str:
+    if not _UUID.fullmatch(given):
         raise click.BadParameter("this is no build's UUID; `buildsctl builds latest` shows some")
     return given
+
+
+def _uuid(_: click.Context, __: click.Parameter, given: str) -> str:
+    return check_uuid(given)
 
 
 def _since(context: click.Context, option: click.Parameter, given: str | None) -> datetime | None:
@@ -58,7 +62,7 @@ def _open(settings: Globals, manifests: Manifests) -> Any:
         format_option("text", "json"),
     ]
 )
-@click.argument("uuid", callback=build_uuid)
+@click.argument("uuid", callback=_uuid)
 @names_options
 @global_options
 def logs(
@@ -185,6 +189,9 @@ def _body(found: Named, branch: str | None, commit: str | None) -> dict[str, Any
     from reconciler.affected import takes_branch
     from reconciler.render.escape import clean
 
+    if "" in (branch, commit):
+        hint = "a variable that is not set? Without the option it builds the trigger's one branch"
+        raise UsageError("--branch or --commit is given and empty", hint=hint)
     trigger = found.live.resource
     concrete = [one for one in trigger.branch_includes if "*" not in one]
     if not branch and not commit:
@@ -278,7 +285,7 @@ def _cause(api: Api, build: Build) -> Any:
 
 
 @click.command(params=[_timeout_option(), format_option("text", "json")])
-@click.argument("uuid", callback=build_uuid)
+@click.argument("uuid", callback=_uuid)
 @names_options
 @global_options
 def wait(
@@ -309,7 +316,7 @@ def wait(
 
 
 @click.command(params=[format_option("text", "json")])
-@click.argument("uuid", callback=build_uuid)
+@click.argument("uuid", callback=_uuid)
 @names_options
 @global_options
 def cancel(
