@@ -5,6 +5,7 @@ The sandbox is one of its own, or one that serves `seed.json` already, at the UR
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -44,25 +45,18 @@ seen: list[str] = []
 
 
 def show(*arguments: str, codes: tuple[int, ...] = (0,)) -> str:
-    """Run one command, show what a user sees, and keep its trace."""
+    """Run one command, show what a user sees and which requests it took, and keep these."""
     print(f"\n$ buildsctl {' '.join(arguments)}", flush=True)
     ran = subprocess.run([BUILDSCTL, "-v", *arguments], capture_output=True, text=True, check=False)
     trace = re.findall(r"^((?:GET|PUT|POST|PATCH|DELETE) /\S+ \d+) \d+ ms", ran.stderr, re.MULTILINE)
     seen.extend(trace)
-    print(ran.stdout, flush=True)
+    print(ran.stdout, *(f"    {one}" for one in trace), sep="\n", flush=True)
     if ran.returncode not in codes:
         raise SystemExit(f"exit {ran.returncode}, expected {codes}:\n{ran.stderr}")
     return ran.stdout
 
 
-def tour(url: str) -> None:
-    os.environ |= {
-        "CLOUDFLARE_API_BASE_URL": url,
-        "CLOUDFLARE_API_TOKEN": "any-token-will-do-here",
-        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
-        "DEPLOY_TOKEN": "the-secret-of-an-api-token",
-    }
-    os.chdir(tempfile.mkdtemp())
+def walk() -> None:
     manifest = Path("buildsctl.yaml")
     text = (HERE / "buildsctl.yaml").read_text(encoding="utf-8")
     manifest.write_text(text, encoding="utf-8")
@@ -86,6 +80,17 @@ def tour(url: str) -> None:
     )
     show("apply", "--auto-approve")
     show("connections", "delete", "acme/site", "--auto-approve")
+
+
+def tour(url: str) -> None:
+    os.environ |= {
+        "CLOUDFLARE_API_BASE_URL": url,
+        "CLOUDFLARE_API_TOKEN": "any-token-will-do-here",
+        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
+        "DEPLOY_TOKEN": "the-secret-of-an-api-token",
+    }
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        walk()
     missing = [name for name, shape in OPERATIONS.items() if not any(re.fullmatch(shape, one) for one in seen)]
     print(f"\n{len(OPERATIONS) - len(missing)} of {len(OPERATIONS)} operations were used, in {len(seen)} requests.")
     if missing:
