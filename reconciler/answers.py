@@ -140,7 +140,7 @@ def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
         )
     if status == 404:
         summary, hint = _KNOWN.get(
-            code, ("not found", "check what was named and the account id; was it there before, run it again")
+            code, ("not found", "check what was named, and the account id; if it was there before, run plan again")
         )
         return NotFoundError(summary, hint=hint)
     if code in _KNOWN:

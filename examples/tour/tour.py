@@ -72,6 +72,8 @@ def walk() -> None:
     show("builds", "get", "--version-id", "33333333-3333-4333-8333-333333333333", codes=(0, 1))
     show("cache", "purge", "web/production", "--auto-approve")
     show("drift", "--health", codes=(0, 2))
+    show("doctor")
+    show("status")
     # A variable goes, the token rotates, the preview trigger goes, then the Worker's production trigger.
     manifest.write_text(text.replace('{A: "1", B: "2"}', '{A: "1"}').replace("1" * 32, "2" * 32), encoding="utf-8")
     show("apply", "--auto-approve", "--no-verify-token", "--prune")
