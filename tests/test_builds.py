@@ -292,6 +292,24 @@ def test_following_outlasts_a_network_that_is_away(world: World) -> None:
     assert any("trying again, the build goes on" in one for one in world.told)
 
 
+def test_following_outlasts_half_an_answer(world: World) -> None:
+    uuid = world.start()
+    halves = iter([False] * 4 + [True] * 2)
+
+    def halve(method: str, path: str) -> Response | None:
+        return Response(status=200, headers={}, body=b'{"success": tr') if next(halves, False) else None
+
+    world.before = halve
+    lines = [text for page in world.watch(uuid).log(follow=True) for _, text in page]
+    assert lines[-1] == "Success: Deploy command completed"
+    assert len(lines) == len(set(lines))
+    world.before = lambda *_: Response(status=200, headers={}, body=b"<html>")
+    sent = len(world.sent)
+    with pytest.raises(AnswerError):  # it never was the API: the base URL is wrong
+        world.watch(uuid).wait()
+    assert len(world.sent) == sent + 1
+
+
 def test_a_network_that_stays_away_is_an_error(world: World) -> None:
     uuid = world.start()
     world.before = lambda *_: Response(status=502, headers={}, body=b"<html>")
@@ -432,6 +450,11 @@ def test_run_waits_no_longer_than_it_is_told(estate: Path) -> None:
     found = ran("run", "web/production", "--wait", "--timeout", "0", code=1)
     assert "the build is still queued after 0 s" in found.stderr
     assert "builds cancel" in found.stderr
+
+
+def test_an_error_while_it_waits_says_that_the_build_goes_on(estate: Path) -> None:
+    found = ran("run", "web/production", "--wait", code=1, faults=["success-false:GET:/builds/builds/*"])
+    assert "the build goes on; `buildsctl builds cancel " in found.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(1, 0), (2, 1), (4, 1)])

@@ -234,15 +234,15 @@ def _see_through(api: Api, uuid: str, timeout: float, *, logs: bool, as_json: bo
     """Until the build stopped, with its log where it is asked for; how it ended."""
     from reconciler.builds import Watch
 
-    watch = Watch(api, uuid, timeout=timeout, tell=_tell)
+    watch = Watch(api, uuid, timeout=timeout, tell=_tell, answered=True)
     failure = None
     try:
         if logs:
             failure = _print_log(watch, follow=True, since=None, as_json=False, to=say if as_json else data)
         if not watch.build or not (watch.build.is_stopped or watch.timed_out):
             watch.wait()
-    except KeyboardInterrupt:
-        say(f"\nthe build goes on; `buildsctl builds cancel {uuid}` stops it\n")
+    except (KeyboardInterrupt, ApiError):
+        say(f"\nthe build goes on; `buildsctl builds cancel {uuid}` stops it, `builds wait` waits on\n")
         raise
     return _ending(api, watch, failure, as_json=as_json)
 

@@ -39,7 +39,11 @@ _KNOWN = (
     (
         "script",
         (r"missing script|script (?:\S+ )?not found",),
-        Failure("missing-script", "a command runs a script that `package.json` does not have", "correct the command"),
+        Failure(
+            "missing-script",
+            "a command runs a script that `package.json` does not have",
+            "add the script, or correct `build_command` or `deploy_command`",
+        ),
     ),
     (
         "minute",
