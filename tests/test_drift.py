@@ -381,7 +381,11 @@ def test_a_kind_that_is_none_is_refused(estate: Path, fail_on: str) -> None:
             "name-mismatch",
         ),
         ('npm error Missing script: "build"', "missing-script"),
+        ('error: Script not found "build"', "missing-script"),
+        ("Build minutes limit reached: the build waits until build minutes refresh", "minutes-used-up"),
         ("Failed: error occurred while cloning repository", "cannot-clone"),
+        ("12 build minutes so far", None),
+        ("invalid " + "build token " * 100_000, None),
         ("all good", None),
     ],
 )

@@ -92,6 +92,8 @@ def test_the_wheel_does_the_main_job(installed: Path) -> None:
     assert _run(installed, "buildsctl", "sandbox", "seed", "seed.json").returncode == 0
     assert _run(installed, "buildsctl", "validate").returncode == 0
     assert _run(installed, "buildsctl", "schema", "plan").stdout.startswith("{")
+    api = (ROOT / "schemas" / "workers-builds.openapi.yaml").read_text(encoding="utf-8")
+    assert _run(installed, "buildsctl", "schema", "api").stdout == api
     applied = _run(installed, "buildsctl", "--sandbox", "apply", "--auto-approve")
     assert (applied.returncode, applied.stderr) == (0, "")
     again = _run(installed, "buildsctl", "--sandbox", "plan", "--detailed-exitcode")
