@@ -30,7 +30,7 @@ def commands(group: click.Group | None = None, *names: str) -> Iterator[tuple[tu
 
 
 def calls(shell: str) -> list[list[str]]:
-    """The arguments of every `buildsctl` that a line for a shell starts; `$uuid` is one."""
+    """The arguments of every `buildsctl` that a line for a shell starts; `$uuid` and `UUID` are one."""
     lexer = shlex.shlex(shell.replace("\\\n", " ").replace("$(", "("), posix=True, punctuation_chars=True)
     lexer.commenters = "#"
     found: list[list[str]] = []
@@ -42,7 +42,7 @@ def calls(shell: str) -> list[list[str]]:
         elif word in ENDS:
             inside = False
         elif inside:
-            found[-1].append(UUID if word == "$uuid" else word)
+            found[-1].append(UUID if word in ("$uuid", "UUID") else word)
     return found
 
 

@@ -266,7 +266,7 @@ def test_a_report_is_written_whatever_ends_the_run(
     assert document["error"]["message"]
     ran = story.run(["drift", "--format", "markdown", *arguments], environment)
     assert ran.stdout.startswith("<!-- buildsctl:drift ")
-    assert "drift failed" in ran.stdout
+    assert "drift: failed" in ran.stdout
 
 
 def test_what_ends_a_run_leaves_the_baseline_known(estate: Path) -> None:
@@ -381,7 +381,11 @@ def test_a_kind_that_is_none_is_refused(estate: Path, fail_on: str) -> None:
             "name-mismatch",
         ),
         ('npm error Missing script: "build"', "missing-script"),
+        ('error: Script not found "build"', "missing-script"),
+        ("Build minutes limit reached: the build waits until build minutes refresh", "minutes-used-up"),
         ("Failed: error occurred while cloning repository", "cannot-clone"),
+        ("12 build minutes so far", None),
+        ("invalid " + "build token " * 100_000, None),
         ("all good", None),
     ],
 )

@@ -143,6 +143,10 @@ class _Reporter:
                 data(text)
             case "markdown":
                 data(drift_markdown(found))
+            case "html":
+                from reconciler.render.html import drift_html
+
+                data(drift_html(found))
             case _ if not failure:
                 data(drift_text(found))
         if self.report.out:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -95,6 +96,13 @@ def count_down(wait: Callable[[float], bool], seconds: float) -> bool:
         if wait(min(1.0, left)):
             return True
     return seconds <= LONG_SECONDS and wait(seconds)
+
+
+def width() -> int | None:
+    """Columns of the terminal on stdout; None where there is none."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def colored(*, no_color: bool) -> bool:

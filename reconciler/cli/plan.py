@@ -54,7 +54,7 @@ class Reporter:
     outcomes: list[Outcome] | None = None
 
     def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
-        """The JSON, to the file and the stream that were asked for."""
+        """The report to stdout, where it is not text, and the JSON to the file that was asked for."""
         from reconciler.model import Plan
         from reconciler.render import json
 
@@ -66,13 +66,18 @@ class Reporter:
         elif failure:
             error = Diagnostic(severity=Severity.ERROR, summary=str(failure), hint=failure.hint)
             found = replace(found, diagnostics=(*found.diagnostics, error))
-        text = json.dump(json.plan_document(found, self.outcomes, codes=codes))
+        document = json.plan_document(found, self.outcomes, codes=codes)
+        text = json.dump(document)
         if self.report.format == "json":
             data(text)
         elif self.report.format == "markdown":
             from reconciler.render.markdown import plan_markdown
 
             data(plan_markdown(found, self.outcomes))
+        elif self.report.format == "html":
+            from reconciler.render.html import plan_html
+
+            data(plan_html(found, self.outcomes, digest=document["digest"]))
         if self.report.out:
             write_file(self.report.out, text)
 
@@ -133,6 +138,7 @@ def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Rep
     Examples:
       buildsctl plan
       buildsctl plan builds/ --format json --out plan.json
+      buildsctl plan --format html > plan.html
       buildsctl plan --detailed-exitcode || test $? = 2
 
     \b

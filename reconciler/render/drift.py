@@ -45,12 +45,16 @@ def drift_text(report: Report) -> str:
 
 
 def ending(report: Report) -> str:
-    """`Drift: 1 live, 3 unmanaged; 1 new, 3 known, 0 gone.`"""
+    """`Drift: 1 live, 3 unmanaged; 1 new, 3 known, 0 gone. Requests: 4.`"""
+    return f"Drift: {headline(report)}. Requests: {report.reads}."
+
+
+def headline(report: Report) -> str:
     told = counts(report)
     kinds = ", ".join(f"{told[kind]} {kind}" for kind in TITLES if told[kind]) or "none"
     since = f"; {told['new']} new, {told['known']} known, {told['gone']} gone" if report.compared else ""
     since += f", {told['unseen']} not looked at" if report.unseen else ""
-    return f"Drift: {kinds}{since}. Requests: {report.reads}."
+    return "failed" if report.failure else f"{kinds}{since}"
 
 
 def _lines(one: Finding, report: Report) -> list[str]:
@@ -115,8 +119,7 @@ def _row(one: Finding, report: Report) -> dict[str, Any]:
 
 def drift_markdown(report: Report) -> str:
     """For an issue that is opened once and updated: what is new first, cut where it would get too long."""
-    title = f"drift failed: {code(str(report.failure))}" if report.failure else f"d{ending(report)[1:]}"
-    lines = [header("drift", report.plan), f"### buildsctl {title}", ""]
+    lines = [header("drift", report.plan), f"### buildsctl drift: {headline(report)}. Requests: {report.reads}.", ""]
     length = 0
     for new in (True, False) if report.compared else (True,):
         for kind, title in TITLES.items():
@@ -134,5 +137,6 @@ def drift_markdown(report: Report) -> str:
     for word, rows in (("Gone", report.gone), ("Not looked at", report.unseen)):
         lines += [f"- {word}: {code(one['address'][:MAX_ADDRESS])}" for one in rows[:MAX_GONE]]
         lines += [f"- {word}: {len(rows) - MAX_GONE} more"] if len(rows) > MAX_GONE else []
+    lines += [f"- {code(str(report.failure))}"] if report.failure else []
     lines += [f"- {code(line)}" for line in troubles(report.plan).splitlines()[:50]]
     return "\n".join(lines).rstrip("\n") + "\n"
