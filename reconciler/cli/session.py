@@ -111,7 +111,8 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
     """The API of one account, live or the sandbox inside this process; `token` instead of the usual one."""
     from reconciler.api import Api
 
-    trace = _say_trace if settings.verbose else None
+    traced = settings.trace or settings.verbose
+    trace = _say_trace if traced else None
     if settings.sandbox:
         with _sandbox(settings) as handler:
             api = Api(
@@ -126,8 +127,8 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
             with api:
                 yield api
         return
-    shown = has_progress(hidden=settings.verbose)
-    with progress(hidden=settings.verbose) as show:
+    shown = has_progress(hidden=traced)
+    with progress(hidden=traced) as show:
         api = Api(
             base_url=(url := base_url(settings)),
             loopback=_is_loopback(urlsplit(url).hostname or ""),
