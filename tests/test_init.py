@@ -208,6 +208,19 @@ def test_a_monorepo_is_one_manifest(place: Place) -> None:
     assert "note: Worker `web` is in `apps/web` and in `apps/api`: the first one is taken" in ran.err
 
 
+@pytest.mark.parametrize("name", ["", "x" * 300, "${{ x }}", "a\nb", "null", "other:deploy [1-abcdef-ab-123456]"])
+def test_the_account_s_only_token_is_looked_up(name: str, place: Place) -> None:
+    place.server.tokens[0]["build_token_name"] = name
+    place.init(*FLAGS)
+    assert "# looked up, never changed" in place.text
+    assert "= token/" in place.run("plan").out
+    place.server.add_token("second")
+    place.init(*FLAGS)
+    assert "DEPLOY_TOKEN" in place.text
+    place.init(*FLAGS, "--cloudflare-token-id", "f" * 32)
+    assert f"cloudflare_token_id: {'f' * 32}" in place.text
+
+
 # Which repository, and its ids.
 
 
@@ -401,6 +414,15 @@ def test_the_default_worker_has_no_environment(place: Place) -> None:
     for arguments in ([], ["--worker", "web"]):
         place.init(*FLAGS, *arguments)
         assert "--env" not in place.text
+
+
+def test_what_looks_like_an_expression_is_none(place: Place) -> None:
+    place.contents = {"apps/${{ x }}": WEB}
+    place.init(*FLAGS, "--branch", "a${{x}}", "--root-directory", "apps/${{ x }}")
+    planned = place.run("plan").out
+    assert 'branch_includes = ["a${{x}}"]' in planned
+    assert 'root_directory = "apps/${{ x }}"' in planned
+    assert 'path_includes = ["apps/${{ x }}/*"]' in planned
 
 
 @pytest.mark.parametrize(

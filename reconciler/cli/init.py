@@ -156,7 +156,8 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
             for why in bad.values():
                 note(f"{why}: it is left out")
             if not some:
-                missing = UsageError(f"nobody says which Worker is in `{folder}`", hint="say --worker NAME")
+                hint = "say --worker NAME, or in which folder it is with --root-directory"
+                missing = UsageError(f"nobody says which Worker is in `{folder}`", hint=hint)
                 name = asked(f"Worker in `{folder}`", missing)
                 _check_worker(name)
                 some = {name: Site(root_directory=folder, repository=content)}

@@ -104,9 +104,7 @@ def _remote(given: Given, here: Remote | None) -> Remote:
 def _provider(given: Given, remote: Remote) -> str:
     found = given.provider_type or (provider_of(remote.host, {*GITHUB, _server()}) if remote.host else "github")
     if not found:
-        hint = (
-            f"{IDS.replace('say', 'say --provider-type with')}; of another name for github.com, --repo OWNER/REPO too"
-        )
+        hint = f"{IDS} with --provider-type, or --repo OWNER/REPO --provider-type github where it stands for github.com"
         missing = UsageError(f"`{remote.host}` is neither GitHub nor GitLab, as far as its name tells", hint=hint)
         found = asked(f"Provider ({', '.join(PROVIDERS)})", missing)
     if found not in PROVIDERS:
