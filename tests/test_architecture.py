@@ -38,6 +38,8 @@ LIBRARIES = {
     "httpx": "api",
     "deepdiff": "diff",
     "click": "cli",
+    "jinja2": "render.html",
+    "markupsafe": "render.html",
 }
 PURE = ("affected", "drift", "status", "model", "kinds", "diff", "ownership", "states", "plan", "remote", "render")
 IMPURE = {"os", "io", "time", "datetime", "random", "socket", "subprocess", "pathlib", "sys", "threading", "secrets"}

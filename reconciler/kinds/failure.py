@@ -15,9 +15,12 @@ class Failure:
     hint: str
 
 
+# What a line says in lower case: a word that is looked for first, as most lines hold none, then patterns of which one
+# comes after the other.
 _KNOWN = (
     (
-        re.compile(r"build token\b.*\b(?:deleted|rolled|expired|invalid)", re.IGNORECASE),
+        "build token",
+        (r"build token\b", r"\b(?:deleted|rolled|expired|invalid)"),
         Failure(
             "dead-token",
             "its build token was deleted or rolled: every build fails",
@@ -25,7 +28,8 @@ _KNOWN = (
         ),
     ),
     (
-        re.compile(r"\bname\b.*\b(?:must match|does not match)\b", re.IGNORECASE),
+        "name",
+        (r"\bname\b", r"\b(?:must match|does not match)\b"),
         Failure(
             "name-mismatch",
             "the name in the repository's Wrangler file is not the Worker's",
@@ -33,15 +37,22 @@ _KNOWN = (
         ),
     ),
     (
-        re.compile(r"missing script|script .* not found", re.IGNORECASE),
-        Failure("missing-script", "a command runs a script that `package.json` does not have", "correct the command"),
+        "script",
+        (r"missing script|script (?:\S+ )?not found",),
+        Failure(
+            "missing-script",
+            "a command runs a script that `package.json` does not have",
+            "add the script, or correct `build_command` or `deploy_command`",
+        ),
     ),
     (
-        re.compile(r"build minutes|minutes? limit", re.IGNORECASE),
+        "minute",
+        (r"build minutes?\b", r"\b(?:limit|used up|exceeded|exhausted|run out)\b"),
         Failure("minutes-used-up", "the account's build minutes are used up", "wait for the refresh, or upgrade"),
     ),
     (
-        re.compile(r"error occurred while cloning", re.IGNORECASE),
+        "cloning",
+        (r"error occurred while cloning",),
         Failure(
             "cannot-clone",
             "Builds cannot clone the repository",
@@ -49,12 +60,25 @@ _KNOWN = (
         ),
     ),
 )
+MAX_TOLD = 1_000  # characters of a line that are looked at
 
 
 def why(lines: Iterable[str]) -> Failure | None:
     """The first known cause in a log."""
     for line in lines:
-        for pattern, failure in _KNOWN:
-            if pattern.search(line[:2_000]):
+        told = line[:MAX_TOLD].lower()
+        for word, patterns, failure in _KNOWN:
+            if word in told and _follow(told, patterns):
                 return failure
     return None
+
+
+def _follow(text: str, patterns: Iterable[str]) -> bool:
+    """Does each pattern match after the one before? One `.*` between them would take quadratic time."""
+    end = 0
+    for pattern in patterns:
+        found = re.compile(pattern).search(text, end)
+        if not found:
+            return False
+        end = found.end()
+    return True
