@@ -454,6 +454,12 @@ def test_odd_options_are_errors_before_anything_is_asked(arguments: list[str], t
     assert place.server.log == []
 
 
+def test_a_first_manifest_hides_no_folder_of_manifests(place: Place) -> None:
+    (place.folder / "builds").mkdir()
+    assert "`builds` is there already" in place.init(*FLAGS, code=1).err
+    assert place.run("init", *FLAGS, "-o", "builds/web.yaml").code == 0
+
+
 # A terminal.
 
 

@@ -93,12 +93,14 @@ def init(
 
 def _checked(output: str, folders: tuple[str, ...], workers: tuple[str, ...], owner: str | None) -> list[str]:
     """The folders as the API takes them, where these options can be used."""
+    from reconciler.manifest.files import DEFAULTS
     from reconciler.manifest.schema import FORMS, OWNER
     from reconciler.remote import folder_of
 
-    if os.path.exists(output):
+    there = [name for name in (output, *(DEFAULTS if output == DEFAULTS[0] else ())) if os.path.exists(name)]
+    if there:
         hint = "`buildsctl export` adds what is live to manifests that are there"
-        raise UsageError(f"`{output}` is there already", hint=hint)
+        raise UsageError(f"`{there[0]}` is there already", hint=hint)
     check_writable(output)
     for name in workers:
         _check_worker(name)
