@@ -57,7 +57,9 @@ def test_a_page(
         assert any(arguments[: len(names)] == list(names) for one in shown for arguments in calls(one))
         assert {Exit.OK, Exit.ERROR} <= codes(text)
         for option in command.params:
-            assert not isinstance(option, click.Option) or option.help
+            if isinstance(option, click.Option):
+                assert option.help
+                assert option.metavar or not isinstance(option.type, click.Choice), "too wide for its column"
 
 
 def test_what_a_wrong_example_would_be() -> None:
