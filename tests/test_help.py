@@ -75,6 +75,7 @@ def test_what_a_wrong_example_would_be() -> None:
 
 def test_the_program_tells_of_every_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert codes(page((), capsys)) == set(Exit.ORDER) == set(Exit.MEANINGS)
+    assert codes(page(("apply",), capsys)) == set(Exit.ORDER) - {Exit.CHANGES}
 
 
 def test_each_code_that_a_case_ends_with_is_told(capsys: pytest.CaptureFixture[str]) -> None:
