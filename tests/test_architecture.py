@@ -24,7 +24,7 @@ LAYERS = (
     ("drift", "affected", "status"),
     ("git",),
     ("answers", "deadline", "gate", "api"),
-    ("manifest", "observe", "settle", "apply", "health", "builds", "lookup"),
+    ("manifest", "observe", "settle", "apply", "health", "reach", "builds", "lookup"),
     ("doctor",),
     ("render",),
     ("export",),

@@ -110,9 +110,10 @@ def _found(
         findings += deciding.undeclared(desired, observed)
         findings += deciding.unused_tokens(desired, observed, decided)
     if health or stale_days:
-        seen = look(desired, observed, api, now=datetime.now(UTC), stale_days=stale_days)
+        seen = look(desired, observed, api, now=datetime.now(UTC), health=health, stale_days=stale_days)
         findings += seen.findings
-        decided = replace(decided, unread=(*decided.unread, *seen.unread))
+        told = (*decided.diagnostics, *seen.notes)
+        decided = replace(decided, unread=(*decided.unread, *seen.unread), diagnostics=told)
     known, gone = deciding.compare(findings, before or [])
     gone = () if decided.unread else gone  # what could not be looked at is not gone
     return deciding.Report(

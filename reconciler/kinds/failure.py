@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+DEAD_TOKEN = "dead-token"  # noqa: S105 - the name of a cause
+_COLOR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -17,15 +20,15 @@ class Failure:
 
 _KNOWN = (
     (
-        re.compile(r"build token\b.*\b(?:deleted|rolled|expired|invalid)", re.IGNORECASE),
+        re.compile(r"The build token selected for this build has been (?:deleted|rolled)"),
         Failure(
-            "dead-token",
+            DEAD_TOKEN,
             "its build token was deleted or rolled: every build fails",
             "give the token a new `cloudflare_token_id` and secret, and apply: the triggers are pointed to it",
         ),
     ),
     (
-        re.compile(r"\bname\b.*\b(?:must match|does not match)\b", re.IGNORECASE),
+        re.compile(r"must match the name of your Worker"),
         Failure(
             "name-mismatch",
             "the name in the repository's Wrangler file is not the Worker's",
@@ -33,15 +36,11 @@ _KNOWN = (
         ),
     ),
     (
-        re.compile(r"missing script|script .* not found", re.IGNORECASE),
+        re.compile(r'Missing script: "|ERR_PNPM_NO_SCRIPT'),
         Failure("missing-script", "a command runs a script that `package.json` does not have", "correct the command"),
     ),
     (
-        re.compile(r"build minutes|minutes? limit", re.IGNORECASE),
-        Failure("minutes-used-up", "the account's build minutes are used up", "wait for the refresh, or upgrade"),
-    ),
-    (
-        re.compile(r"error occurred while cloning", re.IGNORECASE),
+        re.compile(r"Failed: error occurred while cloning repository"),
         Failure(
             "cannot-clone",
             "Builds cannot clone the repository",
@@ -52,9 +51,9 @@ _KNOWN = (
 
 
 def why(lines: Iterable[str]) -> Failure | None:
-    """The first known cause in a log."""
+    """The last known cause in a log: what a build died of stands at its end."""
+    found = None
     for line in lines:
-        for pattern, failure in _KNOWN:
-            if pattern.search(line[:2_000]):
-                return failure
-    return None
+        text = _COLOR.sub("", line[:2_000])
+        found = next((failure for pattern, failure in _KNOWN if pattern.search(text)), found)
+    return found

@@ -21,7 +21,7 @@ def default() -> str:
     if not found:
         raise UsageError(
             "there is no manifest here: neither `buildsctl.yaml` nor a folder `builds`",
-            hint="name a file or a folder, or write a first manifest as the README's quick start shows",
+            hint="name a file or a folder, or write a first manifest with `buildsctl init`",
         )
     return found[0]
 
