@@ -72,7 +72,7 @@ class Health:
         """Each Worker's latest build, and those that could not be read, by tag."""
         found, unread = builds.newest(self.api, list(self.workers), self.workers)
         self.unread += dict.fromkeys(unread.values())
-        return found, unread
+        return {tag: build for tag, build in found.items() if tag in self.workers}, unread
 
     def tokens(self) -> None:
         """Is the build token of each trigger still there?"""
@@ -85,8 +85,8 @@ class Health:
 
     def failures(self) -> None:
         """Why did each Worker's latest build fail, where its log tells it?"""
-        failed = {tag: build for tag, build in self.latest[0].items() if build.has_failed}
-        untold = 0
+        latest, untold = self.latest[0], 0
+        failed = {tag: build for tag, build in latest.items() if build.has_failed}
         for (tag, build), cause in zip(failed.items(), together(self.api, self._cause, failed.values()), strict=True):
             if isinstance(cause, ApiError):
                 self.unread.append(Unread(what=f"the log of build {build.id}", error=cause))
@@ -96,7 +96,7 @@ class Health:
                 address = self.addresses.get(build.trigger_uuid, f"worker/{self.workers[tag]}")
                 self._add(address, cause.name, f"{cause.summary} (build {build.id})", cause.hint)
         if untold:
-            summary = f"{untold:,} of {len(self.workers):,} latest builds failed for a cause that the log does not tell"
+            summary = f"{untold:,} of {len(latest):,} latest builds failed for a cause that the log does not tell"
             self._note(summary, "`buildsctl builds latest` lists them")
 
     def _cause(self, build: Build) -> Failure | ApiError | None:

@@ -178,6 +178,14 @@ def test_failures_that_no_log_explains_are_counted(estate: Estate) -> None:
     assert "warning: 2 of 2 latest builds failed for a cause that the log does not tell\n" in ran.err
 
 
+def test_builds_of_a_worker_that_nobody_asked_about_are_passed_over(estate: Estate) -> None:
+    estate.server.on("GET", LATEST, envelope({"builds": {"f" * 32: build(1, "fail")}}))
+    assert estate.health("--health", "--stale-days", "3", "--fail-on", "none") == [
+        ("worker/api", "it was never built"),
+        ("worker/web", "it was never built"),
+    ]
+
+
 def test_a_log_that_cannot_be_read(estate: Estate) -> None:
     estate.server.builds = {"web": [build(1, "fail")]}
     estate.server.on("GET", ".*/logs", failure(500, 1))
