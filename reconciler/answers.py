@@ -139,7 +139,9 @@ def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
             f"what answered is not the API: {what}", hint="check CLOUDFLARE_API_BASE_URL and any proxy between"
         )
     if status == 404:
-        summary, hint = _KNOWN.get(code, ("not found", "check the account id; run plan again if it was there before"))
+        summary, hint = _KNOWN.get(
+            code, ("not found", "check what was named, and the account id; if it was there before, run plan again")
+        )
         return NotFoundError(summary, hint=hint)
     if code in _KNOWN:
         summary, hint = _KNOWN[code]

@@ -65,7 +65,7 @@ class Trace:
 
 class Api:
     """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting,
-    `tell` is given a sentence where the run has to wait, `progress` how many of how many reads are done."""
+    `tell` is given a sentence where the run has to wait, `progress` what is done, and how many of how many."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Api:
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep | None = None,
         tell: Callable[[str], None] = lambda _: None,
-        progress: Callable[[int, int], None] = lambda _, __: None,
+        progress: Callable[[str, int, int], None] = lambda _, __, ___: None,
         max_wait: float | None = None,
         loopback: bool = False,
     ) -> None:

@@ -244,12 +244,16 @@ def apply(
             left[address] = left.get(address, 0) + 1
     worst: dict[Address, _Result] = {}
     began: set[Address] = set()
+    sent = 0
+    api.progress("writing", sent, len(plan.steps))
     pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
     try:
         for branches in _phases(plan.steps):
             for steps in branches:
                 pool.submit(run.branch, steps)
             for result in run.finished(len(branches)):
+                sent += 1
+                api.progress("writing", sent, len(plan.steps))
                 for address in result.step.covers:
                     began |= {address} if result.began else set()
                     known = worst.get(address, result)

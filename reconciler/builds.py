@@ -145,7 +145,7 @@ def cause(api: Api, build: Build) -> Failure | None:
 @dataclass
 class Watch:
     """Looks at one build until it stops. `build` is what was last seen of it; `tell` is given a sentence about
-    what the log does not say; after `timeout` seconds it gives up."""
+    what the log does not say; after `timeout` seconds it gives up. `answered`: what is there is the API."""
 
     api: Api
     id: str
@@ -156,6 +156,7 @@ class Watch:
     max_pages: int = MAX_LOG_PAGES
     build: Build | None = None
     timed_out: bool = False
+    answered: bool = False
     _started: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -195,6 +196,7 @@ class Watch:
             if not stopped and not self._pause(pause):
                 return
             pause = min(MAX_PAUSE, pause * GROWTH)
+        self.tell(f"the log has more than {self.max_pages:,} pages: the rest is left out")
 
     def look(self) -> Build:
         """The build as it is now."""
@@ -214,12 +216,17 @@ class Watch:
         return not sleep(seconds if left is None else min(seconds, left))
 
     def _patiently(self, request: Request, decode: Callable[[Any], T]) -> T:
-        """A read that outlasts a network that is away for some minutes: a build goes on without us."""
+        """A read that outlasts a network that is away for some minutes, and half an answer of an API that had
+        answered before: a build goes on without us."""
         for lost in range(1, MAX_LOST + 1):
             try:
-                return self.api.get(request, decode)
-            except (GatewayError, NetworkError) as error:
+                found = self.api.get(request, decode)
+                self.answered = True
+                return found
+            except (AnswerError, GatewayError, NetworkError) as error:
                 if lost == MAX_LOST or self.api.stop.is_set():
+                    raise
+                if isinstance(error, AnswerError) and not self.answered:
                     raise
                 if lost == 1:
                     self.tell(f"{error.message}; trying again, the build goes on")

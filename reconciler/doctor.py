@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from reconciler import reach
+from reconciler import probe
 from reconciler.api import Api
 from reconciler.errors import ApiError, AuthenticationError, ForbiddenError, NetworkError, Severity
 from reconciler.health import Health
@@ -185,13 +185,14 @@ def _window(api: Api) -> Iterator[Line]:
 def _estate(desired: Desired, lists: Lists) -> Iterator[Line]:
     """What the manifests declare, held against the account."""
     observed = observe(desired, lists.api, tokens=True, lists=lists)
-    yield from _references(desired, plan(desired, observed, Options(), account_id=lists.api.account_id))
+    decided = plan(desired, observed, Options(), account_id=lists.api.account_id)
+    yield from _references(desired, decided)
     yield from _secrets(desired)
-    health = Health(desired=desired, observed=observed, api=lists.api)
+    health = Health(desired=desired, observed=observed, plan=decided, api=lists.api)
     health.tokens()
     health.failures()
     health.minutes()
-    found = reach.probe(lists.api, reach.declared(desired, observed))
+    found = probe.ask(lists.api, probe.declared(desired, observed, decided))
     for one in sorted((*health.findings, *found.findings), key=lambda one: one.address):
         yield Line(Level.ERROR, one.address, one.summary, one.hint)
     yield from (Line(Level.WARNING, "builds", note.summary, note.hint) for note in health.notes)
@@ -199,7 +200,7 @@ def _estate(desired: Desired, lists: Lists) -> Iterator[Line]:
     yield from _unread((*health.unread, *found.unread))
 
 
-def _repositories(found: reach.Reach, wanted: int) -> Iterator[Line]:
+def _repositories(found: probe.Probed, wanted: int) -> Iterator[Line]:
     yield from (Line(Level.WARNING, "repositories", note) for note in found.notes)
     told = f"{found.answered:,} of {many(wanted, 'trigger')}, {many(found.compared, 'name')} compared"
     if found.answered < wanted:

@@ -15,9 +15,10 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from reconciler import ownership
+from reconciler.diff import normal
+from reconciler.errors import BuildsctlError, Severity
 from reconciler.model import Action, Address, Cause, Change, Disposition, Plan, Secret, Value
 from reconciler.states import Desired, Observed
 
@@ -42,15 +43,54 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reach:
+    """What a run was told to look at."""
+
+    paths: tuple[str, ...] = ()
+    everything: bool = False
+    health: bool = False
+    stale_days: int = 0
+
+    def covers(self, other: Reach, kind: str) -> bool:
+        """Would this run see what the other one saw of a kind?"""
+        if kind == Kind.UNMANAGED and other.everything and not self.everything:
+            return False
+        if kind == Kind.HEALTH and ((other.health and not self.health) or (other.stale_days and not self.stale_days)):
+            return False
+        return self.paths == other.paths
+
+    def with_that_of(self, other: Reach) -> Reach:
+        """What one of both was told to look at."""
+        return Reach(
+            paths=other.paths,
+            everything=self.everything or other.everything,
+            health=self.health or other.health,
+            stale_days=self.stale_days or other.stale_days,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """The findings of an earlier run, by id, and what it looked at."""
+
+    rows: Mapping[str, Mapping[str, str]]
+    reach: Reach
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """Findings in order; `known` are ids that the baseline has too, `gone` its findings that are no more."""
+    """Findings in order; `known` are ids that the baseline has too, `gone` its findings that are no more, `unseen`
+    those that this run could not look for. `failure` is what stopped the run."""
 
     plan: Plan
     findings: tuple[Finding, ...]
+    reach: Reach
     known: frozenset[str] = frozenset()
-    gone: tuple[Mapping[str, Any], ...] = ()
+    gone: tuple[Mapping[str, str], ...] = ()
+    unseen: tuple[Mapping[str, str], ...] = ()
     compared: bool = False
     reads: int = 0
+    failure: BuildsctlError | None = None
 
     def fails(self, kinds: Collection[str]) -> bool:
         """Is there a finding of these kinds, a new one where there is a baseline?"""
@@ -67,8 +107,10 @@ def finding(
 
 
 def findings(plan: Plan) -> list[Finding]:
-    """Those of a plan, one for each row that says something."""
-    return [one for change in plan.changes if (one := _of(change))]
+    """Those of a plan, one for each row that says something, and one for each declaration that leads nowhere."""
+    lost = [one for one in plan.diagnostics if one.severity is Severity.ERROR]
+    nowhere = [finding(Kind.LIVE, one.address, one.summary, "nowhere", hint=one.hint) for one in lost]
+    return [*nowhere, *(one for change in plan.changes if (one := _of(change)))]
 
 
 def _of(change: Change) -> Finding | None:
@@ -86,7 +128,7 @@ def _of(change: Change) -> Finding | None:
     theirs = change.cause in (Cause.LIVE, Cause.BOTH, Cause.UNKNOWN) and change.disposition is not Disposition.ADOPT
     named = change.disposition is Disposition.ORPHAN and change.action is Action.DELETE
     kind = Kind.LIVE if theirs and not named else Kind.PENDING
-    moved = [f"{one.path}={_shown(one.before)}" for one in change.fields]
+    moved = [f"{one.path}={_shown(normal(one.path, one.before))}" for one in change.fields]
     return finding(kind, address, change.reason, change.action, *moved, change=change)
 
 
@@ -135,10 +177,32 @@ def unused_tokens(desired: Desired, observed: Observed, plan: Plan) -> list[Find
     return found
 
 
-def compare(
-    found: Sequence[Finding], baseline: Sequence[Mapping[str, Any]]
-) -> tuple[frozenset[str], tuple[Mapping[str, Any], ...]]:
-    """The ids that the baseline knows, and its findings that are gone."""
+def report(
+    plan: Plan,
+    found: Sequence[Finding],
+    reach: Reach,
+    baseline: Baseline | None,
+    *,
+    reads: int = 0,
+    failure: BuildsctlError | None = None,
+) -> Report:
+    """What was found, against the baseline. Only what was looked for, and could be read, can be gone; the rest stays
+    in the report, so that the next run still knows it. With it stays what the baseline looked at."""
+    before = baseline or Baseline(rows={}, reach=reach)
     ids = {one.id for one in found}
-    before = {str(one.get("id")): one for one in baseline}
-    return frozenset(ids & before.keys()), tuple(one for key, one in before.items() if key not in ids)
+    proves = not plan.unread and not failure
+    gone: list[Mapping[str, str]] = []
+    unseen: list[Mapping[str, str]] = []
+    for row in (row for key, row in before.rows.items() if key not in ids):
+        (gone if proves and reach.covers(before.reach, row["kind"]) else unseen).append(row)
+    return Report(
+        plan=plan,
+        findings=tuple(found),
+        reach=reach.with_that_of(before.reach) if unseen else reach,
+        known=frozenset(ids & before.rows.keys()),
+        gone=tuple(gone),
+        unseen=tuple(unseen),
+        compared=baseline is not None,
+        reads=reads,
+        failure=failure,
+    )

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain
 
-from reconciler import builds, reach
+from reconciler import builds, probe
 from reconciler.api import NO_ROUTE, Api
 from reconciler.drift import Finding, Kind, finding
 from reconciler.errors import AnswerError, ApiError, Diagnostic, NotFoundError, Severity
@@ -22,15 +22,15 @@ from reconciler.kinds.failure import DEAD_TOKEN, Failure
 from reconciler.kinds.limits import Limits
 from reconciler.kinds.trigger import Trigger
 from reconciler.lookup import together
-from reconciler.model import Live, Unread
+from reconciler.model import Live, Plan, Unread
 from reconciler.states import Desired, Observed
 
 
 def look(
-    desired: Desired, observed: Observed, api: Api, *, now: datetime, health: bool = True, stale_days: int = 0
+    desired: Desired, observed: Observed, plan: Plan, api: Api, *, now: datetime, health: bool, stale_days: int
 ) -> Health:
     """The health of the declared Workers' live triggers, and whether they built in so many days. Sends GETs only."""
-    seen = Health(desired=desired, observed=observed, api=api)
+    seen = Health(desired=desired, observed=observed, plan=plan, api=api)
     if health:
         seen.tokens()
         seen.failures()
@@ -48,24 +48,22 @@ class Health:
 
     desired: Desired
     observed: Observed
+    plan: Plan
     api: Api
     findings: list[Finding] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     notes: list[Diagnostic] = field(default_factory=list)
 
     @cached_property
-    def addresses(self) -> Mapping[str, str]:
-        return reach.addresses(self.desired, self.observed)
-
-    @cached_property
-    def triggers(self) -> list[Live[Trigger]]:
-        return [live for live in self.observed.triggers if live.id in self.addresses]
+    def triggers(self) -> Mapping[str, Live[Trigger]]:
+        """Those of the declared Workers, by UUID."""
+        return {live.id: live for live in self.observed.triggers if live.scope in self.desired.workers}
 
     @cached_property
     def workers(self) -> Mapping[str, str]:
         """The Workers that have a trigger: name by tag."""
         tags = self.observed.tags
-        return dict(sorted((tags[live.scope], live.scope) for live in self.triggers if live.scope in tags))
+        return dict(sorted((tags[live.scope], live.scope) for live in self.triggers.values() if live.scope in tags))
 
     @cached_property
     def latest(self) -> tuple[Mapping[str, Build], Mapping[str, Unread]]:
@@ -77,11 +75,13 @@ class Health:
     def tokens(self) -> None:
         """Is the build token of each trigger still there?"""
         known = {live.id for live in self.observed.tokens}
-        for live in self.triggers if not self.observed.unread_tokens else ():
+        for live in self.triggers.values() if not self.observed.unread_tokens else ():
             uuid = str(live.resource.build_token_uuid)
             if uuid and uuid not in known:
                 hint = "give it another `build_token`, and apply"
-                self._add(self.addresses[live.id], "token-gone", "its build token is gone: every build fails", hint)
+                self._add(
+                    probe.address_of(self.plan, live), "token-gone", "its build token is gone: every build fails", hint
+                )
 
     def failures(self) -> None:
         """Why did each Worker's latest build fail, where its log tells it?"""
@@ -93,7 +93,8 @@ class Health:
             elif cause is None:
                 untold += 1
             elif cause.name != DEAD_TOKEN or not self._is_mended(tag, build):
-                address = self.addresses.get(build.trigger_uuid, f"worker/{self.workers[tag]}")
+                live = self.triggers.get(build.trigger_uuid)
+                address = probe.address_of(self.plan, live) if live else f"worker/{self.workers[tag]}"
                 self._add(address, cause.name, f"{cause.summary} (build {build.id})", cause.hint)
         if untold:
             summary = f"{untold:,} of {len(latest):,} latest builds failed for a cause that the log does not tell"
@@ -107,7 +108,9 @@ class Health:
 
     def _is_mended(self, tag: str, build: Build) -> bool:
         """The Worker's triggers have other tokens than the one that the build died of; none has built since."""
-        used = {str(live.resource.build_token_uuid) for live in self.triggers if live.scope == self.workers[tag]}
+        used = {
+            str(live.resource.build_token_uuid) for live in self.triggers.values() if live.scope == self.workers[tag]
+        }
         return bool(build.told("build_token_uuid")) and not used & {"", build.told("build_token_uuid")}
 
     def minutes(self) -> None:
@@ -124,7 +127,7 @@ class Health:
 
     def repositories(self) -> None:
         """Does Builds reach the repositories of the live triggers?"""
-        found = reach.probe(self.api, reach.live(self.desired, self.observed))
+        found = probe.ask(self.api, probe.live(self.desired, self.observed, self.plan))
         self.findings += found.findings
         self.unread += found.unread
         for note in found.notes:

@@ -72,7 +72,10 @@ class Directory:
         if not is_glob(glob):
             return [glob]
         declared = [name for name in self.desired.workers if fnmatchcase(name, glob)]
-        return declared or sorted(name for name in self.workers if fnmatchcase(name, glob))
+        found = declared or sorted(name for name in self.workers if fnmatchcase(name, glob))
+        if not found:
+            raise UsageError(f"no Worker fits `{glob}`", hint="`*` is any run of characters of a Worker's name")
+        return found
 
 
 def split(text: str) -> tuple[str, str]:

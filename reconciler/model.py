@@ -308,8 +308,9 @@ class Refusal:
 class Plan:
     """The whole decision: every declared resource once, no-ops too, and the writes that carry it out.
 
-    `labels` names live ids for people; `reads` is how many requests the plan took. `unread` says what
-    could not be looked at: then nothing is deleted or replaced.
+    `labels` names live ids for people, `addresses` the live triggers of declared Workers by UUID; `reads` is
+    how many requests the plan took. `unread` says what could not be looked at: then nothing is deleted or
+    replaced.
     """
 
     account_id: str
@@ -321,6 +322,7 @@ class Plan:
     diagnostics: tuple[Diagnostic, ...] = ()
     unread: tuple[Unread, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, Address] = field(default_factory=dict)
     reads: int = 0
     undeclared_workers: int | None = None
     prune: bool = False

@@ -112,7 +112,7 @@ class _Look:
             for future in finished:
                 done, failed = self.waiting.pop(future)
                 self.answered += 1
-                self.api.progress(self.answered, max(self.answered + len(self.waiting), self.expected))
+                self.api.progress("reading", self.answered, max(self.answered + len(self.waiting), self.expected))
                 error = future.exception()
                 if error is None:
                     done(future.result())

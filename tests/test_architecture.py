@@ -24,7 +24,7 @@ LAYERS = (
     ("drift", "affected", "status"),
     ("git",),
     ("answers", "deadline", "gate", "api"),
-    ("manifest", "observe", "settle", "apply", "health", "reach", "builds", "lookup"),
+    ("manifest", "observe", "settle", "apply", "health", "probe", "builds", "lookup"),
     ("doctor",),
     ("render",),
     ("export",),
@@ -38,6 +38,8 @@ LIBRARIES = {
     "httpx": "api",
     "deepdiff": "diff",
     "click": "cli",
+    "jinja2": "render.html",
+    "markupsafe": "render.html",
 }
 PURE = ("affected", "drift", "status", "model", "kinds", "diff", "ownership", "states", "plan", "render")
 IMPURE = {"os", "io", "time", "datetime", "random", "socket", "subprocess", "pathlib", "sys", "threading", "secrets"}

@@ -88,7 +88,9 @@ def test_a_list_is_filtered(estate: Path) -> None:
     ]  # fmt: skip
     assert "production" in text
     assert "1 h " in text
-    assert "no build fits" in ran("list", "web", "--status", "queued").stderr
+    assert ran("list", "web", "--status", "queued").stderr == "no build fits"
+    misspelt = ran("list", "web", "--outcome", "failed", "--status", "queued").stderr
+    assert misspelt.endswith("hint: the API's reference has the outcome success, fail, skipped, cancelled, terminated")
     assert "`other` was never built" in ran("list", "other").stderr
     assert "a time is 30m" in ran("list", "web", "--since", "yesterday", code=1).stderr
     assert "did you mean `web`?" in ran("list", "wbe", code=1).stderr
@@ -124,6 +126,7 @@ def test_the_latest_of_all_declared_workers(estate: Path) -> None:
     assert "never built" in ran("latest", "other").stdout
     assert len(ran("latest").requests) == 2
     assert "there is no Worker `nope`" in ran("latest", "nope", code=1).stderr
+    assert "no Worker fits `x*`" in ran("latest", "x*", "web", code=1).stderr
     Path("buildsctl.yaml").write_text(MANIFEST + "  gone: {triggers: {}}\n")
     lost = ran("latest", code=1)
     assert "there is no Worker `gone`" in lost.stderr
@@ -155,6 +158,8 @@ def test_one_build(estate: Path) -> None:
     assert "cause: its build token was deleted or rolled" in text
     assert "BUILDSCTL" not in text
     assert ran("get", UUID.format(9), code=1).stderr.startswith("error: not found")
+    for odd in ("..", "latest", "web"):
+        assert "no build's UUID" in ran("get", odd, code=1).stderr
     assert "say which build" in ran("get", code=1).stderr
     assert "say which build" in ran("get", UUID.format(1), "--version-id", "v", code=1).stderr
 
@@ -287,6 +292,24 @@ def test_following_outlasts_a_network_that_is_away(world: World) -> None:
     assert any("trying again, the build goes on" in one for one in world.told)
 
 
+def test_following_outlasts_half_an_answer(world: World) -> None:
+    uuid = world.start()
+    halves = iter([False] * 4 + [True] * 2)
+
+    def halve(method: str, path: str) -> Response | None:
+        return Response(status=200, headers={}, body=b'{"success": tr') if next(halves, False) else None
+
+    world.before = halve
+    lines = [text for page in world.watch(uuid).log(follow=True) for _, text in page]
+    assert lines[-1] == "Success: Deploy command completed"
+    assert len(lines) == len(set(lines))
+    world.before = lambda *_: Response(status=200, headers={}, body=b"<html>")
+    sent = len(world.sent)
+    with pytest.raises(AnswerError):  # it never was the API: the base URL is wrong
+        world.watch(uuid).wait()
+    assert len(world.sent) == sent + 1
+
+
 def test_a_network_that_stays_away_is_an_error(world: World) -> None:
     uuid = world.start()
     world.before = lambda *_: Response(status=502, headers={}, body=b"<html>")
@@ -328,6 +351,15 @@ def test_a_log_is_read_for_a_cause_only_so_far(world: World) -> None:
     assert len(world.sent) == builds.MAX_CAUSE_PAGES
 
 
+def test_a_log_that_does_not_end_is_said_to_be_cut(world: World) -> None:
+    numbers = iter(range(1_000))
+    world.before = lambda *_: answer(200, lines=[[1, "more"]], cursor=f"c{next(numbers)}", truncated=True)
+    watch = world.watch(UUID.format(1))
+    watch.max_pages = 3
+    assert len([*watch.log()]) == 3
+    assert world.told == ["the log has more than 3 pages: the rest is left out"]
+
+
 # Run, wait, cancel
 
 
@@ -350,6 +382,14 @@ def test_run_asks_for_a_branch_where_none_is_obvious(estate: Path) -> None:
     assert "builds more than one branch: say what to build" in found.stderr
     assert posts(found) == 0
     assert "names 2 triggers" in ran("run", "web/*", "--branch", "x", code=1).stderr
+
+
+@pytest.mark.parametrize("option", ["--branch", "--commit"])
+def test_run_takes_nothing_for_no_branch(estate: Path, option: str) -> None:
+    """As a shell's variable that is not set does: the production branch is not what was meant."""
+    found = ran("run", "web/production", option, "", code=1)
+    assert "is given and empty" in found.stderr
+    assert posts(found) == 0
 
 
 def test_no_variable_of_the_environment_says_what_is_built(estate: Path) -> None:
@@ -410,6 +450,11 @@ def test_run_waits_no_longer_than_it_is_told(estate: Path) -> None:
     found = ran("run", "web/production", "--wait", "--timeout", "0", code=1)
     assert "the build is still queued after 0 s" in found.stderr
     assert "builds cancel" in found.stderr
+
+
+def test_an_error_while_it_waits_says_that_the_build_goes_on(estate: Path) -> None:
+    found = ran("run", "web/production", "--wait", code=1, faults=["success-false:GET:/builds/builds/*"])
+    assert "the build goes on; `buildsctl builds cancel " in found.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(1, 0), (2, 1), (4, 1)])
@@ -525,6 +570,18 @@ def test_a_table_bears_what_strangers_name_their_branches() -> None:
     assert "\u202e" not in text
     assert f"{'x' * 31}…" in text
     assert "y" * 100 in text
+
+
+def test_a_table_keeps_to_a_narrow_terminal() -> None:
+    """What identifies a build stands below, whole; else the widest columns give way."""
+    rows = [["WORKER", "BRANCH", "AGE", "BUILD"], ["w" * 40, "b" * 20, "3 min", UUID.format(1)]]
+    assert table(rows, 120) == table(rows)
+    assert len(table(rows).splitlines()) == 2
+    head, name, row, build = table(rows, 40).splitlines()
+    assert (head.split(), name, build) == (["WORKER", "BRANCH", "AGE"], "  BUILD", f"  {UUID.format(1)}")
+    assert row == f"{'w' * 14}…  {'b' * 15}…  3 min"
+    assert len(row) == 40
+    assert table(rows, 1).splitlines()[2] == f"{'w' * 7}…  {'b' * 7}…  3 min"
 
 
 def test_a_moment_that_is_none() -> None:

@@ -200,6 +200,92 @@ def test_what_cannot_be_read_is_7_and_nothing_is_gone(estate: Path) -> None:
     assert json.loads(ran.stdout)["gone"] == []
 
 
+def test_what_a_run_did_not_look_for_is_not_gone(estate: Path) -> None:
+    seed({"limits": {"has_reached_build_minutes_limit": True, "build_minutes_refresh_on": "2026-12-01T00:00:00Z"}})
+    drift("--health", "--all", "--out", "base.json", code=2)
+    narrow = drift("--baseline", "base.json", "--out", "base.json", code=0)
+    assert narrow["gone"] == []
+    assert [one["address"] for one in narrow["unseen"]] == ["trigger/other/by hand", "token/unused", "account"]
+    ran = story.run(["drift", "--baseline", "base.json"], {})
+    assert "In the baseline, not looked at:\n  trigger/other/by hand" in ran.stdout
+    assert "0 gone, 3 not looked at" in ran.stdout
+    again = drift("--health", "--all", "--baseline", "base.json", code=0)
+    assert (again["summary"]["known"], again["gone"], again["unseen"]) == (3, [], [])
+
+
+def test_what_could_not_be_read_is_still_known_by_the_run_after(estate: Path) -> None:
+    story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by hand"}]])
+    drift("--out", "base.json", code=2)
+    fault = f"500:GET:/builds/workers/{story.tag('web')}/triggers:times=forever"
+    ran = story.run(["drift", "--baseline", "base.json", "--out", "base.json"], {}, [fault])
+    assert ran.code == 7
+    assert drift("--baseline", "base.json", code=0)["summary"]["known"] == 1
+
+
+def test_what_leads_nowhere_is_drift(estate: Path) -> None:
+    """A Worker, or a token that is looked up, went away or was renamed: nothing else would tell."""
+    text = MANIFEST.replace("  web:", "  absent:\n    triggers: {p: {branch_includes: [x], deploy_command: x}}\n  web:")
+    Path("buildsctl.yaml").write_text(text.replace("by hand", "renamed"))
+    document = drift(code=2)
+    assert {("live", "worker/absent"), ("live", "token/shared")} <= set(found(document))
+    assert "deploy it first" in "".join(one["hint"] for one in document["findings"])
+
+
+def test_an_id_does_not_hang_on_the_order_of_a_list(estate: Path) -> None:
+    ids = []
+    for paths, root in ((["a/*", "b/*"], "x"), (["b/*", "a/*"], "/x/")):
+        edit = {"path_includes": paths, "root_directory": root}
+        story.edit([["PATCH", "/builds/triggers/{web/production}", edit]])
+        ids.append([one["id"] for one in drift(code=2)["findings"]])
+    assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "fault", "code"),
+    [
+        ([], {}, "401:GET:*:times=forever", 6),
+        (["--baseline", "absent.json"], {}, "", 1),
+        (["absent.yaml"], {}, "", 1),
+        ([], {"BUILDSCTL_FINGERPRINT_KEY": "short"}, "", 1),
+    ],
+)
+def test_a_report_is_written_whatever_ends_the_run(
+    estate: Path, arguments: list[str], environment: dict[str, str], fault: str, code: int
+) -> None:
+    Path("out.json").write_text("old")
+    if fault:
+        Path("sandbox.db").unlink()  # a sandbox that knows no token
+        seed({"api_tokens": {"another": "user"}})
+    ran = story.run(["drift", "--out", "out.json", "--format", "json", *arguments], environment)
+    assert ran.code == code, ran.stderr
+    document = json.loads(Path("out.json").read_text())
+    assert json.loads(ran.stdout) == document
+    assert (document["errored"], document["complete"], document["exit_codes"]) == (True, False, [code])
+    assert document["error"]["message"]
+    ran = story.run(["drift", "--format", "markdown", *arguments], environment)
+    assert ran.stdout.startswith("<!-- buildsctl:drift ")
+    assert "drift: failed" in ran.stdout
+
+
+def test_what_ends_a_run_leaves_the_baseline_known(estate: Path) -> None:
+    story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by hand"}]])
+    drift("--out", "base.json", code=2)
+    Path("buildsctl.yaml").rename("aside.yaml")
+    assert story.run(["drift", "--baseline", "base.json", "--out", "base.json"], {}).code == 1
+    Path("aside.yaml").rename("buildsctl.yaml")
+    assert drift("--baseline", "base.json", code=0)["summary"]["known"] == 1
+
+
+def test_a_baseline_of_another_estate_is_refused(estate: Path) -> None:
+    base = drift("--out", "base.json", code=0)
+    for change in ({"scope": {**base["scope"], "owner": "others"}}, {"format_version": "2.0"}, {"looked_at": None}):
+        Path("other.json").write_text(json.dumps(base | change))
+        assert story.run(["drift", "--baseline", "other.json"], {}).code == 1
+    Path("nowhere").mkdir()
+    ran = story.run(["drift", "--out", "nowhere/x/drift.json"], {})
+    assert (ran.code, ran.requests) == (1, [])
+
+
 def health(code: int = 2) -> list[tuple[str, str]]:
     document = drift("--health", code=code)
     return [(one["address"], one["summary"]) for one in document["findings"] if one["kind"] == "health"]

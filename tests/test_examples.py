@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 
 from reconciler import cli
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+ARCHITECTURE = (ROOT / "reconciler" / "ARCHITECTURE.md").read_text(encoding="utf-8")
 RUNS = {
     "quickstart": [["."]],
     "monorepo": [["."]],
@@ -92,3 +95,20 @@ def test_the_tour_uses_all_22_operations() -> None:
     script = EXAMPLES / "tour" / "tour.py"
     ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
     assert "22 of 22 operations were used" in ran.stdout
+    for block in ran.stdout.split("\n$ buildsctl ")[1:]:
+        command, _, rest = block.partition("\n")
+        for method, path in re.findall(r"^    ([A-Z]+) (/builds/\S+) \d+$", rest, re.MULTILINE):
+            assert tells(method, path, command), f"ARCHITECTURE.md does not say that `{command}` sends {method} {path}"
+
+
+def tells(method: str, path: str, command: str) -> bool:
+    """Does the table of operations have this command where it has that request?"""
+    for operation, senders in re.findall(r"^\| `([A-Z]+ /[^`]*)` \| (.*) \|$", ARCHITECTURE, re.MULTILINE):
+        shape = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(operation))
+        if re.fullmatch(shape, f"{method} {path.removeprefix('/builds')}") and any(
+            f"{command} ".startswith((f"{name.partition(' --')[0]} ", f"builds {name.partition(' --')[0]} "))
+            for name in re.findall(r"`([^`]+)`", senders)
+        ):
+            return True
+    # The newer surface stands beside the reference.
+    return bool(re.fullmatch(r"GET /builds/workers/[^/]+", f"{method} {path}"))

@@ -14,6 +14,7 @@ from world import Killed, World, loads, tried
 from reconciler import ownership
 from reconciler.errors import SourceError
 from reconciler.model import Action, Outcome, Status
+from reconciler.render.html import plan_html
 from reconciler.render.json import dump, plan_document
 from reconciler.render.text import plan_text
 from reconciler.sandbox import Response
@@ -111,7 +112,7 @@ def test_no_secret_in_any_byte_of_any_output(case: Any, tmp_path: Path) -> None:
     decided, outcomes, error = tried(world)
     texts = [repr(decided), repr(outcomes), repr(error), str(error), repr(world.desired())]
     if decided is not None:
-        texts += [plan_text(decided), dump(plan_document(decided, outcomes))]
+        texts += [plan_text(decided), dump(plan_document(decided, outcomes)), plan_html(decided, outcomes, digest="")]
     texts += [repr(one["variables"].get(ownership.MARKER)) for one in world.state()["triggers"]]
     with story.folder(tmp_path / "cli", story.files_of(case)):
         ran = story.run([*case["runs"][0]["args"], "--out", "out.json"], case.get("environment", {}))

@@ -27,11 +27,11 @@ def _slow(server: FakeServer) -> None:
     server.on("GET", "/builds/workers/[^/]+/triggers", wait)
 
 
-def _run(server: FakeServer, folder: Path, *, terminal: bool) -> str:
+def _run(server: FakeServer, folder: Path, *arguments: str, terminal: bool) -> str:
     ours, theirs = pty.openpty()
     errors = theirs if terminal else subprocess.PIPE
     env = environment(server, NO_COLOR=None, TERM="xterm")
-    process = start(["plan"], env, folder, stderr=errors)
+    process = start(list(arguments or ["plan"]), env, folder, stderr=errors)
     os.close(theirs)
     seen = b""
     if terminal:
@@ -55,10 +55,34 @@ def test_progress_on_a_terminal_and_nothing_behind(tmp_path: Path) -> None:
         text = _run(server, write(tmp_path, MANIFEST), terminal=True)
     assert re.search(rf"reading: \d+ of {WORKERS + 1}", text)
     assert text.endswith("\r\x1b[K")
-    assert re.fullmatch(r"(?:\r\x1b\[K(?:reading: \d+ of \d+)?)+", text)
+    assert re.fullmatch(r"(?:\r\x1b\[K(?:reading: \d+ of \d+(?:, about \d+ s left)?)?)+", text)
 
 
 def test_silence_in_a_pipe(tmp_path: Path) -> None:
     with serving() as server:
         _slow(server)
         assert _run(server, write(tmp_path, MANIFEST), terminal=False) == ""
+
+
+def test_an_apply_says_how_many_writes_are_done_and_how_long_it_waits(tmp_path: Path) -> None:
+    with serving() as server:
+        server.worker("web")
+        token = server.add_token("t")["build_token_uuid"]
+        text = "version: 1\nowner: acme\nconnections: {acme/site: {provider_account_id: '1', repo_id: '2'}}\n"
+        trigger = "{branch_includes: [main], deploy_command: x}"
+        text += f"workers: {{web: {{build_token_uuid: {token}, triggers: {{p: {trigger}}}}}}}\n"
+        answers = iter([Answer(status=429, headers={"Retry-After": "7"})])
+
+        def wait(call: Call) -> Answer:
+            import time
+
+            time.sleep(0.7)
+            return next(answers, None) or server.respond(call)
+
+        for method in ("PUT", "POST", "PATCH"):
+            server.on(method, "/builds/.*", wait)
+        seen = _run(server, write(tmp_path, text), "apply", "--auto-approve", terminal=True)
+    assert re.search(r"writing: \d of \d, about \d+ s left", seen)
+    assert re.search(r"waiting: [67] s left", seen)
+    assert "waiting 7 s for the rate limit, which all of a user's tools share\r\n" in seen
+    assert seen.endswith("\r\x1b[K")

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import story
+from page import Page
 from world import World, loads, tried
 
 from reconciler.model import Action, Address, Change, Disposition, Plan
 from reconciler.render import saved
+from reconciler.render.html import plan_html
 from reconciler.render.json import dump, plan_document
 from reconciler.render.markdown import MAX_LENGTH, plan_markdown
 from reconciler.render.text import plan_text, troubles_text
@@ -41,6 +43,11 @@ def test_a_saved_plan_shows_what_the_plan_showed(case: Any, tmp_path: Path) -> N
     assert _plain(troubles_text(again)) == _plain(troubles_text(plan))
     assert _plain(plan_markdown(again, became)) == _plain(plan_markdown(plan, outcomes))
     assert [one.address for one in became or ()] == [one.address for one in outcomes]
+    pages = [
+        Page.of(plan_html(one, what, digest=document["digest"])) for one, what in ((again, became), (plan, outcomes))
+    ]
+    assert sorted(pages[0].rows) == sorted(row["address"] for row in document["resource_changes"])
+    assert [_plain(text) for text in pages[0].text] == [_plain(text) for text in pages[1].text]
 
 
 def _kept(name: str, reason: str = "kept") -> Change:
@@ -114,7 +121,7 @@ ODD: list[tuple[str, Any]] = [
 def test_a_plan_that_was_tampered_with_is_no_plan(name: str, value: Any, tmp_path: Path) -> None:
     document = json.loads(dump(plan_document(Plan(account_id="x", owner="o", changes=(_going("web"),)))))
     with story.folder(tmp_path, {"p.json": json.dumps({**document, name: value})}):
-        for format_ in ("text", "markdown"):
+        for format_ in ("text", "markdown", "html"):
             ran = story.run(["show", "p.json", "--format", format_], {})
             assert (ran.code, "is no plan of this version" in ran.stderr) == (1, True)
             assert "\x1b" not in ran.stdout + ran.stderr
@@ -128,7 +135,7 @@ def test_one_read_several_outputs(tmp_path: Path) -> None:
         sandbox.close()
         first = story.run(["plan", "--format", "markdown", "--out", "plan.json"], {})
         assert first.code == 0
-        for format_ in ("text", "json", "markdown"):
+        for format_ in ("text", "json", "html", "markdown"):
             ran = story.run(["show", "plan.json", "--format", format_], {})
             assert (ran.code, ran.requests) == (0, [])
             assert ran.stdout

@@ -92,7 +92,10 @@ def test_the_wheel_does_the_main_job(installed: Path) -> None:
     assert _run(installed, "buildsctl", "sandbox", "seed", "seed.json").returncode == 0
     assert _run(installed, "buildsctl", "validate").returncode == 0
     assert _run(installed, "buildsctl", "schema", "plan").stdout.startswith("{")
+    api = (ROOT / "schemas" / "workers-builds.openapi.yaml").read_text(encoding="utf-8")
+    assert _run(installed, "buildsctl", "schema", "api").stdout == api
     applied = _run(installed, "buildsctl", "--sandbox", "apply", "--auto-approve")
     assert (applied.returncode, applied.stderr) == (0, "")
     again = _run(installed, "buildsctl", "--sandbox", "plan", "--detailed-exitcode")
     assert (again.returncode, again.stdout.splitlines()[0]) == (0, "No changes: 6 unchanged.")
+    assert _run(installed, "buildsctl", "--sandbox", "plan", "--format", "html").stdout.startswith("<!DOCTYPE html>")

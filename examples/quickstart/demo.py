@@ -1,4 +1,7 @@
-"""The main job on the sandbox: plan, apply, no changes, an edit by hand, seen, mended; then a build."""
+"""The main job on the sandbox: plan, apply, no changes, an edit by hand, seen, mended; then a build.
+
+The sandbox is one of its own, or one that serves `seed.json` already, at the URL that is given as an argument.
+"""
 
 from __future__ import annotations
 
@@ -29,31 +32,38 @@ def request(method: str, path: str, body: object = None) -> object:
         return json.load(answer)["result"]
 
 
+def demo(url: str) -> None:
+    os.environ |= {
+        "CLOUDFLARE_API_BASE_URL": url,
+        "CLOUDFLARE_API_TOKEN": "any-token-will-do-here",
+        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
+        "DEPLOY_TOKEN": "the-secret-of-an-api-token",
+        "SENTRY_AUTH_TOKEN": "another-secret",
+    }
+    show("plan")
+    show("apply", "--auto-approve")
+    show("plan")
+    print("\n# Somebody edits the build command in the dashboard …", flush=True)
+    tag = request("GET", "/workers/scripts")[0]["tag"]
+    trigger = request("GET", f"/builds/workers/{tag}/triggers")[0]
+    request("PATCH", f"/builds/triggers/{trigger['trigger_uuid']}", {"build_command": "make"})
+    show("plan")
+    show("apply", "--auto-approve")
+    show("plan")
+    print("\n# Did it work? A build, its log as it comes, and the latest of every Worker …", flush=True)
+    show("builds", "run", "web/production", "--logs")
+    show("builds", "latest")
+
+
 def main() -> None:
+    if sys.argv[1:]:
+        demo(sys.argv[1])
+        return
     server = subprocess.Popen(
         [BUILDSCTL, "sandbox", "serve", "--port", "0", "--seed", HERE / "seed.json"], stdout=subprocess.PIPE, text=True
     )
     try:
-        os.environ |= {
-            "CLOUDFLARE_API_BASE_URL": server.stdout.readline().strip(),
-            "CLOUDFLARE_API_TOKEN": "any-token-will-do-here",
-            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
-            "DEPLOY_TOKEN": "the-secret-of-an-api-token",
-            "SENTRY_AUTH_TOKEN": "another-secret",
-        }
-        show("plan")
-        show("apply", "--auto-approve")
-        show("plan")
-        print("\n# Somebody edits the build command in the dashboard …", flush=True)
-        tag = request("GET", "/workers/scripts")[0]["tag"]
-        trigger = request("GET", f"/builds/workers/{tag}/triggers")[0]
-        request("PATCH", f"/builds/triggers/{trigger['trigger_uuid']}", {"build_command": "make"})
-        show("plan")
-        show("apply", "--auto-approve")
-        show("plan")
-        print("\n# Did it work? A build, its log as it comes, and the latest of every Worker …", flush=True)
-        show("builds", "run", "web/production", "--logs")
-        show("builds", "latest")
+        demo(server.stdout.readline().strip())
     finally:
         server.terminate()
         server.wait(timeout=10)

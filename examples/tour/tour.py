@@ -1,7 +1,11 @@
-"""All twenty-two operations of the API, by the commands that use them, on the sandbox."""
+"""All twenty-two operations of the API, by the commands that use them, on the sandbox.
+
+The sandbox is one of its own, or one that serves `seed.json` already, at the URL that is given as an argument.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -41,18 +45,18 @@ seen: list[str] = []
 
 
 def show(*arguments: str, codes: tuple[int, ...] = (0,)) -> str:
-    """Run one command, show what a user sees, and keep its trace."""
+    """Run one command, show what a user sees and which requests it took, and keep these."""
     print(f"\n$ buildsctl {' '.join(arguments)}", flush=True)
     ran = subprocess.run([BUILDSCTL, "-v", *arguments], capture_output=True, text=True, check=False)
     trace = re.findall(r"^((?:GET|PUT|POST|PATCH|DELETE) /\S+ \d+) \d+ ms", ran.stderr, re.MULTILINE)
     seen.extend(trace)
-    print(ran.stdout, flush=True)
+    print(ran.stdout, *(f"    {one}" for one in trace), sep="\n", flush=True)
     if ran.returncode not in codes:
         raise SystemExit(f"exit {ran.returncode}, expected {codes}:\n{ran.stderr}")
     return ran.stdout
 
 
-def tour() -> None:
+def walk() -> None:
     manifest = Path("buildsctl.yaml")
     text = (HERE / "buildsctl.yaml").read_text(encoding="utf-8")
     manifest.write_text(text, encoding="utf-8")
@@ -68,6 +72,8 @@ def tour() -> None:
     show("builds", "get", "--version-id", "33333333-3333-4333-8333-333333333333", codes=(0, 1))
     show("cache", "purge", "web/production", "--auto-approve")
     show("drift", "--health", codes=(0, 2))
+    show("doctor")
+    show("status")
     # A variable goes, the token rotates, the preview trigger goes, then the Worker's production trigger.
     manifest.write_text(text.replace('{A: "1", B: "2"}', '{A: "1"}').replace("1" * 32, "2" * 32), encoding="utf-8")
     show("apply", "--auto-approve", "--no-verify-token", "--prune")
@@ -78,26 +84,33 @@ def tour() -> None:
     show("connections", "delete", "acme/site", "--auto-approve")
 
 
-def main() -> None:
-    server = subprocess.Popen(
-        [BUILDSCTL, "sandbox", "serve", "--port", "0", "--seed", HERE / "seed.json"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        os.environ |= {
-            "CLOUDFLARE_API_BASE_URL": server.stdout.readline().strip(),
-            "CLOUDFLARE_API_TOKEN": "any-token-will-do-here",
-            "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
-            "DEPLOY_TOKEN": "the-secret-of-an-api-token",
-        }
-        os.chdir(tempfile.mkdtemp())
-        tour()
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
+def tour(url: str) -> None:
+    os.environ |= {
+        "CLOUDFLARE_API_BASE_URL": url,
+        "CLOUDFLARE_API_TOKEN": "any-token-will-do-here",
+        "CLOUDFLARE_ACCOUNT_ID": ACCOUNT,
+        "DEPLOY_TOKEN": "the-secret-of-an-api-token",
+    }
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        walk()
     missing = [name for name, shape in OPERATIONS.items() if not any(re.fullmatch(shape, one) for one in seen)]
     print(f"\n{len(OPERATIONS) - len(missing)} of {len(OPERATIONS)} operations were used, in {len(seen)} requests.")
     if missing:
         raise SystemExit(f"not used: {', '.join(missing)}")
+
+
+def main() -> None:
+    if sys.argv[1:]:
+        tour(sys.argv[1])
+        return
+    server = subprocess.Popen(
+        [BUILDSCTL, "sandbox", "serve", "--port", "0", "--seed", HERE / "seed.json"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        tour(server.stdout.readline().strip())
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
 
 
 if __name__ == "__main__":

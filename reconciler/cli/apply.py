@@ -87,7 +87,7 @@ def apply(
       6 authentication or permission · 7 could not look everywhere
       130 interrupted
     """
-    with reporting(report) as reporter:
+    with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)
         desired = session.load(manifests)
         narrowed = session.narrow(deciding, manifests)

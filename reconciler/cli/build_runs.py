@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
 TIMEOUT = 3_600.0  # seconds; a build that takes longer is stopped by Cloudflare
 MAX_SEED = 4_000_000  # bytes of a seed_repo
-_UUID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-def _uuid(_: click.Context, __: click.Parameter, given: str) -> str:
+def check_uuid(given: str) -> str:
     if not _UUID.fullmatch(given):
         raise click.BadParameter("this is no build's UUID; `buildsctl builds latest` shows some")
     return given
+
+
+def _uuid(_: click.Context, __: click.Parameter, given: str) -> str:
+    return check_uuid(given)
 
 
 def _since(context: click.Context, option: click.Parameter, given: str | None) -> datetime | None:
@@ -185,6 +189,9 @@ def _body(found: Named, branch: str | None, commit: str | None) -> dict[str, Any
     from reconciler.affected import takes_branch
     from reconciler.render.escape import clean
 
+    if "" in (branch, commit):
+        hint = "a variable that is not set? Without the option it builds the trigger's one branch"
+        raise UsageError("--branch or --commit is given and empty", hint=hint)
     trigger = found.live.resource
     concrete = [one for one in trigger.branch_includes if "*" not in one]
     if not branch and not commit:
@@ -227,15 +234,15 @@ def _see_through(api: Api, uuid: str, timeout: float, *, logs: bool, as_json: bo
     """Until the build stopped, with its log where it is asked for; how it ended."""
     from reconciler.builds import Watch
 
-    watch = Watch(api, uuid, timeout=timeout, tell=_tell)
+    watch = Watch(api, uuid, timeout=timeout, tell=_tell, answered=True)
     failure = None
     try:
         if logs:
             failure = _print_log(watch, follow=True, since=None, as_json=False, to=say if as_json else data)
         if not watch.build or not (watch.build.is_stopped or watch.timed_out):
             watch.wait()
-    except KeyboardInterrupt:
-        say(f"\nthe build goes on; `buildsctl builds cancel {uuid}` stops it\n")
+    except (KeyboardInterrupt, ApiError):
+        say(f"\nthe build goes on; `buildsctl builds cancel {uuid}` stops it, `builds wait` waits on\n")
         raise
     return _ending(api, watch, failure, as_json=as_json)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli import session
-from reconciler.cli.build_runs import cancel, logs, run, wait
+from reconciler.cli.build_runs import cancel, check_uuid, logs, run, wait
 from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, names_options
-from reconciler.cli.output import data, say
+from reconciler.cli.output import data, say, width
 from reconciler.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def list_(
     """
     from reconciler import builds as reading
     from reconciler import lookup
-    from reconciler.kinds.build import PER_PAGE
+    from reconciler.kinds.build import OUTCOMES, PER_PAGE, STATUSES
     from reconciler.render.builds import list_text
 
     desired = session.names(manifests, strict=False)
@@ -105,10 +105,18 @@ def list_(
     if format == "json":
         data(json.dumps({"builds": [one.answer for one in found]}, indent=2) + "\n")
     elif found:
-        data(list_text([reading.seen(worker, one, datetime.now(UTC)) for one in found]))
+        data(list_text([reading.seen(worker, one, datetime.now(UTC)) for one in found], width()))
     else:
         say("no build fits\n" if filtered or since else f"`{worker}` was never built\n")
+        _say_known("status", status, STATUSES)
+        _say_known("outcome", outcome, OUTCOMES)
     return Exit.OK
+
+
+def _say_known(what: str, given: tuple[str, ...], known: tuple[str, ...]) -> None:
+    """Whoever asks for what the reference does not list may have misspelt it; live there may be more."""
+    if set(given) - set(known):
+        say(f"hint: the API's reference has the {what} {', '.join(known)}\n")
 
 
 def _recent(pages: Iterator[list[Build]], since: datetime | None) -> Iterator[Build]:
@@ -181,7 +189,8 @@ def latest(
         document = {name: build and build_document(build, failures.get(build.id)) for name, build in rows}
         data(json.dumps({"builds": document}, indent=2) + "\n")
     else:
-        data(latest_text([reading.seen(n, build, now, failures.get(build.id if build else "")) for n, build in rows]))
+        shown = [reading.seen(name, build, now, failures.get(build.id if build else "")) for name, build in rows]
+        data(latest_text(shown, width()))
     return Exit.ERROR if lost else Exit.OK
 
 
@@ -251,6 +260,8 @@ def get(
     ids = list(dict.fromkeys(part.strip() for one in version_id for part in one.split(",") if part.strip()))
     if bool(uuid) == bool(ids):
         raise UsageError("say which build", hint="a build's UUID, or --version-id ID")
+    if uuid:
+        check_uuid(uuid)
     account = session.account_id(settings, session.names(manifests, strict=False).account_id)
     with session.open_api(settings, account) as api:
         by_id = reading.by_versions(api, ids) if ids else {"": api.get(Build.read(uuid or ""), Build.decode)}

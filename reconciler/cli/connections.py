@@ -8,7 +8,7 @@ from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
 from reconciler.cli.options import Globals, Report, Setting, ask_option, global_options, report_options
 from reconciler.cli.output import colored
-from reconciler.cli.plan import reporting
+from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 from reconciler.kinds.connection import PROVIDERS, Connection
 
@@ -54,7 +54,7 @@ def delete(
     from reconciler.plan.connections import delete as decide
     from reconciler.states import Desired
 
-    with reporting(report) as reporter:
+    with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)
         given = {"provider_type": provider_type, "repo_id": repo_id, "provider_account_id": provider_account_id}
         body = _declared(name, given) | {field: value for field, value in given.items() if value}

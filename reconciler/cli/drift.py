@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,11 +19,15 @@ from reconciler.cli.options import (
     manifest_options,
     report_options,
 )
-from reconciler.cli.output import data, read_json, say, write_file
-from reconciler.errors import Exit, UsageError
+from reconciler.cli.output import check_writable, data, read_json, say, write_file
+from reconciler.cli.plan import reporting
+from reconciler.errors import BuildsctlError, Exit, UsageError
 
 if TYPE_CHECKING:
+    from reconciler.api import Api
+    from reconciler.drift import Baseline, Reach
     from reconciler.drift import Report as DriftReport
+    from reconciler.model import Plan
     from reconciler.states import Desired
 
 KINDS = ("live", "pending", "unmanaged", "health")
@@ -84,18 +89,67 @@ def drift(
     Exit codes: 0 none of the kinds of --fail-on · 1 error · 2 drift
       6 authentication or permission · 7 could not look everywhere
     """
-    before = _baseline(baseline) if baseline else None
-    desired = session.load(manifests)
-    with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
-        found = _found(desired, api, everything=all, health=health, stale_days=stale_days, before=before)
-    codes = [code for code, holds in ((Exit.UNKNOWN, found.plan.unread), (Exit.CHANGES, found.fails(fail_on))) if holds]
-    _write(found, report, codes or [Exit.OK])
-    return codes[0] if codes else Exit.OK
+    from reconciler.drift import Reach
+    from reconciler.model import Plan
+    from reconciler.render.drift import troubles
+
+    reach = Reach(paths=manifests.paths, everything=all, health=health, stale_days=stale_days)
+    with reporting(_Reporter(report, reach)) as reporter:
+        if report.out:
+            check_writable(report.out)
+        before = _baseline(baseline) if baseline else None
+        reporter.baseline = before.baseline if before else None
+        desired = session.load(manifests)
+        with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
+            reporter.plan = Plan(account_id=api.account_id, owner=desired.owner, changes=())
+            if before:
+                before.check(api.account_id, desired.owner)
+            found = reporter.found = _found(desired, api, reach, reporter.baseline)
+        kinds = ((Exit.UNKNOWN, found.plan.unread), (Exit.CHANGES, found.fails(fail_on)))
+        codes = [code for code, holds in kinds if holds] or [Exit.OK]
+        say(troubles(found.plan))
+        reporter.write(codes)
+    return codes[0]
 
 
-def _found(
-    desired: Desired, api: Any, *, everything: bool, health: bool, stale_days: int, before: list[dict[str, Any]] | None
-) -> DriftReport:
+@dataclass
+class _Reporter:
+    """What a run has come to so far: a report is written in every case, whatever ends the run."""
+
+    report: Report
+    reach: Reach
+    baseline: Baseline | None = None
+    plan: Plan | None = None
+    found: DriftReport | None = None
+
+    def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
+        """The findings, to the file and the stream that were asked for."""
+        from reconciler import drift as deciding
+        from reconciler.model import Plan
+        from reconciler.render.drift import drift_document, drift_markdown, drift_text
+        from reconciler.render.json import dump
+
+        found = self.found
+        if found is None or failure:
+            nothing = self.plan or Plan(account_id="", owner=None, changes=())
+            found = deciding.report(nothing, (), self.reach, self.baseline, failure=failure)
+        text = dump(drift_document(found, codes=codes))
+        match self.report.format:
+            case "json":
+                data(text)
+            case "markdown":
+                data(drift_markdown(found))
+            case "html":
+                from reconciler.render.html import drift_html
+
+                data(drift_html(found))
+            case _ if not failure:
+                data(drift_text(found))
+        if self.report.out:
+            write_file(self.report.out, text)
+
+
+def _found(desired: Desired, api: Api, reach: Reach, baseline: Baseline | None) -> DriftReport:
     from datetime import UTC, datetime
 
     from reconciler import drift as deciding
@@ -103,50 +157,63 @@ def _found(
     from reconciler.observe import observe
     from reconciler.plan import Options, plan
 
-    observed = observe(desired, api, everything=everything, tokens=health or everything)
+    everything, ill = reach.everything, bool(reach.health or reach.stale_days)
+    observed = observe(desired, api, everything=everything, tokens=reach.health or everything)
     decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
     findings = deciding.findings(decided)
     if everything:
         findings += deciding.undeclared(desired, observed)
         findings += deciding.unused_tokens(desired, observed, decided)
-    if health or stale_days:
-        seen = look(desired, observed, api, now=datetime.now(UTC), health=health, stale_days=stale_days)
+    if ill:
+        now = datetime.now(UTC)
+        seen = look(desired, observed, decided, api, now=now, health=reach.health, stale_days=reach.stale_days)
         findings += seen.findings
         told = (*decided.diagnostics, *seen.notes)
         decided = replace(decided, unread=(*decided.unread, *seen.unread), diagnostics=told)
-    known, gone = deciding.compare(findings, before or [])
-    gone = () if decided.unread else gone  # what could not be looked at is not gone
-    return deciding.Report(
-        plan=decided, findings=tuple(findings), known=known, gone=gone, compared=before is not None, reads=api.reads
-    )
+    return deciding.report(decided, findings, reach, baseline, reads=api.reads)
 
 
-def _write(found: DriftReport, report: Report, codes: list[int]) -> None:
-    from reconciler.render.drift import drift_document, drift_markdown, drift_text
-    from reconciler.render.json import dump
-    from reconciler.render.text import troubles_text
+@dataclass(frozen=True)
+class _Before:
+    """A baseline, and of which account and owner it tells."""
 
-    text = dump(drift_document(found, codes=codes))
-    match report.format:
-        case "json":
-            data(text)
-        case "markdown":
-            data(drift_markdown(found))
-        case _:
-            data(drift_text(found))
-    say(troubles_text(found.plan))
-    if report.out:
-        write_file(report.out, text)
+    path: str
+    baseline: Baseline
+    account_id: str
+    owner: str | None
+
+    def check(self, account_id: str, owner: str | None) -> None:
+        """Another estate's findings are not known here. One that failed at once tells no account."""
+        if self.account_id and (self.account_id, self.owner) != (account_id, owner):
+            raise UsageError(
+                f"`{self.path}` tells of owner `{self.owner}` in account `{self.account_id}`, "
+                f"this run is about owner `{owner}` in account `{account_id}`",
+                hint="keep a baseline for each account and owner",
+            )
 
 
-def _baseline(path: str) -> list[dict[str, Any]]:
-    """The findings of an earlier run."""
+def _baseline(path: str) -> _Before:
+    from reconciler.drift import Baseline, Reach
+    from reconciler.render.drift import FORMAT_VERSION
+
     hint = "it is what `drift --out FILE` wrote; leave --baseline out of the first run"
     found = read_json(path, most=MAX_BASELINE, what="drift report", hint=hint)
-    rows = found.get("findings") if isinstance(found, dict) else None
-    names = ("id", "address", "summary")
-    if not isinstance(rows, list) or not all(
-        isinstance(one, dict) and all(isinstance(one.get(name), str) for name in names) for one in rows
-    ):
-        raise UsageError(f"`{path}` is no drift report", hint=hint)
-    return rows
+    names = ("id", "kind", "address", "summary")
+    try:
+        if not found["format_version"].startswith(f"{FORMAT_VERSION.partition('.')[0]}."):
+            raise ValueError
+        rows = [{name: one[name] for name in names} for one in (*found["findings"], *found["unseen"])]
+        scope, told = found["scope"], found["looked_at"]
+        reach = Reach(
+            paths=tuple(told["paths"]),
+            everything=told["all"] is True,
+            health=told["health"] is True,
+            stale_days=int(told["stale_days"]),
+        )
+        texts = (text for row in rows for text in row.values())
+        if not all(isinstance(text, str) for text in (*texts, *reach.paths, scope["account_id"])):
+            raise TypeError
+        baseline = Baseline(rows={row["id"]: row for row in rows}, reach=reach)
+        return _Before(path, baseline, scope["account_id"], scope["owner"])
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+        raise UsageError(f"`{path}` is no drift report of this version", hint=hint) from None

@@ -274,7 +274,7 @@ report_options = bundle(
     "report",
     Report,
     [
-        format_option("text", "json", "markdown"),
+        format_option("text", "json", "markdown", "html"),
         Setting(["--out"], metavar="FILE", help="Write the JSON too, on failure as well."),
     ],
 )

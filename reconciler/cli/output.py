@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from reconciler.errors import UsageError
 
 QUICK_SECONDS = 0.5  # what takes no longer needs no progress
+LONG_SECONDS = 5.0  # of a pause that is counted down
 lost: list[str] = []
 """Why output was lost, where it was; a reader that went away is no reason."""
+under_way: list[str] = []
+"""What stands on the terminal's last line, if anything."""
 
 
 def data(text: str) -> bool:
@@ -33,6 +37,7 @@ def _write(stream: TextIO | None, text: str) -> bool:
     """Output that cannot be had must not stop a run half-way: the error is told once, and kept."""
     if stream is None:
         return True
+    _show("")
     try:
         stream.write(text)
         stream.flush()
@@ -45,28 +50,59 @@ def _write(stream: TextIO | None, text: str) -> bool:
         return False
 
 
+def _show(text: str) -> None:
+    """On the terminal's last line, for as long as nothing else is written."""
+    if text or under_way:
+        under_way[:] = [text] if text else []
+        with suppress(OSError):
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+
+
+def has_progress(*, hidden: bool) -> bool:
+    """Is there a terminal that shows how far a run is? Its trace shows that as well."""
+    return not hidden and sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 @contextmanager
-def reading(*, hidden: bool) -> Iterator[Callable[[int, int], None]]:
-    """Takes how many of how many reads are done, and shows it on a terminal's last line, which is empty again
-    once all are; silent elsewhere, and for what is over at once."""
-    started, shown = time.monotonic(), False
+def progress(*, hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Takes what is done, how many of how many, and shows it on a terminal's last line, which is empty again once all
+    are; silent elsewhere, and for what is over at once."""
+    doing, started = "", 0.0
 
-    def progress(done: int, total: int) -> None:
-        nonlocal shown
-        if done < total and time.monotonic() - started > QUICK_SECONDS:
-            shown = True
-            say(f"\r\x1b[Kreading: {done} of {total}")
-        elif shown:
-            shown = False
-            say("\r\x1b[K")
+    def show(what: str, done: int, total: int) -> None:
+        nonlocal doing, started
+        if what != doing:
+            doing, started = what, time.monotonic()
+        took = time.monotonic() - started
+        left = took / done * (total - done) if done else 0
+        about = f", about {left:.0f} s left" if left > 1 else ""
+        _show(f"{what}: {done} of {total}{about}" if done < total and took > QUICK_SECONDS else "")
 
-    if hidden or sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda _, __: None
+    if not has_progress(hidden=hidden):
+        yield lambda _, __, ___: None
         return
     try:
-        yield progress
+        yield show
     finally:
-        progress(0, 0)
+        _show("")
+
+
+def count_down(wait: Callable[[float], bool], seconds: float) -> bool:
+    """A pause of the run, with the seconds that are left. True where it was told to stop meanwhile."""
+    end = time.monotonic() + seconds
+    while seconds > LONG_SECONDS and (left := end - time.monotonic()) > 0:
+        _show(f"waiting: {left:.0f} s left")
+        if wait(min(1.0, left)):
+            return True
+    return seconds <= LONG_SECONDS and wait(seconds)
+
+
+def width() -> int | None:
+    """Columns of the terminal on stdout; None where there is none."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def colored(*, no_color: bool) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
@@ -54,7 +54,7 @@ class Reporter:
     outcomes: list[Outcome] | None = None
 
     def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
-        """The JSON, to the file and the stream that were asked for."""
+        """The report to stdout, where it is not text, and the JSON to the file that was asked for."""
         from reconciler.model import Plan
         from reconciler.render import json
 
@@ -66,13 +66,18 @@ class Reporter:
         elif failure:
             error = Diagnostic(severity=Severity.ERROR, summary=str(failure), hint=failure.hint)
             found = replace(found, diagnostics=(*found.diagnostics, error))
-        text = json.dump(json.plan_document(found, self.outcomes, codes=codes))
+        document = json.plan_document(found, self.outcomes, codes=codes)
+        text = json.dump(document)
         if self.report.format == "json":
             data(text)
         elif self.report.format == "markdown":
             from reconciler.render.markdown import plan_markdown
 
             data(plan_markdown(found, self.outcomes))
+        elif self.report.format == "html":
+            from reconciler.render.html import plan_html
+
+            data(plan_html(found, self.outcomes, digest=document["digest"]))
         if self.report.out:
             write_file(self.report.out, text)
 
@@ -88,10 +93,19 @@ class Reporter:
         return Exit.OK
 
 
+class Reports(Protocol):
+    """What knows how far a run has come."""
+
+    def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
+        """Write the report; `failure` ended the run."""
+
+
+R = TypeVar("R", bound=Reports)
+
+
 @contextmanager
-def reporting(report: Report) -> Iterator[Reporter]:
+def reporting(reporter: R) -> Iterator[R]:
     """Report what went wrong as well; the first error is the one that counts."""
-    reporter = Reporter(report)
     try:
         yield reporter
     except (BuildsctlError, KeyboardInterrupt, click.Abort) as error:
@@ -124,6 +138,7 @@ def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Rep
     Examples:
       buildsctl plan
       buildsctl plan builds/ --format json --out plan.json
+      buildsctl plan --format html > plan.html
       buildsctl plan --detailed-exitcode || test $? = 2
 
     \b
@@ -134,7 +149,7 @@ def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Rep
     from reconciler.plan.summary import exit_codes
     from reconciler.render.text import plan_text, troubles_text
 
-    with reporting(report) as reporter:
+    with reporting(Reporter(report)) as reporter:
         desired = session.load(manifests)
         narrowed = session.narrow(deciding, manifests)
         if narrowed is None:

@@ -10,7 +10,7 @@ from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
 from reconciler.cli.options import Globals, Report, ask_option, global_options, owner_option, report_options
 from reconciler.cli.output import colored
-from reconciler.cli.plan import reporting
+from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
     """
     from reconciler.plan.release import release as decide
 
-    with reporting(report) as reporter:
+    with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)
         whose = session.owner(owner)
         with session.open_api(settings, session.account_id(settings, None)) as api:

@@ -1,4 +1,4 @@
-"""`schema`: the JSON Schemas of what goes in and what comes out."""
+"""`schema`: the JSON Schemas of what goes in and what comes out, and the API's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from reconciler.errors import Exit
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["manifest", "plan"]))
+@click.argument("name", type=click.Choice(["manifest", "plan", "api"]))
 @global_options
 def schema(settings: Globals, *, name: str) -> int:  # noqa: ARG001 - taken so that they may stand here
-    """Print the JSON Schema of a manifest, or of the plan that --format json writes.
+    """Print the JSON Schema of a manifest, or of the plan that --format json writes; or the API as an OpenAPI document.
 
     \b
     Examples:
       buildsctl schema manifest > manifest.schema.json
       buildsctl schema plan
+      buildsctl schema api > workers-builds.openapi.yaml
     """
     if name == "manifest":
         from reconciler.manifest.schema import manifest_schema
 
         data(json.dumps(manifest_schema(), indent=2) + "\n")
+    elif name == "api":
+        data(resources.files("reconciler.cli").joinpath("workers-builds.openapi.yaml").read_text(encoding="utf-8"))
     else:
         data(resources.files("reconciler.render").joinpath("plan.schema.json").read_text(encoding="utf-8"))
     return Exit.OK

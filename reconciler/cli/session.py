@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reconciler.cli.options import Globals, Manifests
-from reconciler.cli.output import reading, say
+from reconciler.cli.output import count_down, has_progress, progress, say
 from reconciler.errors import AuthenticationError, UsageError
 
 if TYPE_CHECKING:
@@ -127,7 +126,8 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
             with api:
                 yield api
         return
-    with reading(hidden=settings.verbose) as progress:
+    shown = has_progress(hidden=settings.verbose)
+    with progress(hidden=settings.verbose) as show:
         api = Api(
             base_url=(url := base_url(settings)),
             loopback=_is_loopback(urlsplit(url).hostname or ""),
@@ -135,7 +135,8 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
             token=token or api_token(os.environ),
             trace=trace,
             tell=_say_wait,
-            progress=progress,
+            progress=show,
+            sleep=(lambda seconds: count_down(api.stop.wait, seconds)) if shown else None,
             max_wait=settings.max_wait,
         )
         with api:
@@ -226,8 +227,7 @@ def api_token(environment: Mapping[str, str]) -> str:
 
 
 def _say_wait(text: str) -> None:
-    clear = "\r\x1b[K" if sys.stderr is not None and sys.stderr.isatty() else ""  # what progress left on the line
-    say(f"{clear}{text}\n")
+    say(f"{text}\n")
 
 
 def _say_trace(trace: Trace) -> None:

@@ -10,19 +10,20 @@ from reconciler.cli.output import colored, data, say
 from reconciler.errors import Exit, UsageError
 
 
-@click.command(params=[format_option("text", "json", "markdown")])
+@click.command(params=[format_option("text", "json", "markdown", "html")])
 @click.argument("file", metavar="FILE")
 @global_options
 def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - the option's name
     """Show a plan that `plan --out FILE` or `apply --out FILE` saved. Asks nothing.
 
-    One read of the account serves several outputs: save the plan once, then show it as text in the log and
-    as Markdown in the pull request.
+    One read of the account serves several outputs: save the plan once, then show it as text in the log, as
+    Markdown in the pull request and as an HTML page to keep.
 
     \b
     Examples:
       buildsctl plan --out plan.json
       buildsctl show plan.json --format markdown > comment.md
+      buildsctl show plan.json --format html > plan.html
     """
     from reconciler.render import saved
     from reconciler.render.json import dump
@@ -40,6 +41,10 @@ def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - t
             data(dump(document))
         case "markdown":
             data(plan_markdown(plan, outcomes))
+        case "html":
+            from reconciler.render.html import plan_html
+
+            data(plan_html(plan, outcomes, digest=str(document.get("digest", ""))))
         case _:
             data(plan_text(plan, color=color))
             data("".join(f"{outcome_text(one, color=color)}\n" for one in outcomes or ()))

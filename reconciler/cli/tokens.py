@@ -21,7 +21,7 @@ from reconciler.cli.options import (
     report_options,
 )
 from reconciler.cli.output import colored, data
-from reconciler.cli.plan import reporting
+from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
     from reconciler.plan.tokens import prune as decide
     from reconciler.states import Desired
 
-    with reporting(report) as reporter:
+    with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)
         whose = session.owner(owner)
         with session.open_api(settings, session.account_id(settings, None)) as api:

@@ -15,6 +15,8 @@ PER_PAGE = 200  # builds in one request, at most (field notes, Builds)
 SUCCESS = "success"
 FAILED = ("fail", "failure")
 STOPPED = "stopped"
+STATUSES = ("queued", "initializing", "running", STOPPED)
+OUTCOMES = (SUCCESS, "fail", "skipped", "cancelled", "terminated")
 _TEXTS = ("status", "build_outcome", "created_on", "initializing_on", "running_on", "stopped_on")
 
 

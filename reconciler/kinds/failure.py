@@ -1,5 +1,5 @@
-"""Failure: why a build failed, where its log tells it, and what to do. The wording is that of field notes and of
-Cloudflare's troubleshooting pages; a log that says none of this tells nothing."""
+"""Failure: why a build failed, where its log tells it, and what to do. The wording is that of field notes, of
+Cloudflare's troubleshooting pages and of package managers; a log that says none of this tells nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 DEAD_TOKEN = "dead-token"  # noqa: S105 - the name of a cause
+MAX_TOLD = 1_000  # characters of a line that are looked at
 _COLOR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_TOKEN = "The build token selected for this build has been"  # noqa: S105 - what a log says of one
 
 
 @dataclass(frozen=True)
@@ -18,9 +20,10 @@ class Failure:
     hint: str
 
 
+# Whole phrases: a word less, and a warning or what a program prints would pass for the cause.
 _KNOWN = (
     (
-        re.compile(r"The build token selected for this build has been (?:deleted|rolled)"),
+        (f"{_TOKEN} deleted", f"{_TOKEN} rolled"),
         Failure(
             DEAD_TOKEN,
             "its build token was deleted or rolled: every build fails",
@@ -28,7 +31,7 @@ _KNOWN = (
         ),
     ),
     (
-        re.compile(r"must match the name of your Worker"),
+        ("must match the name of your Worker",),
         Failure(
             "name-mismatch",
             "the name in the repository's Wrangler file is not the Worker's",
@@ -36,11 +39,19 @@ _KNOWN = (
         ),
     ),
     (
-        re.compile(r'Missing script: "|ERR_PNPM_NO_SCRIPT'),
-        Failure("missing-script", "a command runs a script that `package.json` does not have", "correct the command"),
+        ('Missing script: "', "ERR_PNPM_NO_SCRIPT", 'error: Script not found "'),
+        Failure(
+            "missing-script",
+            "a command runs a script that `package.json` does not have",
+            "add the script, or correct `build_command` or `deploy_command`",
+        ),
     ),
     (
-        re.compile(r"Failed: error occurred while cloning repository"),
+        ("Build minutes limit reached",),  # what the live API says is unknown
+        Failure("minutes-used-up", "the account's build minutes are used up", "wait for the refresh, or upgrade"),
+    ),
+    (
+        ("Failed: error occurred while cloning repository",),
         Failure(
             "cannot-clone",
             "Builds cannot clone the repository",
@@ -54,6 +65,7 @@ def why(lines: Iterable[str]) -> Failure | None:
     """The last known cause in a log: what a build died of stands at its end."""
     found = None
     for line in lines:
-        text = _COLOR.sub("", line[:2_000])
-        found = next((failure for pattern, failure in _KNOWN if pattern.search(text)), found)
+        told = line[:MAX_TOLD]
+        told = _COLOR.sub("", told) if "\x1b" in told else told
+        found = next((failure for texts, failure in _KNOWN if any(text in told for text in texts)), found)
     return found

@@ -49,6 +49,7 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
         diagnostics=tuple(board.diagnostics),
         unread=observed.unread,
         labels=labels,
+        addresses=board.addresses,
         reads=observed.reads,
         target=options.target,
         left_out=desired.left_out,
@@ -196,6 +197,7 @@ def _decide_site(board: Board, site: _Site) -> None:
     for trigger in site.declared if site.stopped else ():
         if not globs or target.selects(globs, trigger):
             triggers.stop(board, trigger, Disposition.UNKNOWN, site.stopped)
+    board.addresses |= {seen.live.id: trigger.address for trigger, seen in site.pairs if seen}
     for trigger, seen in _selected(board, site):
         unread = _unread_rival(site, trigger, seen)
         if unread:

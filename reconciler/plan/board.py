@@ -55,7 +55,8 @@ class Board:
     """The only mutable value of a decision. `first`, `branches` and `last` are writes in order: connections
     and tokens, then Worker by Worker, then deletes of what nothing uses any more.
 
-    `after` is what becomes of a live trigger, by its UUID, None where it goes; `made` are new ones.
+    `after` is what becomes of a live trigger, by its UUID, None where it goes; `addresses` what each is called;
+    `made` are new ones.
     `replacing` are tokens still to be made that take the place of one that a live trigger works with;
     `trials` what the secret of a managed token has to prove then, where its source gives it.
     `ids` holds what is bound; `failed` the addresses that lead nowhere, `unknown` those that could not
@@ -70,6 +71,7 @@ class Board:
     branches: dict[str, Branch] = field(default_factory=dict)
     last: list[Step] = field(default_factory=list)
     after: dict[str, tuple[Address, Trigger | None]] = field(default_factory=dict)
+    addresses: dict[str, Address] = field(default_factory=dict)
     made: dict[Address, Trigger] = field(default_factory=dict)
     replacing: set[Address] = field(default_factory=set)
     trials: dict[Ref, Trial] = field(default_factory=dict)

@@ -21,7 +21,7 @@ def decide(
     taken = {trigger.address for trigger in declared}
     stay = []
     for seen in left:
-        address = address_of(worker, seen, taken)
+        address = board.addresses[seen.live.id] = address_of(worker, seen, taken)
         if not _delete(board, address, seen, declared):
             stay.append((address, seen.live.resource))
     return stay

@@ -1,1 +1,1 @@
-"""Plans, outcomes, problems and manifests as text and JSON: pure functions, one file a format."""
+"""Plans, outcomes, problems and manifests as text, JSON, Markdown and HTML: pure functions, one file a format."""

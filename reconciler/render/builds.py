@@ -13,23 +13,33 @@ from reconciler.kinds.limits import Limits
 from reconciler.ownership import MARKER
 from reconciler.render.escape import clean
 
-MAX_CELL = 32  # characters of a cell of a table
+MAX_CELL, MIN_CELL = 32, 8  # characters of a cell of a table
 MAX_LINE = 10_000  # characters of a line of a log
 COMMIT = 8  # characters of a commit's hash
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns under the first row as their heads; the last column is never cut."""
-    cut = [[*(_cell(one) for one in row[:-1]), clean(row[-1])] for row in rows]
-    widths = [max(len(row[column]) for row in cut) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cut)
-    return "\n".join(lines) + "\n"
+def table(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
+    """Columns under the first row as their heads; the last column is never cut. Where it all takes more than `width`,
+    the last column stands below, and the others are cut further."""
+    cells = [[_cell(one, MAX_CELL) for one in row[:-1]] for row in rows]
+    last = [clean(row[-1]) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if width is None or sum(widths) + 2 * len(widths) + max(map(len, last)) <= width:
+        return "".join(f"{_aligned([*row, end], widths)}\n" for row, end in zip(cells, last, strict=True))
+    while sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > MIN_CELL:
+        widths[widths.index(max(widths))] -= 1
+    return "".join(f"{_aligned(row, widths)}\n  {end}\n" for row, end in zip(cells, last, strict=True))
 
 
-def _cell(text: str) -> str:
-    shown = clean(text[: MAX_CELL + 1])
-    return shown if len(shown) <= MAX_CELL else shown[: MAX_CELL - 1] + "…"
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cut = (_cell(one, most).ljust(most) for one, most in zip(row, widths, strict=False))
+    return "  ".join((*cut, *row[len(widths) :])).rstrip()
+
+
+def _cell(text: str, most: int) -> str:
+    shown = clean(text[: most + 1])
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 _COLUMNS: Mapping[str, Callable[[Seen, Build], str]] = {
@@ -39,22 +49,22 @@ _COLUMNS: Mapping[str, Callable[[Seen, Build], str]] = {
     "SOURCE": lambda _, build: build.told("build_trigger_source"),
     "STATUS": lambda _, build: build.status,
     "OUTCOME": lambda _, build: build.build_outcome,
-    "AGE": lambda seen, _: span(seen.age),
+    "AGE": lambda seen, _: " ".join(span(seen.age).split()[:2]),
     "DURATION": lambda seen, _: span(seen.duration),
     "BUILD": lambda _, build: build.id,
 }
 
 
-def latest_text(rows: Sequence[Seen]) -> str:
+def latest_text(rows: Sequence[Seen], width: int | None = None) -> str:
     """One line a Worker, then why those failed of which that is known."""
     names = [name for name in _COLUMNS if name != "SOURCE"]
     lines = [["WORKER", *names], *([one.worker, *_cells(one, names)] for one in rows)]
     why = [failure_text(one.failure, f"{one.worker}: ") for one in rows if one.failure]
-    return table(lines) + ("\n" if why else "") + "".join(why)
+    return table(lines, width) + ("\n" if why else "") + "".join(why)
 
 
-def list_text(rows: Sequence[Seen]) -> str:
-    return table([list(_COLUMNS), *(_cells(one, _COLUMNS) for one in rows)])
+def list_text(rows: Sequence[Seen], width: int | None = None) -> str:
+    return table([list(_COLUMNS), *(_cells(one, _COLUMNS) for one in rows)], width)
 
 
 def _cells(seen: Seen, names: Iterable[str]) -> list[str]:

@@ -7,10 +7,12 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.drift import Finding, Kind, Report
-from reconciler.model import Disposition
+from reconciler.errors import Severity
+from reconciler.model import Disposition, Plan
 from reconciler.render.escape import clean
 from reconciler.render.markdown import MAX_LENGTH, code, fence, header
-from reconciler.render.text import CAUSES, change_lines, troubles_text
+from reconciler.render.problems import problems_text
+from reconciler.render.text import CAUSES, change_lines, unread_text
 
 TITLES = {
     Kind.LIVE: "Changed outside buildsctl",
@@ -19,12 +21,13 @@ TITLES = {
     Kind.UNMANAGED: "Live, and declared by nobody",
 }
 FORMAT_VERSION = "1.0"
+MAX_GONE, MAX_ADDRESS = 50, 150  # rows, and characters of each, that a comment has room for
 
 
 def counts(report: Report) -> dict[str, int]:
     found = {kind.value: sum(one.kind is kind for one in report.findings) for kind in Kind}
     new = sum(one.id not in report.known for one in report.findings)
-    return {**found, "new": new, "known": len(report.known), "gone": len(report.gone)}
+    return {**found, "new": new, "known": len(report.known), "gone": len(report.gone), "unseen": len(report.unseen)}
 
 
 def drift_text(report: Report) -> str:
@@ -35,18 +38,23 @@ def drift_text(report: Report) -> str:
         lines += ["", f"{title}:"] if found else []
         for one in found:
             lines += _lines(one, report)
-    if report.gone:
-        lines += ["", "Gone since the baseline:"]
-        lines += [f"  {clean(str(one.get('address')))}: {clean(str(one.get('summary')))}" for one in report.gone]
+    for title, rows in (("Gone since the baseline", report.gone), ("In the baseline, not looked at", report.unseen)):
+        lines += ["", f"{title}:"] if rows else []
+        lines += [f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows]
     return "\n".join((*lines, "", ending(report))).lstrip("\n") + "\n"
 
 
 def ending(report: Report) -> str:
-    """`Drift: 1 live, 3 unmanaged; 1 new, 3 known, 0 gone.`"""
+    """`Drift: 1 live, 3 unmanaged; 1 new, 3 known, 0 gone. Requests: 4.`"""
+    return f"Drift: {headline(report)}. Requests: {report.reads}."
+
+
+def headline(report: Report) -> str:
     told = counts(report)
     kinds = ", ".join(f"{told[kind]} {kind}" for kind in TITLES if told[kind]) or "none"
     since = f"; {told['new']} new, {told['known']} known, {told['gone']} gone" if report.compared else ""
-    return f"Drift: {kinds}{since}. Requests: {report.reads}."
+    since += f", {told['unseen']} not looked at" if report.unseen else ""
+    return "failed" if report.failure else f"{kinds}{since}"
 
 
 def _lines(one: Finding, report: Report) -> list[str]:
@@ -63,17 +71,32 @@ def _lines(one: Finding, report: Report) -> list[str]:
     return lines + ([f"      hint: {clean(one.hint)}"] if one.hint else [])
 
 
+def troubles(plan: Plan) -> str:
+    """Beside the findings: warnings, and what could not be read. What leads nowhere is a finding."""
+    warnings = [one for one in plan.diagnostics if one.severity is Severity.WARNING]
+    return problems_text(warnings) + unread_text(plan.unread)
+
+
 def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
     """`findings` with stable ids; give it as the next run's `--baseline`."""
     plan = report.plan
     return {
         "format_version": FORMAT_VERSION,
         "buildsctl_version": __version__,
-        "complete": not plan.unread,
+        "complete": not plan.unread and not report.failure,
+        "errored": report.failure is not None,
+        "error": {"message": str(report.failure), "hint": report.failure.hint} if report.failure else None,
         "exit_codes": list(codes),
         "scope": {"account_id": plan.account_id, "owner": plan.owner},
+        "looked_at": {
+            "paths": list(report.reach.paths),
+            "all": report.reach.everything,
+            "health": report.reach.health,
+            "stale_days": report.reach.stale_days,
+        },
         "findings": [_row(one, report) for one in report.findings],
         "gone": [dict(one) for one in report.gone],
+        "unseen": [dict(one) for one in report.unseen],
         "unread": [{"what": one.what, "error": str(one.error), "hint": one.error.hint} for one in plan.unread],
         "summary": counts(report),
         "requests": {"read": report.reads},
@@ -96,7 +119,7 @@ def _row(one: Finding, report: Report) -> dict[str, Any]:
 
 def drift_markdown(report: Report) -> str:
     """For an issue that is opened once and updated: what is new first, cut where it would get too long."""
-    lines = [header("drift", report.plan), f"### buildsctl {ending(report)[:1].lower()}{ending(report)[1:]}", ""]
+    lines = [header("drift", report.plan), f"### buildsctl drift: {headline(report)}. Requests: {report.reads}.", ""]
     length = 0
     for new in (True, False) if report.compared else (True,):
         for kind, title in TITLES.items():
@@ -107,10 +130,13 @@ def drift_markdown(report: Report) -> str:
             for number, one in enumerate(found):
                 block = [*fence(_lines(one, report)), ""]
                 length += sum(len(line) + 1 for line in block)
-                if length > MAX_LENGTH - 2_000:
+                if length > MAX_LENGTH - 20_000:
                     lines += [f"{len(found) - number} more of this kind are not shown here.", ""]
                     break
                 lines += block
-    lines += [f"Gone: {code(str(one.get('address')))}" for one in report.gone[:50]]
-    lines += [f"- {code(line)}" for line in troubles_text(report.plan).splitlines()[:50]]
+    for word, rows in (("Gone", report.gone), ("Not looked at", report.unseen)):
+        lines += [f"- {word}: {code(one['address'][:MAX_ADDRESS])}" for one in rows[:MAX_GONE]]
+        lines += [f"- {word}: {len(rows) - MAX_GONE} more"] if len(rows) > MAX_GONE else []
+    lines += [f"- {code(str(report.failure))}"] if report.failure else []
+    lines += [f"- {code(line)}" for line in troubles(report.plan).splitlines()[:50]]
     return "\n".join(lines).rstrip("\n") + "\n"

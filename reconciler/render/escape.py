@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _HARMLESS = frozenset({"Ll", "Lu", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No"})
 _LEFT = frozenset({"Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So"})
+_KEPT = 0x3000  # characters below it are looked up once: a log of a million lines has many, and all of few kinds
+
+
+class _Shown(dict[int, str]):
+    """By code point what a character is written as."""
+
+    def __missing__(self, code: int) -> str:
+        one = chr(code)
+        shown = one if _is_plain(one) else _written_out(one)
+        if code < _KEPT:
+            self[code] = shown
+        return shown
+
+
+_ODD, _SHOWN = re.compile(r"[^ -~]+"), _Shown()
 
 
 def clean(text: str) -> str:
     """`text` on one line, with everything that could move a cursor or turn the direction written out."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(one if _is_plain(one) else _written_out(one) for one in text)
+    return _ODD.sub(lambda found: found[0].translate(_SHOWN), text)
 
 
 def clean_lines(text: str) -> str:

@@ -7,11 +7,19 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from reconciler.errors import Severity
-from reconciler.model import Action, Change, Disposition, Outcome, Plan, Status
-from reconciler.plan.summary import summary
+from reconciler.model import Action, Change, Outcome, Plan, Status
 from reconciler.render.escape import clean
-from reconciler.render.text import change_lines, ending, group, outcome_text, refusal_lines, shown, symbol
+from reconciler.render.text import (
+    change_lines,
+    counted,
+    ending,
+    group,
+    headline,
+    outcome_text,
+    refusal_lines,
+    shown,
+    symbol,
+)
 
 MAX_LENGTH = 60_000  # GitHub takes 65,536 characters in a comment; the rest is the caller's
 SIGNS = {"+": "+", "~": "!", "-/+": "-", "-": "-", "^": "!", ".": " ", "?": " ", "!": "!", " ": " "}
@@ -21,7 +29,7 @@ SIGNS = {"+": "+", "~": "!", "-/+": "-", "-": "-", "^": "!", ".": " ", "?": " ",
 def plan_markdown(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
     """One line of summary, what is refused or deleted, then each Worker folded. Deletes and replaces, and what
     an apply did not do, are never cut; the rest is where the comment would get too long."""
-    head = [header("plan", plan), _title(plan, outcomes), ""]
+    head = [header("plan", plan), f"### {headline(plan, outcomes)}", ""]
     if outcomes is not None:
         head += fence(outcome_text(one) for one in outcomes if one.status is not Status.DONE)
     head += fence(refusal_lines(plan))
@@ -56,32 +64,13 @@ def code(text: str) -> str:
     return f"{ticks}{pad}{shown}{pad}{ticks}"
 
 
-def _title(plan: Plan, outcomes: Sequence[Outcome] | None) -> str:
-    counts = summary(plan)
-    names = ("create", "update", "replace", "delete", "adopt", "unknown", "refused")
-    told = ", ".join(
-        f"{counts[name]} to {name}" if name not in names[-2:] else f"{counts[name]} {name}"
-        for name in names
-        if counts[name]
-    )
-    if outcomes is not None:
-        done = sum(one.status is Status.DONE for one in outcomes)
-        return f"### buildsctl applied {done} of {len(outcomes)} changes"
-    errors = sum(one.severity is Severity.ERROR for one in plan.diagnostics)
-    if errors:
-        return f"### buildsctl plan: {errors} error{'s' * (errors > 1)}; {told or 'nothing else'}"
-    if plan.refusals:
-        return f"### buildsctl refuses this plan: {told}"
-    return f"### buildsctl plan: {told or 'no changes'}"
-
-
 def _section(name: str, changes: Sequence[Change], plan: Plan) -> str:
     """One Worker, folded; what belongs to none stands open."""
     lines = [line for change in changes for line in _row(change, plan)]
     block = "\n".join(fence(lines))
     if not name:
         return block
-    heading = f"<summary><code>{html.escape(clean(name))}</code>: {_counted(changes)}</summary>"
+    heading = f"<summary><code>{html.escape(clean(name))}</code>: {counted(changes)}</summary>"
     return f"<details>{heading}\n\n{block}\n\n</details>"
 
 
@@ -98,15 +87,6 @@ def _row(change: Change, plan: Plan) -> Iterable[str]:
 
 
 _WORDS = {"-/+": "replaced", "^": "adopted", ".": "kept", "?": "unknown", "!": "refused"}
-
-
-def _counted(changes: Iterable[Change]) -> str:
-    counts: dict[str, int] = {}
-    for change in changes:
-        name = "adopt" if change.disposition is Disposition.ADOPT else change.action.value
-        name = name if change.action is not Action.NO_OP else change.disposition.value
-        counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def fence(lines: Iterable[str]) -> list[str]:

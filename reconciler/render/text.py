@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
+from reconciler.errors import Severity
 from reconciler.kinds.trigger import Trigger
-from reconciler.model import Action, Address, Cause, Change, Disposition, FieldChange, Outcome, Plan, Status
+from reconciler.model import (
+    Action,
+    Address,
+    Cause,
+    Change,
+    Disposition,
+    FieldChange,
+    Outcome,
+    Plan,
+    Status,
+    Unread,
+    Value,
+)
 from reconciler.plan.summary import summary
 from reconciler.render.escape import clean
 from reconciler.render.problems import problems_text
-from reconciler.render.value import value_text
+from reconciler.render.value import MAX_LENGTH, value_text
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.NO_OP: " "}
+WORDS = {"+": "create", "~": "update", "-/+": "replace", "-": "delete", "^": "adopt", ".": "kept"}
+WORDS |= {"?": "unknown", "!": "refused", " ": "unchanged"}
 COLORS = {"+": 32, "~": 33, "-/+": 31, "-": 31, "^": 36, "!": 31, "?": 35}
 CAUSES = {
     Cause.MANIFEST: "the manifests changed",
@@ -43,6 +59,32 @@ def symbol(change: Change) -> str:
             return "."
         case _:
             return SYMBOLS[change.action]
+
+
+def headline(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
+    """`buildsctl plan: 1 to create, 2 to update`, or how much of it was applied."""
+    counts = summary(plan)
+    names = ("create", "update", "replace", "delete", "adopt", "unknown", "refused")
+    told = ", ".join(
+        f"{counts[name]} to {name}" if name not in names[-2:] else f"{counts[name]} {name}"
+        for name in names
+        if counts[name]
+    )
+    if outcomes is not None and not plan.refusals:
+        done = sum(one.status is Status.DONE for one in outcomes)
+        return f"buildsctl applied {done} of {len(outcomes)} changes"
+    errors = sum(one.severity is Severity.ERROR for one in plan.diagnostics)
+    if errors:
+        return f"buildsctl plan: {errors} error{'s' * (errors > 1)}; {told or 'nothing else'}"
+    if plan.refusals:
+        return f"buildsctl refuses this plan: {told}"
+    return f"buildsctl plan: {told or 'no changes'}"
+
+
+def counted(changes: Iterable[Change]) -> str:
+    """`1 create, 2 kept`."""
+    counts = Counter(WORDS[symbol(change)] for change in changes)
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
 def plan_text(plan: Plan, *, color: bool = False) -> str:
@@ -81,11 +123,15 @@ def shown(plan: Plan) -> list[Change]:
 
 def troubles_text(plan: Plan) -> str:
     """Warnings, what leads nowhere, and what could not be read: for stderr, beside the plan."""
-    text = problems_text(plan.diagnostics)
     told = "nothing is deleted or replaced in this run, since not everything could be read\n" if plan.unread else ""
-    failed = [f"error: could not read {clean(one.what)}: {clean(str(one.error))}\n" for one in plan.unread]
-    hints = dict.fromkeys(f"hint: {clean(one.error.hint)}\n" for one in plan.unread if one.error.hint)
-    return "".join((text, *failed, told, *hints))
+    return problems_text(plan.diagnostics) + unread_text(plan.unread) + told
+
+
+def unread_text(unread: Sequence[Unread]) -> str:
+    """What could not be read, each with its way out once."""
+    failed = [f"error: could not read {clean(one.what)}: {clean(str(one.error))}\n" for one in unread]
+    hints = dict.fromkeys(f"hint: {clean(one.error.hint)}\n" for one in unread if one.error.hint)
+    return "".join((*failed, *hints))
 
 
 def _told_by_trigger(plan: Plan) -> set[tuple[tuple[str, ...], Disposition]]:
@@ -113,7 +159,10 @@ def change_lines(change: Change, labels: Mapping[str, str], *, color: bool, born
         return [f"{head}{_variable(change, labels)}", *([] if born else [f"{indent}    {why}"])]
     lines = [head, f"{indent}    {why}"]
     if change.action is Action.CREATE:
-        lines += [f"{indent}    {name} = {shown}" for name, shown in _created(change, labels)]
+        lines += [
+            f"{indent}    {name} = {value_text(value, labels)}"
+            for name, value in telling(change.address.kind, change.after)
+        ]
     return lines + [f"{indent}    {_field(one, labels)}" for one in change.fields]
 
 
@@ -123,17 +172,20 @@ def _variable(change: Change, labels: Mapping[str, str]) -> str:
         case Action.CREATE:
             return f" = {value_text(after['value'], labels)}"
         case Action.UPDATE if change.fields:
-            was = value_text(before["value"], labels)
-            was = "(plain value)" if was == "(secret)" and not before["is_secret"] else was
-            return f": {was} → {value_text(after['value'], labels)}"
+            return f": {held(before, labels)} → {value_text(after['value'], labels)}"
         case _:
             return ""
 
 
-def _created(change: Change, labels: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    for name, value in (change.after or {}).items():
-        if change.address.kind != "trigger" or value != _DEFAULTS.get(name):
-            yield name, value_text(value, labels)
+def held(before: Mapping[str, Value], labels: Mapping[str, str], most: int = MAX_LENGTH) -> str:
+    """What a variable held; a plain value that is to be a secret may be it."""
+    text = value_text(before["value"], labels, most)
+    return "(plain value)" if text == "(secret)" and not before["is_secret"] else text
+
+
+def telling(kind: str, fields: Mapping[str, Value] | None) -> Iterable[tuple[str, Value]]:
+    """The fields of a resource that say something: a trigger's where they are not the default."""
+    return [(n, value) for n, value in (fields or {}).items() if kind != "trigger" or value != _DEFAULTS.get(n)]
 
 
 def _field(change: FieldChange, labels: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from reconciler.render.escape import clean
 MAX_LENGTH = 72
 
 
-def value_text(value: Value, labels: Mapping[str, str]) -> str:
+def value_text(value: Value, labels: Mapping[str, str], most: int = MAX_LENGTH) -> str:
     """A string in quotes, shortened in the middle; ids by what they are called; secrets never."""
     match value:
         case None:
@@ -27,16 +27,14 @@ def value_text(value: Value, labels: Mapping[str, str]) -> str:
         case str() if value in labels:
             return clean(labels[value])
         case str():
-            return _quoted(value)
+            return clean(json.dumps(shortened(value, most), ensure_ascii=False))
         case tuple():
-            return f"[{', '.join(value_text(one, labels) for one in value)}]"
+            return f"[{', '.join(value_text(one, labels, most) for one in value)}]"
         case _:
             return clean(str(value))
 
 
-def _quoted(text: str) -> str:
-    shown = text
-    if len(text) > MAX_LENGTH:
-        half = (MAX_LENGTH - 3) // 2
-        shown = f"{text[:half]}…{text[-half:]}"
-    return clean(json.dumps(shown, ensure_ascii=False))
+def shortened(text: str, most: int) -> str:
+    """At most so many characters, cut in the middle."""
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"

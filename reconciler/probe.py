@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler import ownership
 from reconciler.api import Api
 from reconciler.drift import Finding, Kind, finding
 from reconciler.errors import ApiError, NotFoundError
@@ -18,9 +17,8 @@ from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.repository import Repository
 from reconciler.kinds.trigger import Trigger
 from reconciler.lookup import together
-from reconciler.model import Live, Request, Unread
+from reconciler.model import Address, Live, Plan, Request, Unread
 from reconciler.states import DeclaredTrigger, Desired, Observed
-from reconciler.status import matched
 
 ENVIRONMENT = "CLOUDFLARE_ENV"
 NOT_FOUND, NOT_AUTHORISED, NOT_AMONG_THEM = (12000, 10007), 8000008, 8000012
@@ -54,7 +52,7 @@ class Subject:
 
 
 @dataclass(kw_only=True)
-class Reach:
+class Probed:
     """What came of it: how many triggers got an answer, how many names could be compared, and the addresses of those
     that were not asked about, by why."""
 
@@ -77,9 +75,9 @@ class Reach:
         self.findings.append(finding(Kind.HEALTH, subject.address, summary, name, hint=hint))
 
 
-def probe(api: Api, subjects: Iterable[Subject]) -> Reach:
+def ask(api: Api, subjects: Iterable[Subject]) -> Probed:
     """Ask about each. Sends GETs only."""
-    found, asked = Reach(), dict[Request, list[Subject]]()
+    found, asked = Probed(), dict[Request, list[Subject]]()
     for one in subjects:
         if one.connection and one.branch:
             asked.setdefault(Repository.read(one.connection, one.branch, one.folder), []).append(one)
@@ -113,7 +111,7 @@ def _is_an_answer(error: ApiError) -> bool:
     return isinstance(error, NotFoundError) and error.code in (*NOT_FOUND, NOT_AUTHORISED, NOT_AMONG_THEM)
 
 
-def _unreachable(found: Reach, one: Subject, error: ApiError) -> None:
+def _unreachable(found: Probed, one: Subject, error: ApiError) -> None:
     if error.code == NOT_AUTHORISED:
         summary = f"the GitHub App is not authorised for the owner of {one.repository}: was the repository transferred?"
         found.add(one, "owner", summary, "put the new owner's id as `provider_account_id`, or install the App there")
@@ -126,7 +124,7 @@ def _unreachable(found: Reach, one: Subject, error: ApiError) -> None:
         found.add(one, "unreachable", summary, hint)
 
 
-def _compare(found: Reach, one: Subject, repository: Repository) -> None:
+def _compare(found: Probed, one: Subject, repository: Repository) -> None:
     name = repository.worker_name(one.trigger.deploy_command, one.environment)
     found.compared += bool(name)
     if name and name != one.worker:
@@ -135,39 +133,32 @@ def _compare(found: Reach, one: Subject, repository: Repository) -> None:
         found.add(one, "name", summary, "make the names equal, or give the deploy command the right `--env`")
 
 
-def addresses(desired: Desired, observed: Observed) -> dict[str, str]:
-    """What the declared Workers' live triggers are called, by UUID: as in the manifests, else by the marker's key,
-    else by name."""
-    found = {live.id: str(address) for address, live in matched(desired, observed).items()}
-    for live in observed.triggers:
-        if live.scope in desired.workers and live.id not in found:
-            marker = ownership.read(observed.variables.get(live.id, {}), live.id)
-            key = marker.key if isinstance(marker, ownership.Marker) else live.resource.trigger_name
-            found[live.id] = f"trigger/{live.scope}/{key or live.id}"
-    return found
+def address_of(plan: Plan, live: Live[Trigger]) -> str:
+    """As in the plan, else by name: of a Worker about which nothing could be decided it names no trigger."""
+    return str(plan.addresses.get(live.id) or Address.of("trigger", live.scope, live.resource.trigger_name or live.id))
 
 
-def live(desired: Desired, observed: Observed) -> list[Subject]:
+def live(desired: Desired, observed: Observed, plan: Plan) -> list[Subject]:
     """The declared Workers' live triggers, as they are."""
-    names, connections = addresses(desired, observed), _connections(observed)
+    connections = _connections(observed)
     return [
         Subject(
-            address=names[one.id],
+            address=address_of(plan, one),
             worker=one.scope,
             trigger=one.resource,
             connection=connections.get(str(one.resource.repo_connection_uuid)),
             environment=_environment(observed.variables.get(one.id)),
         )
         for one in observed.triggers
-        if one.id in names
+        if one.scope in desired.workers
     ]
 
 
-def declared(desired: Desired, observed: Observed) -> list[Subject]:
+def declared(desired: Desired, observed: Observed, plan: Plan) -> list[Subject]:
     """The declared triggers, as they will be: live or not, what is ignored and what nobody declares stays."""
     connections: dict[object, Connection] = {one.address: one.resource for one in desired.connections}
     connections.update(_connections(observed))
-    lives = matched(desired, observed)
+    lives = {plan.addresses.get(live.id): live for live in observed.triggers}
     return [_declared(trigger, lives.get(trigger.address), connections, observed) for trigger in desired.triggers]
 
 

@@ -1,0 +1,287 @@
+"""A plan, its outcomes or a drift report as one HTML page that needs nothing beside itself."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from reconciler import __version__, drift
+from reconciler.errors import Severity
+from reconciler.model import Action, Change, Disposition, FieldChange, Outcome, Plan, Status, Value
+from reconciler.render.drift import TITLES
+from reconciler.render.drift import headline as drift_headline
+from reconciler.render.escape import clean
+from reconciler.render.picture import picture
+from reconciler.render.problems import problem_text
+from reconciler.render.text import (
+    CAUSES,
+    WORDS,
+    counted,
+    ending,
+    group,
+    headline,
+    held,
+    outcome_text,
+    refusal_lines,
+    shown,
+    symbol,
+    telling,
+)
+from reconciler.render.value import value_text
+
+MOST = 6_000  # characters of a value; a variable holds at most 5,000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One field of a row: what it was and is, or what came into a list and went out, or a diff of lines."""
+
+    name: str
+    before: str = ""
+    after: str = ""
+    added: Sequence[str] = ()
+    removed: Sequence[str] = ()
+    lines: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One change or finding. `tags` are what the filters look at, `told` sentences behind a word each."""
+
+    sign: str
+    word: str
+    address: str
+    told: Sequence[tuple[str, str]]
+    tags: Mapping[str, str]
+    state: str = ""
+    fields: Sequence[Field] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Rows under one heading; those in `folded` are a count until somebody opens it."""
+
+    title: str
+    count: str
+    rows: Sequence[Row]
+    folded: Sequence[Row] = ()
+    fold: str = ""
+
+
+def plan_html(plan: Plan, outcomes: Sequence[Outcome] | None = None, *, digest: str) -> str:
+    """The page of a plan: what stops it, the picture, each Worker with its rows. Every change is a row."""
+    became = {one.address: one for one in outcomes or ()}
+    loud = {id(change) for change in shown(plan)}
+    groups: dict[str, list[Change]] = {}
+    for change in plan.changes:
+        groups.setdefault(group(change), []).append(change)
+    return _page(
+        plan,
+        headline=headline(plan, outcomes),
+        facts={"Digest": digest, "Scope": ", ".join((*plan.target, *["--prune"] * plan.prune))},
+        notes=ending(plan),
+        alarms={"Not done": _undone(became.values()), "Refused": _paragraphs(refusal_lines(plan))},
+        groups=[_group(name, changes, loud, became, plan.labels) for name, changes in groups.items()],
+        filters={"action": Counter(sorted((WORDS[symbol(one)] for one in plan.changes), key=[*WORDS.values()].index))},
+    )
+
+
+def drift_html(report: drift.Report) -> str:
+    """The page of a drift report: the findings by kind, and what is gone since the baseline."""
+    groups, failure = [], report.failure
+    for kind, title in TITLES.items():
+        rows = [_finding(one, report) for one in report.findings if one.kind is kind]
+        groups += [Group(title=title, count=f"{len(rows)} {kind}", rows=rows)] if rows else []
+    groups += _before("gone", "Gone since the baseline", report.gone)
+    groups += _before("not looked at", "In the baseline, not looked at", report.unseen)
+    states = Counter(row.tags["state"] for one in groups for row in one.rows)
+    kinds = Counter({kind.value: sum(one.kind is kind for one in report.findings) for kind in TITLES})
+    return _page(
+        report.plan,
+        headline=f"buildsctl drift: {drift_headline(report)}",
+        facts={},
+        notes=[f"Requests: {report.reads} read."],
+        alarms={"Failed": [[str(failure), *[f"hint: {failure.hint}"] * bool(failure.hint)]]} if failure else {},
+        groups=groups,
+        filters={"kind": +kinds, **({"state": states} if report.compared else {})},
+    )
+
+
+def _before(state: str, title: str, found: Iterable[Mapping[str, str]]) -> list[Group]:
+    """What the baseline told."""
+    rows = [
+        Row(
+            sign=" ",
+            word=state,
+            address=one["address"],
+            told=[("", one["summary"]), ("id", one["id"])],
+            tags={"state": state},
+        )
+        for one in found
+    ]
+    return [Group(title=title, count=f"{len(rows)} {state}", rows=rows)] if rows else []
+
+
+def _page(plan: Plan, *, facts: Mapping[str, str], alarms: Mapping[str, Any], **more: Any) -> str:
+    """ASCII, whatever the encoding of stdout: the hashes of the policy are those of the bytes that arrive."""
+    environment = _environment()
+    style, script = (_source(environment, name) for name in ("page.css", "page.js"))
+    text = environment.get_template("page.html").render(
+        style=Markup(style),  # noqa: S704 - files of this package
+        script=Markup(script),  # noqa: S704
+        hashes={"style-src": _hash(style), "script-src": _hash(script)},
+        facts={"Account": plan.account_id, "Owner": plan.owner or "nobody", **facts},
+        alarms={name: found for name, found in {**alarms, **_troubles(plan)}.items() if found},
+        picture=picture(plan),
+        version=__version__,
+        words={word: sign for sign, word in WORDS.items()},
+        **more,
+    )
+    return text.encode("ascii", "xmlcharrefreplace").decode() + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    """Whatever a template shows is cleaned and escaped; only what it wrote itself is markup."""
+    return Environment(
+        loader=PackageLoader("reconciler.render", "page"),
+        autoescape=True,
+        finalize=lambda value: value if isinstance(value, Markup) else clean(str(value)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _source(environment: Environment, name: str) -> str:
+    assert environment.loader  # noqa: S101 - given above
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _paragraphs(lines: Iterable[str]) -> list[list[str]]:
+    """Lines that empty ones part."""
+    found: list[list[str]] = [[]]
+    for line in lines:
+        if line:
+            found[-1].append(line)
+        elif found[-1]:
+            found.append([])
+    return [one for one in found if one]
+
+
+def _undone(outcomes: Iterable[Outcome]) -> list[list[str]]:
+    """What failed, and how much was skipped for it: that stands at its rows."""
+    rest = [one for one in outcomes if one.status is not Status.DONE]
+    told = [outcome_text(one).strip().splitlines() for one in rest if one.status is not Status.SKIPPED]
+    skipped = sum(one.status is Status.SKIPPED for one in rest)
+    return [*told, *[[f"{skipped} skipped; each says why"]] * bool(skipped)]
+
+
+def _troubles(plan: Plan) -> dict[str, list[list[str]]]:
+    """Problems without their source line: a caret under it needs a terminal's letters."""
+    told: dict[Severity, list[list[str]]] = {one: [] for one in Severity}
+    for one in plan.diagnostics:
+        told[one.severity].append(problem_text(replace(one, source_line="")).splitlines())
+    unread = [
+        [f"{one.what}: {one.error}", *[f"  hint: {one.error.hint}"] * bool(one.error.hint)] for one in plan.unread
+    ]
+    if unread:
+        unread.append(["Nothing is deleted or replaced in this run, since not everything could be read."])
+    return {"Errors": told[Severity.ERROR], "Could not be read": unread, "Warnings": told[Severity.WARNING]}
+
+
+def _group(
+    name: str, changes: Sequence[Change], loud: set[int], became: Mapping[Any, Outcome], labels: Mapping[str, str]
+) -> Group:
+    """A Worker, or what belongs to none. What says nothing of its own is folded."""
+    quiet = [one for one in changes if id(one) not in loud]
+    return Group(
+        title=name or "Connections and tokens",
+        count=counted(changes),
+        rows=[_row(one, became.get(one.address), labels) for one in changes if id(one) in loud],
+        folded=[_row(one, None, labels) for one in quiet],
+        fold=counted(quiet),
+    )
+
+
+def _row(change: Change, outcome: Outcome | None, labels: Mapping[str, str]) -> Row:
+    sign = symbol(change)
+    moved = change.cause and change.action is not Action.DELETE and change.disposition is not Disposition.ADOPT
+    told = [("", change.reason), ("cause", CAUSES[change.cause] if change.cause and moved else "")]
+    told += [("not compared", change.not_compared)]
+    if outcome:
+        told += [("error", outcome.error), ("hint", outcome.hint)]
+    return Row(
+        sign=sign,
+        word=WORDS[sign],
+        address=str(change.address),
+        told=[(word, text) for word, text in told if text],
+        tags={"action": WORDS[sign]},
+        state=outcome.status.value if outcome else "",
+        fields=_fields(change, labels),
+    )
+
+
+def _finding(one: drift.Finding, report: drift.Report) -> Row:
+    change, sign = one.change, symbol(one.change) if one.change else " "
+    moved = change and change.cause and one.kind in (drift.Kind.LIVE, drift.Kind.PENDING)
+    cause = CAUSES[change.cause] if change and change.cause and moved else ""
+    told = [("", one.summary), ("cause", cause), ("hint", one.hint), ("id", one.id)]
+    state = "known" if one.id in report.known else "new"
+    alone = "." if one.kind is drift.Kind.UNMANAGED else "!"
+    return Row(
+        sign=sign if sign != " " else alone,
+        word=WORDS[sign] if sign != " " else one.kind.value,
+        address=one.address,
+        told=[(word, text) for word, text in told if text],
+        tags={"kind": one.kind.value, "state": state},
+        state=state if report.compared else "",
+        fields=_fields(change, report.plan.labels) if change and change.disposition is not Disposition.ADOPT else (),
+    )
+
+
+def _fields(change: Change, labels: Mapping[str, str]) -> list[Field]:
+    """What moves, field by field; of a new or deleted resource, what it is or was."""
+    kind, before, after = change.address.kind, change.before or {}, change.after or {}
+    if change.action in (Action.CREATE, Action.DELETE):
+        alone = [(name, one) for name, one in telling(kind, after or before) if kind != "env" or name == "value"]
+        new = change.action is Action.CREATE
+        return [_field(name, None if new else one, one if new else None, labels) for name, one in alone]
+    found = [_field(one.path, one.before, one.after, labels, one) for one in change.fields]
+    if kind == "env" and any(one.path == "is_secret" for one in change.fields):
+        now = value_text(after["value"], labels, MOST)
+        found.append(Field(name="value", before=held(before, labels, MOST), after=now))
+    return found
+
+
+def _field(
+    name: str, before: Value, after: Value, labels: Mapping[str, str], change: FieldChange | None = None
+) -> Field:
+    sides = [_lines(one) for one in (before, after)]
+    if any(one and len(one) > 1 for one in sides):
+        lines = [*difflib.unified_diff(sides[0] or [], sides[1] or [], n=MOST, lineterm="")][3:]
+        if lines:  # else only the end of the last line differs
+            return Field(name=name, lines=[(line[0], line[1:]) for line in lines])
+    if change and (change.added or change.removed):
+        added, removed = ([value_text(v, labels, MOST) for v in one] for one in (change.added, change.removed))
+        return Field(name=name, added=added, removed=removed)
+    shown = ["" if one is None else value_text(one, labels, MOST) for one in (before, after)]
+    return Field(name=name, before=shown[0], after=shown[1])
+
+
+def _lines(value: Value) -> list[str]:
+    """A text's lines; anything else has none: a secret that becomes plain is no line that goes."""
+    return value.removesuffix("\n").split("\n") if isinstance(value, str) and value else []
