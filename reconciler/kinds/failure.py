@@ -59,6 +59,7 @@ _KNOWN = (
         ),
     ),
 )
+_TEXTS = tuple((text, failure) for texts, failure in _KNOWN for text in texts)
 
 
 def why(lines: Iterable[str]) -> Failure | None:
@@ -67,5 +68,7 @@ def why(lines: Iterable[str]) -> Failure | None:
     for line in lines:
         told = line[:MAX_TOLD]
         told = _COLOR.sub("", told) if "\x1b" in told else told
-        found = next((failure for texts, failure in _KNOWN if any(text in told for text in texts)), found)
+        for text, failure in _TEXTS:
+            if text in told:
+                found = failure
     return found
