@@ -300,8 +300,7 @@ def fetch_json(url: str, *, token: str = "") -> Any:
         with _limit(client).of(TOTAL_SECONDS), client, client.stream("GET", url, headers=headers) as response:
             content = _read(response)
             if response.status_code != 200:
-                hint = "check the name, and that the token may see it"
-                raise AnswerError(f"HTTP {response.status_code}", hint=hint)
+                raise AnswerError("no answer that is of use", status=response.status_code)
         return json.loads(content)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise AnswerError("the URL cannot be used") from None

@@ -54,17 +54,21 @@ def _names(output: bytes) -> Iterator[str]:
 
 def current_branch() -> str:
     """Empty where HEAD is no branch, as in most pipelines, or where there is no repository."""
-    try:
-        return os.fsdecode(run("symbolic-ref", "--short", "--quiet", "HEAD", why="")).strip()
-    except UsageError:
-        return ""
+    return _told("symbolic-ref", "--short", "--quiet", "HEAD")
 
 
-def repository() -> str:
-    """`owner/repo` of the remote `origin`; empty where nobody can tell."""
+def default_branch() -> str:
+    """That of the remote `origin`, as it was when it was cloned; empty where nobody can tell."""
+    return _told("symbolic-ref", "--short", "--quiet", "refs/remotes/origin/HEAD").removeprefix("origin/")
+
+
+def remote_address() -> str:
+    """Of the remote `origin`, rewritten as Git would; empty where there is none. It may hold a password."""
+    return _told("remote", "get-url", "origin")
+
+
+def _told(*arguments: str) -> str:
     try:
-        url = os.fsdecode(run("config", "--get", "remote.origin.url", why="")).strip()
+        return os.fsdecode(run(*arguments, why="")).strip()
     except UsageError:
         return ""
-    parts = url.removesuffix("/").removesuffix(".git").replace(":", "/").split("/")
-    return "/".join(parts[-2:]) if len(parts) > 1 else ""

@@ -61,5 +61,5 @@ def thorough(request: pytest.FixtureRequest) -> bool:
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith(("BUILDSCTL_", "CLOUDFLARE_")):
+        if name.startswith(("BUILDSCTL_", "CLOUDFLARE_", "GITHUB_", "GH_")):
             monkeypatch.delenv(name)

@@ -466,8 +466,9 @@ def environment(server: FakeServer | None = None, **more: str | None) -> dict[st
     return {name: value for name, value in given.items() if value is not None}
 
 
-def run(arguments: list[str], env: dict[str, str], folder: Path) -> Ran:
-    """One command line in this process, with no other environment than `env`, inside `folder`."""
+def run(arguments: list[str], env: dict[str, str], folder: Path, *, wait: bool = True) -> Ran:
+    """One command line in this process, with no other environment than `env`, inside `folder`. To `wait` for
+    what it may have left open takes longer than most commands."""
     out, err = io.StringIO(), io.StringIO()
     before, here = dict(os.environ), Path.cwd()
     os.environ.clear()
@@ -480,7 +481,8 @@ def run(arguments: list[str], env: dict[str, str], folder: Path) -> Ran:
         os.chdir(here)
         os.environ.clear()
         os.environ.update(before)
-    settle()
+    if wait:
+        settle()
     ran = Ran(code, out.getvalue(), err.getvalue())
     check_clean(ran.text)
     return ran

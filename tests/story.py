@@ -163,7 +163,7 @@ def run(arguments: list[str], environment: dict[str, str], faults: Sequence[str]
     os.environ.update(environment)
     try:
         with failing(faults) as where, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = cli.run(["-v", *where, "--account-id", ACCOUNT, *arguments])
+            code = cli.run(["--trace", *where, "--account-id", ACCOUNT, *arguments])
     finally:
         os.environ.clear()
         os.environ.update(before)

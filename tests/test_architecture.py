@@ -22,7 +22,7 @@ LAYERS = (
     ("states",),
     ("plan",),
     ("drift", "affected", "status"),
-    ("git",),
+    ("git", "remote"),
     ("answers", "deadline", "gate", "api"),
     ("manifest", "observe", "settle", "apply", "health", "probe", "builds", "lookup"),
     ("doctor",),
@@ -41,7 +41,7 @@ LIBRARIES = {
     "jinja2": "render.html",
     "markupsafe": "render.html",
 }
-PURE = ("affected", "drift", "status", "model", "kinds", "diff", "ownership", "states", "plan", "render")
+PURE = ("affected", "drift", "status", "model", "kinds", "diff", "ownership", "states", "plan", "remote", "render")
 IMPURE = {"os", "io", "time", "datetime", "random", "socket", "subprocess", "pathlib", "sys", "threading", "secrets"}
 
 

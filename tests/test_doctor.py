@@ -263,7 +263,7 @@ def test_what_is_set_wrongly_is_told_where_it_is_set(
 def test_a_first_manifest_comes_from_init(estate: Estate) -> None:
     (estate.folder / "buildsctl.yaml").unlink()
     ran = estate.run("doctor")
-    assert "hint: name a file or a folder, or write a first manifest with `buildsctl init`\n" in ran.out
+    assert "hint: name a file or a folder, or let `buildsctl init` write a first manifest\n" in ran.out
     write(estate.folder, "version: 1\nodd: 1\n")
     assert "hint: `buildsctl validate` shows them\n" in estate.run("doctor").out
 

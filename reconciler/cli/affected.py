@@ -117,11 +117,13 @@ def _from_stdin() -> list[str]:
 def _triggers(desired: Desired, repo: str | None) -> tuple[list[DeclaredTrigger], int]:
     """The triggers whose repository changed, and how many are of others: files are of one repository."""
     from reconciler import git
+    from reconciler.remote import read_remote
 
     references: set[Ref] = {one.resource.repo_connection_uuid for one in desired.triggers}
     if repo is None and len(references) <= 1:
         return list(desired.triggers), 0
-    wanted = (repo or git.repository()).casefold()
+    here = None if repo else read_remote(git.remote_address())
+    wanted = (here.path if here else repo or "").casefold()
     mine: set[Ref] = {one for one in references if isinstance(one, str) and one.casefold() == wanted}
     known = []
     for one in desired.connections:

@@ -102,7 +102,7 @@ def apply(
                 plan,
                 api,
                 reporter,
-                color=colored(no_color=settings.no_color),
+                settings,
                 ask=not auto_approve,
                 key=deciding.key,
                 verify_tokens=not no_verify_token,
@@ -149,15 +149,16 @@ def check_approval(*, auto_approve: bool) -> None:
         raise UsageError("there is no terminal to ask on", hint=hint)
 
 
-def carry_out(plan: Plan, api: Api, reporter: Reporter, *, color: bool, ask: bool, **how: Any) -> int:
+def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, ask: bool, **how: Any) -> int:
     """Show the plan, ask, send its writes (`how` is for `apply.apply`), report."""
     from reconciler import apply as carrying
     from reconciler.plan.summary import exit_codes
     from reconciler.render.text import outcome_text, outcomes_ending, plan_text, troubles_text
 
-    reporter.plan, color = plan, color and reporter.report.format == "text"
+    reporter.plan = plan
+    color = colored(no_color=settings.no_color) and reporter.report.format == "text"
     tell = data if reporter.report.format == "text" else say
-    tell(plan_text(plan, color=color))
+    tell(plan_text(plan, color=color, whole=settings.verbose))
     say(troubles_text(plan))
     if plan.steps and not plan.refusals:
         carrying.check_sources(plan)

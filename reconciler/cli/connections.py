@@ -7,7 +7,6 @@ import click
 from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
 from reconciler.cli.options import Globals, Report, Setting, ask_option, global_options, report_options
-from reconciler.cli.output import colored
 from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 from reconciler.kinds.connection import PROVIDERS, Connection
@@ -62,8 +61,7 @@ def delete(
             observed = observe(Desired(owner=None), api, everything=True)
             declared = Connection.parse(name, body, None)
             plan = decide(declared, observed, account_id=api.account_id)
-            color = colored(no_color=settings.no_color)
-            return carry_out(plan, api, reporter, color=color, ask=not auto_approve)
+            return carry_out(plan, api, reporter, settings, ask=not auto_approve)
 
 
 def _declared(name: str, given: dict[str, str | None]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import click
 from reconciler.cli import session
 from reconciler.cli.options import Globals, Setting, global_options
 from reconciler.cli.output import data, say, write_file
+from reconciler.cli.schema import write_schema
 from reconciler.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def export(
             Path(output).mkdir(parents=True, exist_ok=True)
             write_file(os.path.join(output, name), text)
     if output is not None:
-        _write_schema(output, done.files)
+        if done.files:
+            write_schema(output)
         say(_written(output, done.files, there))
     for note in done.notes:
         say(clean_lines(f"note: {note}") + "\n")
@@ -135,18 +137,6 @@ def _owner(observed: Observed) -> str:
         "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in names[0]) if names else ""
     )
     return f"{name[:57] or 'my'}/builds"
-
-
-def _write_schema(folder: str, written: Mapping[str, str]) -> None:
-    """The file that the first line of each manifest names, for editors."""
-    import json
-
-    from reconciler.export import SCHEMA
-    from reconciler.manifest.schema import manifest_schema
-
-    path = os.path.join(folder, SCHEMA)
-    if written and not os.path.exists(path):
-        write_file(path, json.dumps(manifest_schema(), indent=2) + "\n")
 
 
 def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str]) -> str:

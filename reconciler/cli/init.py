@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 import re
-import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import session
-from reconciler.cli.options import Globals, Setting, global_options
-from reconciler.cli.output import say, write_file
-from reconciler.errors import ApiError, BuildsctlError, Exit, UsageError
+from reconciler.cli import repository, session
+from reconciler.cli.options import Globals, Setting, bundle, global_options
+from reconciler.cli.output import asked, check_writable, note, say, write_file
+from reconciler.cli.schema import write_schema
+from reconciler.errors import AnswerError, Exit, NotFoundError, RejectedError, UsageError
 
 if TYPE_CHECKING:
+    from reconciler.api import Api
+    from reconciler.export import First
+    from reconciler.export.first import Site
     from reconciler.kinds.connection import Connection
     from reconciler.kinds.repository import Repository
     from reconciler.states import Observed
 
-_REMOTE = re.compile(r"(?:https?://(?:[^@/]+@)?|ssh://git@|git@)([^/:]+)(?::\d+)?[/:](.+?)/([^/]+?)(?:\.git)?/?\Z")
-GITHUB = "https://api.github.com"
+NO_REPOSITORY = 12000
+MAX_OWNER = 64  # characters
 
 
 @click.command(
@@ -29,26 +33,20 @@ GITHUB = "https://api.github.com"
         Setting(
             ["-o", "--output"], default="buildsctl.yaml", metavar="FILE", help="Where to write it (buildsctl.yaml)."
         ),
-        Setting(["--repo"], metavar="OWNER/REPO", help="The repository; default: the Git remote `origin`."),
-        Setting(["--provider-account-id"], metavar="ID", help="Its owner's numeric id; default: asked of GitHub."),
-        Setting(["--repo-id"], metavar="ID", help="Its numeric id; default: asked of GitHub."),
-        Setting(["--branch"], metavar="NAME", help="The production branch; default: the remote's default branch."),
-        Setting(["--root-directory"], default="/", metavar="DIR", help="The Worker's folder in the repository."),
-        Setting(["--worker"], multiple=True, metavar="NAME", help="The Worker; default: what Builds finds there."),
+        Setting(["--root-directory"], multiple=True, metavar="DIR", help="The Worker's folder; default: the root."),
+        Setting(["--worker"], multiple=True, metavar="NAME", help="The Worker; default: those that Builds finds."),
         Setting(["--owner"], metavar="NAME", help="Who is to manage it; default: OWNER/REPO."),
         Setting(["--cloudflare-token-id"], metavar="ID", help="The API token that builds are to run under."),
     ]
 )
+@bundle("given", repository.Given, repository.OPTIONS)
 @global_options
 def init(
-    *,
     settings: Globals,
+    given: repository.Given,
+    *,
     output: str,
-    repo: str | None,
-    provider_account_id: str | None,
-    repo_id: str | None,
-    branch: str | None,
-    root_directory: str,
+    root_directory: tuple[str, ...],
     worker: tuple[str, ...],
     owner: str | None,
     cloudflare_token_id: str | None,
@@ -57,204 +55,153 @@ def init(
 
     The Git remote says which repository; GitHub its numeric ids (GITHUB_TOKEN where it is private; in Actions
     the environment has them); Cloudflare, where a token and an account are given, the package manager, the
-    scripts, the Workers' names, and what is live already, which is exported.
+    scripts, the Workers' names, and what is live already, which is exported. A terminal is asked for the rest.
 
     \b
     Examples:
       buildsctl init
-      buildsctl init --root-directory apps/web --worker web
+      buildsctl init --root-directory apps/web --root-directory apps/api
       buildsctl init --repo acme/site --provider-account-id 41612145 \\
         --repo-id 1332648945 --branch main --worker web
+
+    \b
+    Exit codes: 0 written · 1 error · 6 authentication or permission
+      7 could not look everywhere: nothing is written
     """
-    if os.path.exists(output):
-        hint = "`buildsctl export` adds what is live to manifests that are there"
-        raise UsageError(f"`{output}` is there already", hint=hint)
-    where = _repository(repo)
-    ids = _Ids.of(where, provider_account_id, repo_id)
-    branch = branch or _asked("Production branch", _default_branch())
-    known = _Account.look(settings, ids.connection(where), branch, root_directory)
-    names = _workers(known, worker, where)
-    whose = owner or f"{where.owner}/{where.name}"
-    text = known.export(names, whose) or known.compose(
-        names, whose, ids.connection(where), branch=branch, folder=root_directory, token_id=cloudflare_token_id or ""
-    )
-    write_file(output, text)
+    from reconciler.export import First
+    from reconciler.kinds.worker import Worker
+    from reconciler.observe import observe
+    from reconciler.states import Desired, Observed
+
+    folders = _checked(output, root_directory or ("/",), worker, owner)
+    connection, branch = repository.look(given)
+    with ExitStack() as stack:
+        api = _open(settings, stack)
+        contents = {folder: _contents(api, connection, branch, folder) for folder in folders}
+        workers = _workers(contents, worker)
+        wanted = Desired(owner=None, workers=Worker.named(workers))
+        observed = observe(wanted, api, tokens=True) if api else Observed()
+    if observed.unread:
+        return _refuse(observed)
+    first = First(connection=connection, branch=branch, workers=workers, cloudflare_token_id=cloudflare_token_id or "")
+    account = api.account_id if api and api.account_id != session.SANDBOX_ACCOUNT else ""
+    write_file(output, _text(first, observed, owner or _owner(connection), account))
+    write_schema(os.path.dirname(output))
     say(f"{output} is written; next: buildsctl validate, buildsctl doctor, buildsctl plan\n")
     return Exit.OK
 
 
-@dataclass(frozen=True)
-class _Where:
-    """A repository as its remote names it."""
+def _checked(output: str, folders: tuple[str, ...], workers: tuple[str, ...], owner: str | None) -> list[str]:
+    """The folders as the API takes them, where these options can be used."""
+    from reconciler.manifest.files import DEFAULTS
+    from reconciler.manifest.schema import FORMS, OWNER
+    from reconciler.remote import folder_of
 
-    provider: str
-    owner: str
-    name: str
-
-
-def _repository(given: str | None) -> _Where:
-    hint = "say --repo OWNER/REPO"
-    if given:
-        owner, slash, name = given.rpartition("/")
-        if not slash or not owner or not name:
-            raise UsageError(f"`{given}` is not OWNER/REPO", hint=hint)
-        return _Where("github", owner, name)
-    remote = _git("remote", "get-url", "origin")
-    found = _REMOTE.match(remote)
-    if not found:
-        raise UsageError("there is no Git remote `origin` here that says which repository it is", hint=hint)
-    provider = "gitlab" if "gitlab" in found[1] else "github"
-    return _Where(provider, found[2], found[3])
+    there = [name for name in (output, *(DEFAULTS if output == DEFAULTS[0] else ())) if os.path.exists(name)]
+    if there:
+        hint = "`buildsctl export` adds what is live to manifests that are there"
+        raise UsageError(f"`{there[0]}` is there already", hint=hint)
+    check_writable(output)
+    for name in workers:
+        _check_worker(name)
+    if owner and not re.match(OWNER, owner):
+        raise UsageError(f"`{owner}` is no owner", hint=FORMS[OWNER])
+    for folder in folders:
+        if not folder_of(folder):
+            hint = "say it from the repository's root, as in --root-directory apps/web"
+            raise UsageError(f"`{folder}` is no folder of a repository that Builds takes", hint=hint)
+    return list(dict.fromkeys(map(folder_of, folders)))
 
 
-def _git(*arguments: str) -> str:
-    """What Git says; nothing where it cannot be asked."""
-    from reconciler import git
+def _check_worker(name: str) -> None:
+    from reconciler.manifest.schema import FORMS, WORKER
 
-    try:
-        return os.fsdecode(git.run(*arguments, why="it tells which repository this is")).strip()
-    except UsageError:
-        return ""
+    if not re.match(WORKER, name):
+        raise UsageError(f"`{name}` is no name of a Worker", hint=FORMS[WORKER])
 
 
-def _default_branch() -> str:
-    head = _git("symbolic-ref", "--short", "refs/remotes/origin/HEAD").removeprefix("origin/")
-    return head or _git("branch", "--show-current") or "main"
+def _open(settings: Globals, stack: ExitStack) -> Api | None:
+    """The API, where an account and a token are given: without them a manifest can be written as well."""
+    if not (settings.sandbox or settings.account_id):
+        note("Cloudflare is not asked, since no account is named (CLOUDFLARE_ACCOUNT_ID)")
+    elif not (settings.sandbox or session.first_token(os.environ, *session.TOKENS)):
+        note(f"Cloudflare is not asked, since no API token is set ({session.TOKENS[-1]})")
+    else:
+        return stack.enter_context(session.open_api(settings, session.account_id(settings, None)))
+    return None
 
 
-def _asked(question: str, default: str) -> str:
-    """On a terminal somebody can say otherwise."""
-    if sys.stdin and sys.stdin.isatty():
-        return str(click.prompt(question, default=default or None, err=True))
-    return default
+def _contents(api: Api | None, connection: Connection, branch: str, folder: str) -> Repository:
+    from reconciler.kinds.repository import Repository
 
-
-@dataclass(frozen=True)
-class _Ids:
-    account: str
-    repo: str
-
-    @classmethod
-    def of(cls, where: _Where, account: str | None, repo: str | None) -> _Ids:
-        """From the options, from Actions' environment, else from GitHub."""
-        in_actions = os.environ.get("GITHUB_REPOSITORY", "").lower() == f"{where.owner}/{where.name}".lower()
-        account = account or (os.environ.get("GITHUB_REPOSITORY_OWNER_ID") if in_actions else None)
-        repo = repo or (os.environ.get("GITHUB_REPOSITORY_ID") if in_actions else None)
-        if account and repo:
-            return cls(account, repo)
-        hint = "say --provider-account-id and --repo-id; GITHUB_TOKEN is used where it is set"
-        if where.provider != "github":
-            raise UsageError(f"the ids of a {where.provider} repository have to be given", hint=hint)
-        from reconciler.api import fetch_json
-
-        base = os.environ.get("GITHUB_API_URL") or GITHUB
-        session.check_encrypted(base, allow_http=False)
-        token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN") or ""
+    if api:
         try:
-            found = fetch_json(f"{base}/repos/{where.owner}/{where.name}", token=token)
-            ids = (account or str(int(found["owner"]["id"])), repo or str(int(found["id"])))
-        except (ApiError, KeyError, TypeError, ValueError) as error:
-            told = str(error) if isinstance(error, ApiError) else "the answer holds no ids"
-            raise UsageError(f"GitHub does not tell the ids of {where.owner}/{where.name}: {told}", hint=hint) from None
-        return cls(*ids)
-
-    def connection(self, where: _Where) -> Connection:
-        from reconciler.kinds.connection import Connection
-
-        return Connection(
-            provider_type=where.provider,
-            provider_account_id=self.account,
-            provider_account_name=where.owner,
-            repo_id=self.repo,
-            repo_name=where.name,
-        )
+            return api.get(Repository.read(connection, branch, folder), Repository.decode)
+        except (NotFoundError, RejectedError, AnswerError) as error:
+            where = f"{connection.provider_account_name}/{connection.repo_name}, branch `{branch}`, folder `{folder}`"
+            note(f"Builds does not tell what is in {where}: {error}")
+            if error.code == NO_REPOSITORY:
+                note("it sees only what is pushed, and where the Cloudflare Workers and Pages App is installed")
+    return Repository()
 
 
-def _note(text: str) -> None:
+def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict[str, Site]:
+    """By name: those that Builds finds in the folders, else those that somebody names."""
+    from reconciler.export.first import Site, workers_in
+
+    found: dict[str, Site] = {}
+    odd: dict[str, str] = {}
+    for folder, content in contents.items():
+        some, bad = workers_in(folder, content)
+        odd |= bad
+        if not given:
+            for why in bad.values():
+                note(f"{why}: it is left out")
+            if not some:
+                hint = "say --worker NAME, or in which folder it is with --root-directory"
+                missing = UsageError(f"nobody says which Worker is in `{folder}`", hint=hint)
+                name = asked(f"Worker in `{folder}`", missing)
+                _check_worker(name)
+                some = {name: Site(root_directory=folder, repository=content)}
+        for name in some.keys() & found.keys():
+            note(f"Worker `{name}` is in `{found[name].root_directory}` and in `{folder}`: the first one is taken")
+        found = {**some, **found}
+    for name in given:
+        if name in odd and name not in found:
+            raise UsageError(odd[name], hint="give it another name in the Wrangler file")
+        if name not in found and len(contents) > 1:
+            raise UsageError(f"nobody says in which folder Worker `{name}` is", hint="say one --root-directory for it")
+        found.setdefault(name, Site(root_directory=folder, repository=content))
+    return {name: found[name] for name in given or found}
+
+
+def _owner(connection: Connection) -> str:
+    """OWNER/REPO, as far as there is room."""
+    whole = f"{connection.provider_account_name}/{connection.repo_name}"
+    if len(whole) > MAX_OWNER:
+        note(f"the manifest's owner is cut to {MAX_OWNER} characters; --owner says another one")
+    return whole[:MAX_OWNER]
+
+
+def _text(first: First, observed: Observed, owner: str, account_id: str) -> str:
+    from reconciler.export import Choices, export
     from reconciler.render.escape import clean_lines
+    from reconciler.states import Desired
 
-    say(clean_lines(f"note: {text}") + "\n")
-
-
-@dataclass
-class _Account:
-    """What Cloudflare says, as far as it could be asked."""
-
-    repository: Repository
-    observed: Observed
-    account_id: str = ""
-
-    @classmethod
-    def look(cls, settings: Globals, connection: Connection, branch: str, folder: str) -> _Account:
-        from reconciler.kinds.repository import Repository
-        from reconciler.observe import observe
-        from reconciler.states import Desired, Observed
-
-        try:
-            account = session.account_id(settings, None)
-            with session.open_api(settings, account) as api:
-                observed = observe(Desired(owner=None), api, everything=True)
-                try:
-                    found = api.get(Repository.read(connection, branch, folder), Repository.decode)
-                except ApiError as error:
-                    _note(f"Builds does not tell what is in the repository: {error}")
-                    found = Repository()
-            return cls(found, observed, account)
-        except BuildsctlError as error:
-            _note(f"Cloudflare was not asked: {error}")
-            return cls(Repository(), Observed())
-
-    def export(self, names: dict[str, str], owner: str) -> str:
-        """The Workers that are live with triggers, as manifests; empty where none is."""
-        from dataclasses import replace
-
-        from reconciler.export import Choices, export
-        from reconciler.states import Desired
-
-        lives = tuple(live for live in self.observed.triggers if live.scope in names)
-        if not lives:
-            return ""
-        only = replace(self.observed, triggers=lives)
-        done = export(
-            only, Desired(owner=None), Choices(owner=owner), there={}, account_id=self.account_id, single=True
-        )
-        for note in done.notes:
-            _note(note)
-        return done.files[""] if done.found.workers else ""
-
-    def compose(
-        self, names: dict[str, str], owner: str, connection: Connection, *, branch: str, folder: str, token_id: str
-    ) -> str:
-        from reconciler.export.first import First, first_manifest
-
-        listed = [live.resource.build_token_name for live in self.observed.tokens]
-        single = listed[0] if len(listed) == 1 and not token_id else ""
-        return first_manifest(
-            First(
-                owner=owner,
-                account_id="" if self.account_id == session.SANDBOX_ACCOUNT else self.account_id,
-                connection=connection,
-                branch=branch,
-                root_directory=folder,
-                repository=self.repository,
-                workers=names,
-                token_name=single,
-                cloudflare_token_id=token_id,
-            )
-        )
+    nothing, choices = Desired(owner=None), Choices(owner=owner)
+    done = export(observed, nothing, choices, there={}, account_id=account_id, single=True, first=first)
+    for one in done.notes:
+        say(clean_lines(f"note: {one}") + "\n")
+    if not done.found.workers:
+        raise UsageError("nothing is left to write down", hint="name another Worker with --worker")
+    return done.files[""]
 
 
-def _workers(known: Any, given: tuple[str, ...], where: _Where) -> dict[str, str]:
-    """By name, with the Wrangler environment of each."""
-    repository = known.repository
-    by_name = {name: environment for environment, name in repository.env_worker_names.items()}
-    if given:
-        return {name: by_name.get(name, "") for name in given}
-    found = {repository.default_worker_name: ""} if repository.default_worker_name else {}
-    found |= by_name
-    if found:
-        return found
-    name = _asked("Worker", "")
-    if not name:
-        raise UsageError(f"nobody says which Worker {where.owner}/{where.name} is", hint="say --worker NAME")
-    return {name: ""}
+def _refuse(observed: Observed) -> int:
+    """Whatever could not be read might be live: a manifest that says otherwise would overwrite it."""
+    from reconciler.render.escape import clean
+
+    for one in observed.unread:
+        say(clean(f"error: could not read {one.what}: {one.error}") + "\n")
+    say("hint: nothing is written; run it again, or `buildsctl doctor` where a permission is missing\n")
+    return Exit.UNKNOWN

@@ -75,6 +75,7 @@ class Globals:
     sandbox: bool = False
     sandbox_file: str | None = None
     allow_http: bool = False
+    trace: bool = False
     verbose: bool = False
     no_color: bool = False
     max_wait: float | None = None
@@ -110,7 +111,8 @@ def _globals(*, first: bool) -> list[click.Parameter]:
         option("--sandbox", is_flag=True, help="Work on a stand-in of the API inside this process."),
         option("--sandbox-file", metavar="FILE", help="The sandbox's data; default .buildsctl/sandbox.db."),
         option("--allow-http", is_flag=True, weakens_safety=True, help="Send the token over plain HTTP all the same."),
-        option("-v", "--verbose", is_flag=True, help="Trace requests: method, path, status, time, ray id."),
+        option("--trace", is_flag=True, help="Tell each request: method, path, status, time, ray id."),
+        option("-v", "--verbose", is_flag=True, help="Show what is unchanged, too, and values in full; and --trace."),
         option(
             "--max-wait", type=click.FloatRange(0, 86_400), metavar="SECONDS", help="Wait no longer for the rate limit."
         ),

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+import click
+
 from reconciler.errors import UsageError
 
 QUICK_SECONDS = 0.5  # what takes no longer needs no progress
@@ -48,6 +50,30 @@ def _write(stream: TextIO | None, text: str) -> bool:
         if not isinstance(error, BrokenPipeError):
             lost.append(f"the output cannot be written: {error.strerror}")
         return False
+
+
+def note(text: str) -> None:
+    """Something that somebody should know, on one line of stderr."""
+    from reconciler.render.escape import clean
+
+    say(clean(f"note: {text}") + "\n")
+
+
+def asks() -> bool:
+    """Is there somebody to ask?"""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def asked(question: str, missing: UsageError, default: str = "") -> str:
+    """What somebody on a terminal answers; elsewhere the default, and an error where there is none."""
+    from reconciler.render.escape import clean
+
+    if asks():
+        shown = clean(f"{question} [{default}]" if default else question)
+        return str(click.prompt(shown, default=default or None, show_default=False, err=True))
+    if not default:
+        raise missing
+    return default
 
 
 def _show(text: str) -> None:

@@ -157,7 +157,8 @@ def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Rep
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             reporter.plan = decide(desired, api, narrowed)
         if report.format == "text":
-            data(plan_text(reporter.plan, color=colored(no_color=settings.no_color)))
+            color = colored(no_color=settings.no_color)
+            data(plan_text(reporter.plan, color=color, whole=settings.verbose))
         say(troubles_text(reporter.plan))
         codes = exit_codes(reporter.plan)
         reporter.write(codes)

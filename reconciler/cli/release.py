@@ -9,7 +9,6 @@ import click
 from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
 from reconciler.cli.options import Globals, Report, ask_option, global_options, owner_option, report_options
-from reconciler.cli.output import colored
 from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 
@@ -45,8 +44,7 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
                 if not any(change.address.matches(glob) for change in plan.changes):
                     hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
                     raise UsageError(f"nothing of owner `{whose}` matches {glob}", hint=hint)
-            color = colored(no_color=settings.no_color)
-            return carry_out(plan, api, reporter, color=color, ask=not auto_approve)
+            return carry_out(plan, api, reporter, settings, ask=not auto_approve)
 
 
 def _observed(api: Api, globs: tuple[str, ...]) -> Observed:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib import resources
 
 import click
 
 from reconciler.cli.options import Globals, global_options
-from reconciler.cli.output import data
+from reconciler.cli.output import data, write_file
 from reconciler.errors import Exit
 
 
@@ -25,11 +26,24 @@ def schema(settings: Globals, *, name: str) -> int:  # noqa: ARG001 - taken so t
       buildsctl schema api > workers-builds.openapi.yaml
     """
     if name == "manifest":
-        from reconciler.manifest.schema import manifest_schema
-
-        data(json.dumps(manifest_schema(), indent=2) + "\n")
+        data(_manifest_schema())
     elif name == "api":
         data(resources.files("reconciler.cli").joinpath("workers-builds.openapi.yaml").read_text(encoding="utf-8"))
     else:
         data(resources.files("reconciler.render").joinpath("plan.schema.json").read_text(encoding="utf-8"))
     return Exit.OK
+
+
+def write_schema(folder: str) -> None:
+    """The file that the first line of a manifest of ours names, for editors, unless it is there."""
+    from reconciler.export import SCHEMA
+
+    path = os.path.join(folder, SCHEMA)
+    if not os.path.exists(path):
+        write_file(path, _manifest_schema())
+
+
+def _manifest_schema() -> str:
+    from reconciler.manifest.schema import manifest_schema
+
+    return json.dumps(manifest_schema(), indent=2) + "\n"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BASE_URL = "https://api.cloudflare.com/client/v4"
 SANDBOX_FILE = ".buildsctl/sandbox.db"
+TOKENS = ("BUILDSCTL_API_TOKEN", "CLOUDFLARE_API_TOKEN")
 SANDBOX_ACCOUNT = "5a4db0c5a4db0c5a4db0c5a4db0c5a4d"
 
 
@@ -111,7 +112,8 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
     """The API of one account, live or the sandbox inside this process; `token` instead of the usual one."""
     from reconciler.api import Api
 
-    trace = _say_trace if settings.verbose else None
+    traced = settings.trace or settings.verbose
+    trace = _say_trace if traced else None
     if settings.sandbox:
         with _sandbox(settings) as handler:
             api = Api(
@@ -126,8 +128,8 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
             with api:
                 yield api
         return
-    shown = has_progress(hidden=settings.verbose)
-    with progress(hidden=settings.verbose) as show:
+    shown = has_progress(hidden=traced)
+    with progress(hidden=traced) as show:
         api = Api(
             base_url=(url := base_url(settings)),
             loopback=_is_loopback(urlsplit(url).hostname or ""),
@@ -172,9 +174,13 @@ def sandbox_folder(path: str) -> None:
 
 
 def base_url(settings: Globals) -> str:
-    """Where the API is. The token goes there: so over TLS, unless it never leaves this machine."""
+    """Where the API is."""
     url = settings.api_base_url or BASE_URL
-    hint = f"the live API is {BASE_URL}"
+    return checked_url(url, allow_http=settings.allow_http, hint=f"the live API is {BASE_URL}")
+
+
+def checked_url(url: str, *, allow_http: bool, hint: str) -> str:
+    """The base URL of an API. A token goes there: so over TLS, unless it never leaves this machine."""
     try:
         parts = urlsplit(url)
         host, plain = parts.hostname or "", parts.port is None or parts.port > 0
@@ -186,17 +192,11 @@ def base_url(settings: Globals) -> str:
     odd = not url.isascii() or not url.isprintable() or " " in url or parts.query or parts.fragment
     if parts.scheme not in ("http", "https") or not host or not plain or odd:
         raise UsageError(f"`{url}` is no base URL of the API", hint=hint)
-    check_encrypted(url, allow_http=settings.allow_http)
-    return url
-
-
-def check_encrypted(url: str, *, allow_http: bool) -> None:
-    """A token goes over TLS, unless it never leaves this machine."""
-    parts = urlsplit(url)
-    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
         raise UsageError(
             f"the base URL `{url}` would send the token unencrypted", hint="use https, or insist with --allow-http"
         )
+    return url
 
 
 def _is_loopback(host: str) -> bool:
@@ -209,13 +209,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def api_token(environment: Mapping[str, str]) -> str:
-    """`BUILDSCTL_API_TOKEN`, else `CLOUDFLARE_API_TOKEN`; never an argument."""
-    for name in ("BUILDSCTL_API_TOKEN", "CLOUDFLARE_API_TOKEN"):
-        token = environment.get(name, "").strip()
-        if not token:
-            continue
-        if not token.isascii() or not token.isprintable() or " " in token:
-            raise UsageError(f"{name} holds characters that no API token has", hint="copy the token again")
+    """Never an argument."""
+    token = first_token(environment, *TOKENS)
+    if token:
         return token
     raise AuthenticationError(
         "no API token is set",
@@ -224,6 +220,14 @@ def api_token(environment: Mapping[str, str]) -> str:
             "Configuration (Read to plan, Edit to apply) and Workers Scripts: Read"
         ),
     )
+
+
+def first_token(environment: Mapping[str, str], *names: str) -> str:
+    """The value of the first of these variables that is set; empty where none is."""
+    name, token = next(((name, one) for name in names if (one := environment.get(name, "").strip())), ("", ""))
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError(f"{name} holds characters that no API token has", hint="copy the token again")
+    return token
 
 
 def _say_wait(text: str) -> None:

@@ -46,7 +46,7 @@ def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - t
 
             data(plan_html(plan, outcomes, digest=str(document.get("digest", ""))))
         case _:
-            data(plan_text(plan, color=color))
+            data(plan_text(plan, color=color, whole=settings.verbose))
             data("".join(f"{outcome_text(one, color=color)}\n" for one in outcomes or ()))
             say(troubles_text(plan))
     return Exit.OK

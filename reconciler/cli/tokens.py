@@ -20,7 +20,7 @@ from reconciler.cli.options import (
     owner_option,
     report_options,
 )
-from reconciler.cli.output import colored, data
+from reconciler.cli.output import data
 from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import Exit, UsageError
 
@@ -122,5 +122,4 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
         with session.open_api(settings, session.account_id(settings, None)) as api:
             observed = observe(Desired(owner=whose), api, everything=True)
             plan = decide(whose, observed, account_id=api.account_id)
-            color = colored(no_color=settings.no_color)
-            return carry_out(plan, api, reporter, color=color, ask=not auto_approve)
+            return carry_out(plan, api, reporter, settings, ask=not auto_approve)

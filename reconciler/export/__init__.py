@@ -17,13 +17,14 @@ from reconciler import manifest
 from reconciler.errors import Severity, UsageError
 from reconciler.export import lift
 from reconciler.export.collect import DEFAULTS, VARIABLES, Choices, Flat, Found, collect
+from reconciler.export.first import First, add_first
 from reconciler.export.splice import splice
 from reconciler.export.yaml_text import text
 from reconciler.manifest.merge import Effective
 from reconciler.render.escape import clean
 from reconciler.states import Desired, Observed
 
-__all__ = ["Choices", "Exported", "export"]
+__all__ = ["Choices", "Exported", "First", "export"]
 
 SCHEMA = "manifest.schema.json"
 HEAD = f"# yaml-language-server: $schema={SCHEMA}\n"
@@ -40,21 +41,30 @@ class Exported:
 
 
 def export(
-    observed: Observed, known: Desired, choices: Choices, *, there: Mapping[str, str], account_id: str, single: bool
+    observed: Observed,
+    known: Desired,
+    choices: Choices,
+    *,
+    there: Mapping[str, str],
+    account_id: str,
+    single: bool,
+    first: First | None = None,
 ) -> Exported:
     """One file a Worker and one that they share, or all of it in one (`single`).
 
     `there` are the files of the folder as they are: only what is missing is added, in them where that can be
-    done by inserting lines, else in files of its own.
+    done by inserting lines, else in files of its own. `first` are Workers without a trigger, to have some.
     """
     before = _read_back(there)
     existing = before.root
     found = collect(observed, known, choices, _removed(existing))
+    if first:
+        add_first(found, first, observed)
     _complete(found, existing)
     plain = lift.plain(found.workers)
-    first = plain if there else lift.lift(found.workers, _alone(found))
+    shortest = plain if there else lift.lift(found.workers, _alone(found))
     allowed: dict[tuple[str, str], list[str]] = {}
-    for lifted, into in ((first, there), (plain, {})):  # the second way is the one that cannot change anything
+    for lifted, into in ((shortest, there), (plain, {})):  # the second way is the one that cannot change anything
         for _ in range(2):  # rules that the live state breaks are found by looking, then allowed
             files = _written(
                 found, lifted, allowed, existing, there=there, into=into, account_id=account_id, single=single
@@ -116,8 +126,9 @@ def _written(
     """`into` are those of the files that are `there` in which lines may be inserted."""
     head: dict[str, Any] = {}
     comments: dict[tuple[str, ...], str] = {("tokens", key): "looked up, never changed" for key in found.tokens}
+    comments |= found.comments
     if not there:
-        head = {"version": "1", "owner": found.choices.owner, "account_id": account_id}
+        head = {"version": "1", "owner": found.choices.owner, **({"account_id": account_id} if account_id else {})}
         comments["owner",] = "who manages what stands here; change it before the first apply if need be"
     sections: dict[str, Mapping[str, Any]] = {"connections": found.connections, "tokens": found.tokens}
     if there:

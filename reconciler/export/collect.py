@@ -46,7 +46,8 @@ class Found:
     """What is to be written down. `known` are the manifests that are already there.
 
     `workers` holds flat triggers by Worker and key; `notes` what a Worker's file has to say besides;
-    `withheld` the variables whose plain value was not written, `supply` the sources that are to be given.
+    `comments` stand at a path of the manifest; `withheld` are the variables whose plain value was not written,
+    `supply` the sources that are to be given.
     """
 
     choices: Choices
@@ -55,6 +56,7 @@ class Found:
     tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     workers: dict[str, dict[str, Flat]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    comments: dict[tuple[str, ...], str] = field(default_factory=dict)
     withheld: list[str] = field(default_factory=list)
     supply: dict[str, str] = field(default_factory=dict)
 
@@ -88,7 +90,7 @@ def collect(observed: Observed, known: Desired, choices: Choices, removed: Colle
             declared[live.scope].pop(twin[0])
             continue
         taken = {*mine, *(one.address.name for one in known.triggers if one.address.path[0] == live.scope)}
-        key = _free(_key(live, marker), taken)
+        key = free(_key(live, marker), taken)
         if (live.scope, key) in removed:
             found.note(live.scope, f"trigger `{live.resource.trigger_name}` is not exported: `{key}: null` removes it")
             continue
@@ -149,7 +151,7 @@ def _key(live: Live[Trigger], marker: Any) -> str:
     return "preview" if live.resource.is_preview else "production"
 
 
-def _free(name: str, taken: Iterable[str]) -> str:
+def free(name: str, taken: Iterable[str]) -> str:
     """`name`, or with the first number that makes it one of its own."""
     names = set(taken)
     return next(one for one in (name, *(f"{name}-{n}" for n in range(2, len(names) + 3))) if one not in names)
@@ -172,8 +174,8 @@ def _fields(
         ignore.append("repo_connection")
         found.note(live.scope, f"the connection of `{key}` is deleted or not shown: it is left as it is")
     else:
-        flat["repo_connection"] = _connection(found, connection.resource)
-    token = _token(found, str(trigger.build_token_uuid), observed)
+        flat["repo_connection"] = connection_key(found, connection.resource)
+    token = token_key(found, str(trigger.build_token_uuid), observed)
     if token:
         flat["build_token"] = token
     else:
@@ -195,15 +197,15 @@ def _fields(
     return flat | ({"ignore": ignore} if ignore else {})
 
 
-def _connection(found: Found, live: Connection) -> str:
+def connection_key(found: Found, live: Connection) -> str:
     """The key of a connection, declared or new."""
     for declared in found.known.connections:
         if declared.resource.natural_key == live.natural_key:
             return declared.address.name
     body = {"provider_type": live.provider_type} if live.provider_type != "github" else {}
     body |= {"provider_account_id": live.provider_account_id, "repo_id": live.repo_id}
-    parts = (re.sub(r"[^A-Za-z0-9._-]", "-", part) or "x" for part in (live.provider_account_name, live.repo_name))
-    name = "/".join(parts)
+    groups = re.sub(r"//+|[^A-Za-z0-9._/-]", "-", live.provider_account_name).strip("/")
+    name = f"{groups or 'x'}/{re.sub(r'[^A-Za-z0-9._-]', '-', live.repo_name) or 'x'}"
     taken = {one.address.name for one in found.known.connections}
     for key in (name, *(f"{name}-{number}" for number in range(2, 1000))):
         owner, _, repo = key.rpartition("/")
@@ -215,7 +217,7 @@ def _connection(found: Found, live: Connection) -> str:
     raise AssertionError("a thousand connections of one name")
 
 
-def _token(found: Found, uuid: str, observed: Observed) -> str:
+def token_key(found: Found, uuid: str, observed: Observed) -> str:
     """The key of a build token, declared or new; empty where the account lists none of this UUID."""
     live = next((one for one in observed.tokens if one.id == uuid), None)
     if live is None:
@@ -236,7 +238,10 @@ def _token(found: Found, uuid: str, observed: Observed) -> str:
         body = {"build_token_uuid": uuid}
     else:
         body = {"build_token_name": literal(managed or name)}
-    words = re.sub(r"[^a-z0-9]+", "-", (generation.name if generation else name).lower()).strip("-") or "token"
+    words = (
+        re.sub(r"[^a-z0-9]+", "-", (generation.name if generation else name).lower()).strip("-")[:60].strip("-")
+        or "token"
+    )
     taken = {declared.address.name for declared in found.known.tokens}
     for key in (words, *(f"{words}-{number}" for number in range(2, 1000))):
         if key not in taken and found.tokens.setdefault(key, body) == body:
@@ -272,7 +277,7 @@ def _variable(found: Found, where: str, name: str, one: EnvVar) -> Any:
             if not source[0].isalpha() or source.startswith(("CLOUDFLARE_", "BUILDSCTL_"))
             else source
         )
-        source = _free(source, found.supply)
+        source = free(source, found.supply)
         found.supply[source] = f"env/{where}"
         return {"value_from": {"env": source}}
     if not isinstance(one.value, str):

@@ -1,94 +1,109 @@
-"""A first manifest for a repository that has none: what is known filled in, what is not said in a comment. Pure."""
+"""Workers that have no trigger yet: production and preview for each, with the repository's own scripts. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.export.collect import literal
-from reconciler.export.yaml_text import text
+from reconciler.export.collect import Flat, Found, connection_key, free, literal, token_key
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.repository import Repository
+from reconciler.manifest.schema import WORKER
+from reconciler.render.escape import clean
+from reconciler.states import Observed
 
 RUNNERS = {"npm": "npx", "pnpm": "pnpm exec", "yarn": "yarn", "bun": "bunx", "uv": "uv run"}
 NO_TOKEN = "0" * 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class First:
-    """What is known: `workers` by name, each with the Wrangler environment that it is deployed with, or ""."""
+class Site:
+    """Where a Worker is: a folder, what Builds finds in it, and the Wrangler environment, or ""."""
 
-    owner: str
-    account_id: str
-    connection: Connection
-    branch: str
     root_directory: str
     repository: Repository
-    workers: Mapping[str, str]
-    token_name: str = ""
+    environment: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class First:
+    """What is known: a repository, and its Workers by name."""
+
+    connection: Connection
+    branch: str
+    workers: Mapping[str, Site]
     cloudflare_token_id: str = ""
 
 
-def first_manifest(first: First) -> str:
-    """Production and preview of each Worker, with the repository's own scripts and package manager."""
-    connection = first.connection
-    body: dict[str, Any] = {"provider_type": connection.provider_type} if connection.provider_type != "github" else {}
-    body |= {"provider_account_id": connection.provider_account_id, "repo_id": connection.repo_id}
-    document: dict[str, Any] = {
-        "version": "1",
-        "owner": first.owner,
-        **({"account_id": first.account_id} if first.account_id else {}),
-        "connections": {f"{connection.provider_account_name}/{connection.repo_name}": body},
-        "tokens": _token(first),
-        "workers": {name: _worker(first, environment) for name, environment in first.workers.items()},
+def workers_in(folder: str, repository: Repository) -> tuple[dict[str, Site], dict[str, str]]:
+    """The Workers that Builds finds there, by name; and why others cannot be written down."""
+    found: dict[str, Site] = {}
+    odd: dict[str, str] = {}
+    default = {"": repository.default_worker_name} if repository.default_worker_name else {}
+    for environment, name in (*default.items(), *repository.env_worker_names.items()):
+        if not re.match(WORKER, name):
+            odd[name] = clean(f"the repository has a Worker `{name}`, which is no name of a Worker")
+        elif environment and not re.match(WORKER, environment):
+            odd[name] = clean(
+                f"Worker `{name}` has the Wrangler environment `{environment}`, which no command can name"
+            )
+        else:
+            found.setdefault(name, Site(root_directory=folder, repository=repository, environment=environment))
+    return found, {name: why for name, why in odd.items() if name not in found}
+
+
+def add_first(found: Found, first: First, observed: Observed) -> None:
+    """Add those of them that nothing is live of, with comments for somebody who has never seen a manifest."""
+    missing = first.workers.keys() - {live.scope for live in observed.triggers}
+    if not missing:
+        return
+    shared: Flat = {
+        "repo_connection": connection_key(found, first.connection),
+        "build_token": _token(found, first, observed),
     }
-    names: Sequence[str] = list(first.workers)
-    comments: dict[tuple[str, ...], str] = {
-        ("owner",): "who manages what stands here: a marker on each trigger says so",
-        ("tokens",): _about_tokens(first),
-        ("workers", names[0]): "a Worker must have been deployed once: npx wrangler deploy",
-        ("workers", names[0], "triggers", "production"): f"pushes to `{first.branch}`",
-        (
-            "workers",
-            names[0],
-            "triggers",
-            "preview",
-        ): "pushes to every other branch: uploads a version, deploys nothing",
+    found.workers |= {name: _triggers(first.workers[name], literal(first.branch), shared) for name in missing}
+    for where in (("workers", min(missing)), *([] if observed.triggers else [("profiles", "shared")])):
+        found.comments |= {
+            (*where, "triggers", "production"): f"pushes to `{first.branch}`",
+            (*where, "triggers", "preview"): "pushes to every other branch: uploads a version, deploys nothing",
+        }
+    found.comments["workers", min(missing)] = "a Worker must have been deployed once: npx wrangler deploy"
+
+
+def _triggers(site: Site, branch: str, shared: Flat) -> dict[str, Flat]:
+    """Production and preview, with the repository's own build script, by its package manager."""
+    manager = site.repository.package_manager if site.repository.package_manager in RUNNERS else "npm"
+    folder = literal(site.root_directory)
+    suffix = f" --env {site.environment}" if site.environment else ""
+    deploy, upload = (f"{RUNNERS[manager]} wrangler {one}{suffix}" for one in ("deploy", "versions upload"))
+    both: Flat = {**shared}
+    both |= {"build_command": f"{manager} run build"} if "build" in site.repository.scripts else {}
+    both |= {"root_directory": folder, "path_includes": [f"{folder}/*"]} if folder != "/" else {}
+    preview: Flat = {"branch_includes": ["*"], "branch_excludes": [branch]}
+    return {
+        "production": {**both, "branch_includes": [branch], "deploy_command": deploy},
+        "preview": {**both, **preview, "deploy_command": upload},
     }
-    shown = text(document, comments).replace('version: "1"\n', "version: 1\n", 1)
-    return f"# yaml-language-server: $schema=manifest.schema.json\n{shown}"
 
 
-def _token(first: First) -> dict[str, Any]:
-    if first.token_name:
-        return {"builds": {"build_token_name": literal(first.token_name)}}
-    secret = {"value_from": {"env": "DEPLOY_TOKEN"}}
-    return {"deploy": {"cloudflare_token_id": first.cloudflare_token_id or NO_TOKEN, "build_token_secret": secret}}
-
-
-def _about_tokens(first: First) -> str:
-    if first.token_name:
-        return "the API token that builds run under: made elsewhere, looked up by its name, never changed"
-    lines = "the API token that builds run under, registered by buildsctl; its value comes from the environment"
+def _token(found: Found, first: First, observed: Observed) -> str:
+    """The key of the token to build under: one to be registered where its id is given; else that of what is
+    live, or the account's only one; else one whose id is still to be found."""
     if not first.cloudflare_token_id:
-        lines += "\nput the id of that token here: DEPLOY_TOKEN=… buildsctl tokens id --env DEPLOY_TOKEN prints it"
-    return lines
-
-
-def _worker(first: First, environment: str) -> dict[str, Any]:
-    runner = RUNNERS.get(first.repository.package_manager, "npx")
-    suffix = f" --env {environment}" if environment else ""
-    shared: dict[str, Any] = {}
-    if first.root_directory.strip("/"):
-        shared["root_directory"] = literal(first.root_directory)
-        shared["path_includes"] = [f"{literal(first.root_directory.strip('/'))}/*"]
-    if "build" in first.repository.scripts:
-        shared["build_command"] = f"{first.repository.package_manager or 'npm'} run build"
-    production = {"branch_includes": [literal(first.branch)], "deploy_command": f"{runner} wrangler deploy{suffix}"}
-    preview = {
-        "branch_includes": ["*"],
-        "branch_excludes": [literal(first.branch)],
-        "deploy_command": f"{runner} wrangler versions upload{suffix}",
+        if found.tokens:
+            return next(iter(found.tokens))
+        if len(observed.tokens) == 1:
+            return token_key(found, observed.tokens[0].id, observed)
+    key = free("deploy", found.tokens)
+    secret: dict[str, Any] = {"value_from": {"env": "DEPLOY_TOKEN"}}
+    found.tokens[key] = {
+        "cloudflare_token_id": literal(first.cloudflare_token_id) or NO_TOKEN,
+        "build_token_secret": secret,
     }
-    return {**shared, "triggers": {"production": production, "preview": preview}}
+    about = "the API token that builds run under, registered by buildsctl; its value comes from the environment"
+    if not first.cloudflare_token_id:
+        about += "\nput the id of that token here: DEPLOY_TOKEN=… buildsctl tokens id --env DEPLOY_TOKEN prints it"
+    found.comments["tokens", key] = about
+    return key

@@ -21,7 +21,7 @@ def default() -> str:
     if not found:
         raise UsageError(
             "there is no manifest here: neither `buildsctl.yaml` nor a folder `builds`",
-            hint="name a file or a folder, or write a first manifest with `buildsctl init`",
+            hint="name a file or a folder, or let `buildsctl init` write a first manifest",
         )
     return found[0]
 

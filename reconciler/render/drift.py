@@ -63,7 +63,7 @@ def _lines(one: Finding, report: Report) -> list[str]:
     change = one.change
     if change and change.fields and change.disposition is not Disposition.ADOPT:
         moved = change_lines(change, report.plan.labels, color=False, born=False)
-        lines += [f"      {line.strip()}" for line in moved[2:]]
+        lines += moved[2:]
         if change.address.kind == "env":
             lines[0] += moved[0].partition(str(change.address))[2]
     cause = CAUSES[change.cause] if change and change.cause and one.kind in (Kind.LIVE, Kind.PENDING) else ""

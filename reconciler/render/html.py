@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,15 +29,14 @@ from reconciler.render.text import (
     group,
     headline,
     held,
+    line_diff,
     outcome_text,
     refusal_lines,
     shown,
     symbol,
     telling,
 )
-from reconciler.render.value import value_text
-
-MOST = 6_000  # characters of a value; a variable holds at most 5,000
+from reconciler.render.value import MOST, value_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,18 +268,11 @@ def _fields(change: Change, labels: Mapping[str, str]) -> list[Field]:
 def _field(
     name: str, before: Value, after: Value, labels: Mapping[str, str], change: FieldChange | None = None
 ) -> Field:
-    sides = [_lines(one) for one in (before, after)]
-    if any(one and len(one) > 1 for one in sides):
-        lines = [*difflib.unified_diff(sides[0] or [], sides[1] or [], n=MOST, lineterm="")][3:]
-        if lines:  # else only the end of the last line differs
-            return Field(name=name, lines=[(line[0], line[1:]) for line in lines])
+    lines = line_diff(before, after, around=MOST)
+    if lines:
+        return Field(name=name, lines=lines)
     if change and (change.added or change.removed):
         added, removed = ([value_text(v, labels, MOST) for v in one] for one in (change.added, change.removed))
         return Field(name=name, added=added, removed=removed)
     shown = ["" if one is None else value_text(one, labels, MOST) for one in (before, after)]
     return Field(name=name, before=shown[0], after=shown[1])
-
-
-def _lines(value: Value) -> list[str]:
-    """A text's lines; anything else has none: a secret that becomes plain is no line that goes."""
-    return value.removesuffix("\n").split("\n") if isinstance(value, str) and value else []

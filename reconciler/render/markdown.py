@@ -78,12 +78,16 @@ def _row(change: Change, plan: Plan) -> Iterable[str]:
     """A change as lines of a diff: its sign coloured, and what moved in it."""
     sign = symbol(change)
     colour = SIGNS[sign]
-    first, *more = (line.strip() for line in change_lines(change, plan.labels, color=False, born=False))
+    first, *more = change_lines(change, plan.labels, color=False, born=False)
     word = _WORDS.get(sign)
-    yield f"{colour} {first.removeprefix(sign).strip()}{f' ({word})' if word else ''}"
-    for line in more:
-        moved = any(mark in line for mark in (" → ", ": + ", ": - "))
-        yield f"{colour if moved else ' '}     {line}"
+    yield f"{colour} {first.strip().removeprefix(sign).strip()}{f' ({word})' if word else ''}"
+    left = len(more[0]) - len(more[0].lstrip()) if more else 0
+    for line in (line[left:] for line in more):
+        if line.lstrip()[:2] in ("+ ", "- "):
+            yield f"{line.lstrip()[0]}         {line.lstrip()[2:]}"
+        else:
+            moved = any(mark in line for mark in (" → ", ": + ", ": - "))
+            yield f"{colour if moved else ' '}     {line}"
 
 
 _WORDS = {"-/+": "replaced", "^": "adopted", ".": "kept", "?": "unknown", "!": "refused"}

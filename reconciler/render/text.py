@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -24,7 +25,7 @@ from reconciler.model import (
 from reconciler.plan.summary import summary
 from reconciler.render.escape import clean
 from reconciler.render.problems import problems_text
-from reconciler.render.value import MAX_LENGTH, value_text
+from reconciler.render.value import MAX_LENGTH, MOST, value_text
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.NO_OP: " "}
 WORDS = {"+": "create", "~": "update", "-/+": "replace", "-": "delete", "^": "adopt", ".": "kept"}
@@ -87,13 +88,15 @@ def counted(changes: Iterable[Change]) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
-def plan_text(plan: Plan, *, color: bool = False) -> str:
-    """Every change with its reason, grouped by Worker; no-ops only as a count."""
+def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
+    """Every change with its reason, grouped by Worker. No-ops are a count, and long values shortened, unless all is
+    wanted."""
+    rows, most = (plan.changes, MOST) if whole else (shown(plan), MAX_LENGTH)
     quiet = {one.address: one.reason for one in plan.changes if one.address.kind == "trigger"}
     new = (Action.CREATE, Action.REPLACE)
     born = {one.address.path for one in plan.changes if one.address.kind == "trigger" and one.action in new}
     lines: list[str] = []
-    for name, changes in groupby(shown(plan), key=group):
+    for name, changes in groupby(rows, key=group):
         lines += ["", clean(name)] if name else [""]
         heading: tuple[str, ...] = ()
         for change in changes:
@@ -102,7 +105,7 @@ def plan_text(plan: Plan, *, color: bool = False) -> str:
                 lines.append(f"    {clean(str(trigger))}: {clean(quiet.get(trigger, ''))}".rstrip(": "))
             heading = change.address.path[:2]
             comes = change.action is Action.CREATE and change.address.path[:2] in born
-            lines += change_lines(change, plan.labels, color=color, born=comes)
+            lines += change_lines(change, plan.labels, color=color, born=comes, most=most)
     lines += refusal_lines(plan)
     text = "\n".join(lines).strip("\n")
     parts = [text] if text else []
@@ -146,8 +149,10 @@ def group(change: Change) -> str:
     return change.address.path[0] if change.address.kind in ("trigger", "env") else ""
 
 
-def change_lines(change: Change, labels: Mapping[str, str], *, color: bool, born: bool) -> list[str]:
-    """`born`: the variable comes with its trigger, and needs no sentence of its own."""
+def change_lines(
+    change: Change, labels: Mapping[str, str], *, color: bool, born: bool, most: int = MAX_LENGTH
+) -> list[str]:
+    """`born`: the variable comes with its trigger, and needs no sentence of its own. `most` characters of a value."""
     sign = symbol(change)
     painted = f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
     indent = "      " if change.address.kind == "env" else "  "
@@ -156,23 +161,23 @@ def change_lines(change: Change, labels: Mapping[str, str], *, color: bool, born
     cause = CAUSES[change.cause] if change.cause and moved else ""
     why = "; ".join(filter(None, (clean(change.reason), cause)))
     if change.address.kind == "env":
-        return [f"{head}{_variable(change, labels)}", *([] if born else [f"{indent}    {why}"])]
+        return [f"{head}{_variable(change, labels, most)}", *([] if born else [f"{indent}    {why}"])]
     lines = [head, f"{indent}    {why}"]
     if change.action is Action.CREATE:
         lines += [
-            f"{indent}    {name} = {value_text(value, labels)}"
+            f"{indent}    {name} = {value_text(value, labels, most)}"
             for name, value in telling(change.address.kind, change.after)
         ]
-    return lines + [f"{indent}    {_field(one, labels)}" for one in change.fields]
+    return lines + [f"{indent}    {line}" for one in change.fields for line in _field(one, labels, most)]
 
 
-def _variable(change: Change, labels: Mapping[str, str]) -> str:
+def _variable(change: Change, labels: Mapping[str, str], most: int) -> str:
     before, after = change.before or {}, change.after or {}
     match change.action:
         case Action.CREATE:
-            return f" = {value_text(after['value'], labels)}"
+            return f" = {value_text(after['value'], labels, most)}"
         case Action.UPDATE if change.fields:
-            return f": {held(before, labels)} → {value_text(after['value'], labels)}"
+            return f": {held(before, labels, most)} → {value_text(after['value'], labels, most)}"
         case _:
             return ""
 
@@ -188,12 +193,30 @@ def telling(kind: str, fields: Mapping[str, Value] | None) -> Iterable[tuple[str
     return [(n, value) for n, value in (fields or {}).items() if kind != "trigger" or value != _DEFAULTS.get(n)]
 
 
-def _field(change: FieldChange, labels: Mapping[str, str]) -> str:
+def _field(change: FieldChange, labels: Mapping[str, str], most: int) -> list[str]:
     if change.added or change.removed:
-        signs = [f"+ {value_text(one, labels)}" for one in change.added]
-        signs += [f"- {value_text(one, labels)}" for one in change.removed]
-        return f"{change.path}: {', '.join(signs)}"
-    return f"{change.path}: {value_text(change.before, labels)} → {value_text(change.after, labels)}"
+        signs = [f"+ {value_text(one, labels, most)}" for one in change.added]
+        signs += [f"- {value_text(one, labels, most)}" for one in change.removed]
+        return [f"{change.path}: {', '.join(signs)}"]
+    moved = line_diff(change.before, change.after, around=MOST if most == MOST else 1)
+    if not moved:
+        was, now = (value_text(one, labels, most) for one in (change.before, change.after))
+        if was == now:  # what differs was cut out
+            was, now = (value_text(one, labels, MOST) for one in (change.before, change.after))
+        if change.path in Trigger.references.values() or len(change.path + was + now) <= MAX_LENGTH:
+            return [f"{change.path}: {was} → {now}"]
+        moved = [("-", was), ("+", now)]
+    return [f"{change.path}:", *(f"  {sign} {clean(line)}".rstrip() for sign, line in moved)]
+
+
+def line_diff(before: Value, after: Value, *, around: int) -> list[tuple[str, str]]:
+    """Signs and lines, with so many unchanged ones around; nothing where neither text has several lines, or only the
+    end of the last one differs."""
+    was, now = (one.removesuffix("\n").split("\n") if isinstance(one, str) and one else [] for one in (before, after))
+    if len(was) <= 1 and len(now) <= 1:
+        return []
+    lines = [*difflib.unified_diff(was, now, n=around, lineterm="")][3:]
+    return [("…", "") if line.startswith("@@") else (line[0], line[1:]) for line in lines]
 
 
 def refusal_lines(plan: Plan) -> list[str]:
@@ -209,6 +232,8 @@ def refusal_lines(plan: Plan) -> list[str]:
 
 def ending(plan: Plan) -> list[str]:
     """Counts, and what the run costs and left out."""
+    if not plan.changes and any(one.severity is Severity.ERROR for one in plan.diagnostics):
+        return ["There is no plan."]
     counts = summary(plan)
     acts = [f"{counts[name]} to {name}" for name in ("create", "update", "replace", "delete", "adopt") if counts[name]]
     rests = {"no-op": "unchanged", "kept": "kept", "unknown": "unknown", "refused": "refused"}

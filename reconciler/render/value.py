@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from reconciler.model import Address, Secret, Value
 from reconciler.render.escape import clean
 
-MAX_LENGTH = 72
+MAX_LENGTH = 66  # characters of a value in a list of many: with what stands before it, 80 columns
+MOST = 6_000  # in full: a variable holds at most 5,000
 
 
 def value_text(value: Value, labels: Mapping[str, str], most: int = MAX_LENGTH) -> str:
