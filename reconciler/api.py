@@ -113,9 +113,9 @@ class Api:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def allow_writes(self) -> None:
-        """From here on requests other than GET are sent. Only `apply` says so, after it was approved."""
-        self._may_write = True
+    def allow_writes(self, *, allowed: bool = True) -> None:
+        """From here on requests other than GET are sent, or no more. Only `apply` says so, after it was approved."""
+        self._may_write = allowed
 
     @contextmanager
     def pool(self) -> Iterator[ThreadPoolExecutor]:

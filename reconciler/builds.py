@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -91,17 +91,23 @@ def of_worker(api: Api, tag: str, *, per_page: int = PER_PAGE) -> Iterator[list[
     return api.scroll(lambda number: Build.read_of(tag, number, per_page), Build.decode, key=lambda build: build.id)
 
 
-def newest(api: Api, tags: Sequence[str]) -> tuple[dict[str, Build], dict[str, Unread]]:
-    """As `latest`, and by tag what could not be read."""
+def newest(
+    api: Api, tags: Sequence[str], names: Mapping[str, str] | None = None
+) -> tuple[dict[str, Build], dict[str, Unread]]:
+    """As `latest`, and by tag what could not be read. `names` are the Workers', by tag."""
     chunks = [list(tags[start : start + AT_ONCE]) for start in range(0, len(tags), AT_ONCE)]
     unread: dict[str, Unread] = {}
 
     def read(some: list[str]) -> dict[str, Build]:
         try:
-            return api.get(Build.read_latest(some), Build.decode_map)
+            found, odd = api.get(Build.read_latest(some), Build.decode_each)
         except ApiError as error:
             unread.update(dict.fromkeys(some, Unread(what="the latest builds", error=error)))
             return {}
+        for tag, reason in odd.items():
+            what = f"the latest build of Worker `{(names or {}).get(tag, tag)}`"
+            unread[tag] = Unread(what=what, error=reason)
+        return found
 
     return {tag: build for one in together(api, read, chunks) for tag, build in one.items()}, unread
 
@@ -130,12 +136,10 @@ def last_of(api: Api, triggers: Sequence[tuple[str, str]]) -> Last:
 
 def cause(api: Api, build: Build) -> Failure | None:
     """Why a build failed, where its log tells it."""
-    watch = Watch(api, build.id, max_pages=MAX_CAUSE_PAGES)
-    for page in watch.log() if build.has_failed else ():
-        found = why(text for _, text in page)
-        if found:
-            return found
-    return None
+    found = None
+    for page in Watch(api, build.id, max_pages=MAX_CAUSE_PAGES).log() if build.has_failed else ():
+        found = why(text for _, text in page) or found
+    return found
 
 
 @dataclass

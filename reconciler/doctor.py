@@ -1,30 +1,32 @@
 """Everything that a first run trips over, one line each, with what to do.
 
-Whether the token may write is found by a PATCH of a trigger that cannot exist: 404 says yes, 403 no.
+Whether the token may write is found by a PATCH of a trigger that cannot exist: a 404 of the API's own says yes, 403 no.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from reconciler import probe
 from reconciler.api import Api
-from reconciler.drift import Finding
-from reconciler.errors import ApiError, AuthenticationError, ForbiddenError, NotFoundError, Severity
-from reconciler.health import Health, Subject, look, repositories
+from reconciler.errors import ApiError, AuthenticationError, ForbiddenError, NetworkError, Severity
+from reconciler.health import Health
 from reconciler.kinds.token import Token
-from reconciler.kinds.worker import Worker
-from reconciler.model import Address, Plan, Request, Secret
-from reconciler.observe import observe
+from reconciler.model import Plan, Request, Secret, Unread
+from reconciler.observe import Lists, observe
 from reconciler.plan import Options, plan
-from reconciler.states import Desired, Observed
+from reconciler.states import Desired
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
-MAX_SKEW_SECONDS = 60
+NO_SUCH_TRIGGER = ((404, 12000), (404, 10007), (400, 12002))
+"""Status and code of answers to who may write (field notes, Error codes)."""
+MAX_SKEW = timedelta(seconds=60)
 FEW_REQUESTS = 0.3  # of the window
+SCRIPTS, BUILDS = "Workers Scripts", "Workers Builds Configuration"
 
 
 class Level(StrEnum):
@@ -44,122 +46,195 @@ class Line:
     access: bool = False
 
 
-def token(api: Api, *, now: datetime) -> Iterator[Line]:
-    """Who the token is, what it may do, and what the answers say of clock and window."""
-    yield from _kind(api)
-    if not api.date:
-        return
+def examine(desired: Desired | None, api: Api, now: Callable[[], datetime] | None) -> Iterator[Line]:
+    """The token and what it may do, then what the manifests declare, where there are any, held against the account.
+
+    `now` is asked right after an answer; None where the other side has no clock of its own.
+    """
+    lists = Lists(api)
+    goes_on = yield from _token(desired, lists, now)
+    if desired and goes_on:
+        yield from _estate(desired, lists)
+    elif desired:
+        yield Line(Level.WARNING, "manifests", "what they declare was not looked at in the account")
+    yield from (line for line in _window(api) if line.level is Level.WARNING)
+
+
+def verify(api: Api, token: str) -> Line:
+    """What can be asked about a token without an account."""
     try:
-        skew = abs((parsedate_to_datetime(api.date) - now).total_seconds())
-    except (TypeError, ValueError):
-        return
-    if skew > MAX_SKEW_SECONDS:
-        yield Line(
-            Level.WARNING, "clock", f"this machine's clock is {skew:.0f} s off", "set it: TLS and tokens need it"
-        )
-    else:
-        yield Line(Level.OK, "clock", "agrees with the API's")
+        found = api.verify(Secret(token))
+    except ApiError as error:
+        return _api(error)
+    if found.get("status") == "active":
+        return Line(Level.OK, "token", "the API takes it: a user's API token")
+    summary = f"it is {found.get('status')}" if found else "it is dead, or no user's: account-owned ones are refused"
+    return Line(Level.ERROR, "token", summary, "make one under My Profile, API Tokens", access=True)
 
 
-def _kind(api: Api) -> Iterator[Line]:
-    scripts = _ask(api, Worker.read())
-    builds = _ask(api, Token.read(1))
+def _token(desired: Desired | None, lists: Lists, now: Callable[[], datetime] | None) -> Generator[Line, None, bool]:
+    """What the token may do; true where the account can be looked at."""
+    scripts = _error(lambda: lists.workers)
+    if not isinstance(scripts, NetworkError):
+        yield from [_clock(lists.api.date, now())] if now else []
+        yield from _window(lists.api)
+    builds = _error(lambda: lists.tokens) if _is_about_access(scripts) else None
+    for error in (scripts, builds):
+        if error and not _is_about_access(error):
+            yield _api(error)
+            return False
     if isinstance(builds, AuthenticationError):
-        if scripts is None:
-            summary = "it reads Workers and not Workers Builds: it is account-owned, or of another user"
-            yield Line(Level.ERROR, "token", summary, builds.hint, access=True)
-        else:
-            yield Line(Level.ERROR, "token", builds.message, builds.hint, access=True)
-        return
-    if builds is not None and not isinstance(builds, ForbiddenError):
-        yield Line(Level.ERROR, "API", str(builds), builds.hint)
-        return
+        owned = "it reads Workers and not Workers Builds: it is account-owned"
+        yield Line(Level.ERROR, "token", builds.message if scripts else owned, builds.hint, access=True)
+        return False
+    if builds and scripts:
+        summary = "it may read neither Workers nor Workers Builds of this account"
+        yield Line(Level.ERROR, "token", summary, builds.hint, access=True)
+        return False
+    if builds:
+        yield Line(Level.OK, "permission", f"{SCRIPTS}: Read")
+        hint = "add it to the token: without it nothing can be planned"
+        yield Line(Level.ERROR, "permission", f"{BUILDS}: Read is missing", hint, access=True)
+        return False
     yield Line(Level.OK, "token", "the API takes it: a user's API token")
-    yield _permission("Workers Scripts: Read", scripts, "names of Workers cannot be looked up; or give each its `tag`")
-    yield _permission("Workers Builds Configuration: Read", builds, "nothing can be planned")
-    if builds is None:
-        write = _ask(api, Request(method="PATCH", path=("builds", "triggers", NOBODY), json={"trigger_name": "x"}))
-        may = write is None or isinstance(write, NotFoundError) or getattr(write, "status", 0) == 400
-        if may:
-            yield Line(Level.OK, "permission", "Workers Builds Configuration: Edit")
-        elif isinstance(write, ForbiddenError):
-            yield Line(
-                Level.WARNING, "permission", "it may read and not write: enough for plan and drift, not for apply"
-            )
-        else:
-            yield Line(Level.WARNING, "permission", f"whether it may write could not be found out: {write}")
+    yield _scripts(desired, scripts)
+    yield Line(Level.OK, "permission", f"{BUILDS}: Read")
+    write = _write(lists.api)
+    yield write
+    return write.level is not Level.ERROR
 
 
-def _ask(api: Api, request: Request) -> ApiError | None:
+def _error(read: Callable[[], object]) -> ApiError | None:
     try:
-        if request.method == "GET":
-            api.get(request, lambda result: result)
-        else:
-            api.write(request, lambda result: result)
+        read()
     except ApiError as error:
         return error
     return None
 
 
-def _permission(name: str, error: ApiError | None, without: str) -> Line:
+def _is_about_access(error: ApiError | None) -> bool:
+    """Nothing went wrong but for the token's sake."""
+    return error is None or (isinstance(error, AuthenticationError | ForbiddenError) and not _is_a_gateways(error))
+
+
+def _is_a_gateways(error: ApiError) -> bool:
+    return isinstance(error, AuthenticationError | ForbiddenError) and not error.code
+
+
+def _api(error: ApiError) -> Line:
+    return Line(Level.ERROR, "API", *_told(error))
+
+
+def _told(error: ApiError) -> tuple[str, str]:
+    """What it says and what to do; a gateway's page is no word about the token."""
+    if _is_a_gateways(error):
+        summary = f"not the API but a gateway answered ({error.method} {error.path}, HTTP {error.status})"
+        return summary, "check CLOUDFLARE_API_BASE_URL and any proxy between"
+    return str(error), error.hint
+
+
+def _scripts(desired: Desired | None, error: ApiError | None) -> Line:
+    """Names of Workers need it, and nothing else."""
     if error is None:
-        return Line(Level.OK, "permission", name)
-    if isinstance(error, ForbiddenError):
-        return Line(
-            Level.ERROR, "permission", f"{name} is missing", f"add it to the token: without it {without}", access=True
-        )
-    return Line(Level.ERROR, "permission", f"{name}: {error}", error.hint)
+        return Line(Level.OK, "permission", f"{SCRIPTS}: Read")
+    summary = f"{SCRIPTS}: Read is missing"
+    if desired and all(one.resource.tag for one in desired.workers.values()):
+        return Line(Level.WARNING, "permission", f"{summary}, and not needed: each Worker has its `tag`")
+    return Line(Level.ERROR, "permission", summary, "add it to the token, or give each Worker its `tag`", access=True)
 
 
-def estate(desired: Desired, api: Api, *, now: datetime) -> Iterator[Line]:
+def _write(api: Api) -> Line:
+    request = Request(method="PATCH", path=("builds", "triggers", NOBODY), json={"trigger_name": "x"})
+    api.allow_writes()
+    error = _error(lambda: api.write(request, lambda result: result))
+    api.allow_writes(allowed=False)
+    if error is None:
+        return Line(Level.ERROR, "API", "a trigger that cannot exist was updated: what answers is not the API")
+    if (error.status, error.code) in NO_SUCH_TRIGGER:
+        return Line(Level.OK, "permission", f"{BUILDS}: Edit")
+    if isinstance(error, ForbiddenError) and error.code:
+        summary = "it may read and not write: enough for plan and drift, not for apply"
+        return Line(Level.WARNING, "permission", summary)
+    summary, hint = _told(error)
+    return Line(Level.WARNING, "permission", f"whether it may write could not be found out: {summary}", hint)
+
+
+def _clock(date: str, now: datetime) -> Line:
+    try:
+        skew = now - parsedate_to_datetime(date)
+    except (TypeError, ValueError):
+        return Line(Level.WARNING, "clock", "the API did not say what time it is")
+    if abs(skew) <= MAX_SKEW:
+        return Line(Level.OK, "clock", "agrees with the API's")
+    told = f"{timedelta(seconds=round(abs(skew).total_seconds()))} {'ahead of' if skew > timedelta() else 'behind'}"
+    return Line(Level.WARNING, "clock", f"this machine's is {told} the API's", "set it: TLS and tokens need it")
+
+
+def _window(api: Api) -> Iterator[Line]:
+    """What is left of the rate limit, where the API says it."""
+    left, quota = api.gate.window()
+    if left is None:
+        return
+    text = f"{left:,} of {quota:,} requests are left in this window"
+    if left < quota * FEW_REQUESTS:
+        yield Line(Level.WARNING, "rate limit", text, "all of a user's tools share it: wait, or look for who spends it")
+    else:
+        yield Line(Level.OK, "rate limit", text)
+
+
+def _estate(desired: Desired, lists: Lists) -> Iterator[Line]:
     """What the manifests declare, held against the account."""
-    observed = observe(desired, api, tokens=True)
-    decided = plan(desired, observed, Options(), account_id=api.account_id)
+    observed = observe(desired, lists.api, tokens=True, lists=lists)
+    decided = plan(desired, observed, Options(), account_id=lists.api.account_id)
     yield from _references(desired, decided)
-    yield from _surfaces(observed)
     yield from _secrets(desired)
-    health = look(desired, observed, api, now=now)
-    live = {one.address for one in health.findings}
-    new = Health()
-    declared = [one for one in _declared(desired, observed) if one.address not in live]
-    with api.pool() as pool:
-        repositories(new, api, declared, pool)
-    findings = [*health.findings, *new.findings]
-    yield from (Line(Level.ERROR, one.address, one.summary, one.hint) for one in findings)
-    yield from _fine(findings, desired)
-    for unread in (*decided.unread, *health.unread, *new.unread):
-        yield Line(Level.ERROR, "API", f"could not read {unread.what}: {unread.error}", unread.error.hint)
+    health = Health(desired=desired, observed=observed, plan=decided, api=lists.api)
+    health.tokens()
+    health.failures()
+    health.minutes()
+    found = probe.ask(lists.api, probe.declared(desired, observed, decided))
+    for one in sorted((*health.findings, *found.findings), key=lambda one: one.address):
+        yield Line(Level.ERROR, one.address, one.summary, one.hint)
+    yield from (Line(Level.WARNING, "builds", note.summary, note.hint) for note in health.notes)
+    yield from _repositories(found, len(desired.triggers))
+    yield from _unread((*health.unread, *found.unread))
+
+
+def _repositories(found: probe.Probed, wanted: int) -> Iterator[Line]:
+    yield from (Line(Level.WARNING, "repositories", note) for note in found.notes)
+    told = f"{found.answered:,} of {many(wanted, 'trigger')}, {many(found.compared, 'name')} compared"
+    if found.answered < wanted:
+        yield Line(Level.WARNING, "repositories", f"looked at for {told}")
+    elif wanted and not found.findings:
+        yield Line(Level.OK, "repositories", f"reached for {told}")
 
 
 def _references(desired: Desired, decided: Plan) -> Iterator[Line]:
     failed = [one for one in decided.diagnostics if one.severity is Severity.ERROR]
     for one in failed:
         yield Line(Level.ERROR, one.address or "manifests", one.summary, one.hint)
-    if not failed:
-        counts = f"{len(desired.workers)} Workers, {len(desired.triggers)} triggers, {len(desired.tokens)} tokens"
-        yield Line(Level.OK, "references", f"all of them lead somewhere: {counts}")
+    if decided.unread:
+        yield Line(Level.WARNING, "references", "not all of them could be looked at")
+    elif not failed:
+        counted = (("Worker", desired.workers), ("trigger", desired.triggers), ("token", desired.tokens))
+        told = ", ".join(many(len(some), word) for word, some in counted)
+        yield Line(Level.OK, "references", f"all of them lead somewhere: {told}")
     for refusal in decided.refusals:
         yield Line(Level.WARNING, str(refusal.address or "plan"), refusal.summary, refusal.hint)
+    yield from _unread(decided.unread)
 
 
-def _surfaces(observed: Observed) -> Iterator[Line]:
-    for name in sorted(observed.newer_surface):
-        summary = "lists no trigger, but is configured on Cloudflare's newer builds surface"
-        yield Line(
-            Level.WARNING, f"worker/{name}", summary, "disconnect it in the dashboard before buildsctl makes triggers"
-        )
+def _unread(unread: Iterable[Unread]) -> Iterator[Line]:
+    for one in unread:
+        yield Line(Level.ERROR, "API", f"could not read {one.what}: {one.error}", one.error.hint)
 
 
 def _secrets(desired: Desired) -> Iterator[Line]:
     """Sources that give nothing here; a pipeline may have them."""
     for where, secret in _sources(desired):
         if secret.value is None:
-            yield Line(
-                Level.WARNING,
-                where,
-                f"its source, {secret.source}, {secret.missing}",
-                "an apply that has to write it needs it",
-            )
+            summary = f"its source, {secret.source}, {secret.missing}"
+            yield Line(Level.WARNING, where, summary, "an apply that has to write it needs it")
 
 
 def _sources(desired: Desired) -> Iterator[tuple[str, Secret]]:
@@ -172,45 +247,6 @@ def _sources(desired: Desired) -> Iterator[tuple[str, Secret]]:
             yield str(one.address), one.resource.build_token_secret
 
 
-def _declared(desired: Desired, observed: Observed) -> Iterator[Subject]:
-    """Triggers that are not live yet: their repositories can be probed all the same."""
-    connections = {one.address: one.resource for one in desired.connections}
-    kinds = {(one.scope, one.resource.is_preview) for one in observed.triggers}
-    for trigger in desired.triggers:
-        worker, want = trigger.address.path[0], trigger.resource
-        if (worker, want.is_preview) in kinds or worker not in observed.tags:
-            continue
-        ref = want.repo_connection_uuid
-        yield Subject(
-            address=str(trigger.address),
-            worker=worker,
-            trigger=want,
-            connection=connections.get(ref) if isinstance(ref, Address) else None,
-            variables=_plain(trigger.variables.items()),
-        )
-
-
-def _plain(variables: Iterable[tuple[str, object]]) -> Mapping[str, str]:
-    values = ((name, getattr(getattr(one, "resource", None), "value", None)) for name, one in variables)
-    return {name: value for name, value in values if isinstance(value, str)}
-
-
-def _fine(findings: Iterable[Finding], desired: Desired) -> Iterator[Line]:
-    if desired.triggers and not list(findings):
-        yield Line(Level.OK, "repositories", "Builds reaches them, and the Workers' names are those found there")
-
-
-def window(api: Api) -> Iterator[Line]:
-    """What is left of the rate limit."""
-    left, quota = api.gate.window()
-    if left is None:
-        return
-    text = f"{left} of {quota} requests are left in this window"
-    if left < quota * FEW_REQUESTS:
-        yield Line(Level.WARNING, "rate limit", text, "all of a user's tools share it: wait, or look for who spends it")
-    else:
-        yield Line(Level.OK, "rate limit", text)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+def many(count: int, word: str) -> str:
+    """`1 name`, `2 names`."""
+    return f"{count:,} {word}{'s' * (count != 1)}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from reconciler.api import Api
@@ -25,14 +26,32 @@ from reconciler.states import Desired, Observed
 NO_SUCH_TAG = 10007
 
 
-def observe(desired: Desired, api: Api, *, everything: bool = False, tokens: bool = False) -> Observed:
+class Lists:
+    """The account's Workers, by name, and its build tokens: each read once, for whoever asks first."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    @cached_property
+    def workers(self) -> dict[str, str]:
+        return self.api.get(Worker.read(), Worker.decode)
+
+    @cached_property
+    def tokens(self) -> list[Live[Token]]:
+        return self.api.pages(Token.read, Token.decode, key=lambda live: live.id)
+
+
+def observe(
+    desired: Desired, api: Api, *, everything: bool = False, tokens: bool = False, lists: Lists | None = None
+) -> Observed:
     """What the API has; `everything` reads every Worker of the account, one request each and one a trigger.
-    The list of `tokens` is read where any is declared, and where it is asked for.
+    The list of `tokens` is read where any is declared, and where it is asked for. `lists` may have been read before.
 
     Raises the access error where nothing of Workers Builds could be read for it.
     """
     with api.pool() as pool:
-        look = _Look(desired, api, pool, everything, tokens or everything or bool(desired.tokens))
+        lists = lists or Lists(api)
+        look = _Look(desired, api, pool, lists, everything, tokens or everything or bool(desired.tokens))
         look.start()
         look.run()
         look.ask_witnesses()
@@ -48,6 +67,7 @@ class _Look:
     desired: Desired
     api: Api
     pool: ThreadPoolExecutor
+    lists: Lists
     everything: bool
     lists_tokens: bool
     waiting: dict[Future[Any], tuple[Callable[[Any], None], Callable[[ApiError], None]]] = field(default_factory=dict)
@@ -76,15 +96,11 @@ class _Look:
         declared = self.desired.workers.values()
         witnesses = [one for some in self.desired.witnesses.values() for one in some]
         if self.everything or any(one.resource.tag is None for one in (*declared, *witnesses)):
-            self.ask(lambda: self.api.get(Worker.read(), Worker.decode), self.scripts, self.no_scripts)
+            self.ask(lambda: self.lists.workers, self.scripts, self.no_scripts)
         else:
             self.foretell(len(declared) + len(self.desired.triggers))
         if self.lists_tokens:
-            self.ask(
-                lambda: self.api.pages(Token.read, Token.decode, key=lambda live: live.id),
-                self.all_tokens,
-                self.no_tokens,
-            )
+            self.ask(lambda: self.lists.tokens, self.all_tokens, self.no_tokens)
         for worker in declared:
             if worker.resource.tag is not None:
                 self.worker(worker.resource.name, worker.resource.tag, given=True)

@@ -24,7 +24,7 @@ LAYERS = (
     ("drift", "affected", "status"),
     ("git", "remote"),
     ("answers", "deadline", "gate", "api"),
-    ("manifest", "observe", "settle", "apply", "health", "builds", "lookup"),
+    ("manifest", "observe", "settle", "apply", "health", "probe", "builds", "lookup"),
     ("doctor",),
     ("render",),
     ("export",),

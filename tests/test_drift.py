@@ -12,8 +12,6 @@ import story
 
 from reconciler.errors import AnswerError
 from reconciler.kinds.build import Build
-from reconciler.kinds.failure import why
-from reconciler.kinds.repository import Repository
 from reconciler.sandbox import Sandbox
 
 MANIFEST = """
@@ -308,7 +306,7 @@ def test_a_dead_token_is_found_though_everything_is_as_declared(estate: Path) ->
         }
     )
     ((address, summary),) = health()
-    assert address == "worker/web"
+    assert address == "trigger/web/production"
     assert "build token was deleted or rolled" in summary
 
 
@@ -372,28 +370,6 @@ def test_a_kind_that_is_none_is_refused(estate: Path, fail_on: str) -> None:
     assert "is none of live, pending" in ran.stderr
 
 
-@pytest.mark.parametrize(
-    ("line", "name"),
-    [
-        ("Failed: The build token selected for this build has been deleted or rolled and cannot be used", "dead-token"),
-        (
-            "✘ [ERROR] The name in your Wrangler configuration file (a) must match the name of your Worker",
-            "name-mismatch",
-        ),
-        ('npm error Missing script: "build"', "missing-script"),
-        ('error: Script not found "build"', "missing-script"),
-        ("Build minutes limit reached: the build waits until build minutes refresh", "minutes-used-up"),
-        ("Failed: error occurred while cloning repository", "cannot-clone"),
-        ("12 build minutes so far", None),
-        ("invalid " + "build token " * 100_000, None),
-        ("all good", None),
-    ],
-)
-def test_what_a_log_tells(line: str, name: str | None) -> None:
-    failure = why(["x", line])
-    assert (failure.name if failure else None) == name
-
-
 ODD = [[1], "x", {"builds": "x"}, {"builds": {"t": 1}}, {"builds": {"t": {"build_uuid": ".."}}}]
 
 
@@ -412,23 +388,6 @@ def test_builds_of_odd_but_good_shapes() -> None:
     assert Build.decode_list(None) == []
     with pytest.raises(AnswerError):
         Build.decode_logs({"lines": "x"})
-
-
-def test_a_repository_says_which_worker_it_is() -> None:
-    found = Repository.decode(
-        {"default_worker_name": "web", "env_worker_names": {"s": "web-s", "odd": 1}, "scripts": None}
-    )
-    assert found.worker_name("npx wrangler deploy", {}) == "web"
-    for command, variables in (
-        ("x --env s", {}),
-        ("x --env=s", {}),
-        ("x -e s && y", {}),
-        ("x", {"CLOUDFLARE_ENV": "s"}),
-    ):
-        assert found.worker_name(command, variables) == "web-s"
-    assert found.worker_name("x --env other", {}) == ""
-    with pytest.raises(AnswerError):
-        Repository.decode({"env_worker_names": []})
 
 
 def test_a_failed_build_after_a_good_one_is_not_stale(estate: Path) -> None:

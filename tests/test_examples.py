@@ -86,7 +86,7 @@ def test_migrate_moves_thirty_workers_made_by_hand_into_git() -> None:
         "the build minutes are used up",
         "names the Worker `acme-website`, this one is `acme-site`",
         "the folder `/apps/legacy`",
-        "worker/service-05: its build token was deleted or rolled",
+        "trigger/service-05/production: its build token was deleted or rolled",
     ):
         assert trouble in doctor
 

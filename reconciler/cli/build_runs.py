@@ -100,7 +100,7 @@ def logs(
 
 
 def _print_log(watch: Watch, *, follow: bool, since: datetime | None, as_json: bool, to: Any) -> Any:
-    """Page by page, so that a log of any length takes no more memory than a page; the first known cause."""
+    """Page by page, so that a log of any length takes no more memory than a page; the last known cause."""
     from reconciler.builds import stamp
     from reconciler.kinds.failure import why
     from reconciler.render.builds import log_text
@@ -109,7 +109,7 @@ def _print_log(watch: Watch, *, follow: bool, since: datetime | None, as_json: b
     failure, empty = None, True
     for page in watch.log(follow=follow):
         empty = False
-        failure = failure or why(text for _, text in page)
+        failure = why(text for _, text in page) or failure
         shown = [(epoch, text) for epoch, text in page if first is None or epoch is None or epoch >= first]
         if as_json:
             text = "".join(json.dumps({"time": stamp(epoch) or None, "line": text}) + "\n" for epoch, text in shown)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -16,9 +18,8 @@ from reconciler.errors import BuildsctlError, Exit, ManifestError
 
 if TYPE_CHECKING:
     from reconciler.doctor import Line
-    from reconciler.states import Desired
 
-COLORS = {"ok": 32, "warning": 33, "error": 31}
+T = TypeVar("T")
 
 
 @click.command(params=[format_option("text", "json")])
@@ -39,78 +40,89 @@ def doctor(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa
       6 authentication or permission
     """
     from reconciler.doctor import Level
+    from reconciler.render.doctor import doctor_document, ending_text, line_text
+    from reconciler.render.json import dump
 
     lines: list[Line] = []
     color = colored(no_color=settings.no_color)
+    width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else 0
     for line in _lines(settings, manifests):
         lines.append(line)
         if format == "text":
-            data(_text(line, color=color))
-    if format == "json":
-        rows = [{"level": one.level, "about": one.about, "summary": one.summary, "hint": one.hint} for one in lines]
-        data(json.dumps(rows, indent=2) + "\n")
-    else:
-        counts = {level: sum(one.level is level for one in lines) for level in Level}
-        data(f"\n{counts[Level.ERROR]} errors, {counts[Level.WARNING]} warnings, {counts[Level.OK]} fine\n")
-    if any(one.access for one in lines):
-        return Exit.ACCESS
-    return Exit.ERROR if any(one.level is Level.ERROR for one in lines) else Exit.OK
+            data(line_text(line, color=color, width=width))
+    wrong = any(one.level is Level.ERROR for one in lines)
+    holds = ((Exit.ACCESS, any(one.access for one in lines)), (Exit.ERROR, wrong))
+    codes = [code for code, hold in holds if hold] or [Exit.OK]
+    data("\n" + ending_text(lines) if format == "text" else dump(doctor_document(lines, codes=codes)))
+    return codes[0]
 
 
 def _lines(settings: Globals, manifests: Manifests) -> Iterator[Line]:
-    from reconciler import doctor as looking
-    from reconciler.doctor import Level, Line
+    """What is set here, then what the account says of it."""
+    from reconciler.doctor import Level, Line, examine, many, verify
 
-    desired: Desired | None = None
-    try:
-        desired = session.load(manifests)
-        warnings = len(desired.diagnostics)
-        told = f"good; {warnings} warnings: `buildsctl validate` shows them" if warnings else "good"
-        yield Line(Level.WARNING if warnings else Level.OK, "manifests", told)
-    except ManifestError as error:
-        yield Line(Level.ERROR, "manifests", str(error), "`buildsctl validate` shows them")
-    except BuildsctlError as error:
-        yield Line(Level.ERROR, "manifests", str(error), error.hint)
+    desired = _read("manifests", lambda: session.load(manifests))
+    if isinstance(desired, Line):
+        yield desired
+    else:
+        count = len(desired.diagnostics)
+        told = f"good, with {many(count, 'warning')}: `buildsctl validate` shows them" if count else "good"
+        yield Line(Level.WARNING if count else Level.OK, "manifests", told)
     yield _key()
+    url = _read("base URL", lambda: "the sandbox" if settings.sandbox else session.base_url(settings))
+    yield url if isinstance(url, Line) else _base_url(url, settings)
+    declared = None if isinstance(desired, Line) else desired.account_id
+    account = _read("account", lambda: session.account_id(settings, declared))
+    yield account if isinstance(account, Line) else Line(Level.OK, "account", account)
+    token = _read("token", lambda: "" if settings.sandbox else session.api_token(os.environ))
+    yield token if isinstance(token, Line) else _token(settings)
+    if isinstance(url, Line) or isinstance(token, Line):
+        return
     try:
-        url = "the sandbox" if settings.sandbox else session.base_url(settings)
-        level = Level.OK if settings.sandbox or url == session.BASE_URL else Level.WARNING
-        yield Line(level, "base URL", url, "" if level is Level.OK else f"the live API is {session.BASE_URL}")
-        account = session.account_id(settings, desired.account_id if desired else None)
-        yield Line(Level.OK, "account", account)
-        names = [name for name in ("BUILDSCTL_API_TOKEN", "CLOUDFLARE_API_TOKEN") if os.environ.get(name, "").strip()]
-        with session.open_api(settings, account) as api:
-            yield Line(Level.OK, "token", f"{names[0]} is set" if names else "the sandbox takes any")
-            api.allow_writes()  # for the one update of a trigger that cannot exist
-            bad = False
-            for line in looking.token(api, now=looking.utc_now()):
-                bad |= line.access
-                yield line
-            if desired and not bad:
-                yield from looking.estate(desired, api, now=looking.utc_now())
-            yield from looking.window(api)
+        with session.open_api(settings, "" if isinstance(account, Line) else account) as api:
+            if isinstance(account, Line):
+                yield verify(api, token)
+                return
+            now = None if settings.sandbox else lambda: datetime.now(UTC)
+            yield from examine(None if isinstance(desired, Line) else desired, api, now)
     except BuildsctlError as error:
         access = error.exit_code == Exit.ACCESS
         yield Line(Level.ERROR, "token" if access else "API", str(error), error.hint, access=access)
 
 
-def _key() -> Line:
+def _read(about: str, read: Callable[[], T]) -> T | Line:
+    """What is set, or the line that says what is wrong with it."""
     from reconciler.doctor import Level, Line
 
     try:
-        key = fingerprint_key()
+        return read()
     except BuildsctlError as error:
-        return Line(Level.ERROR, "fingerprint key", str(error), error.hint)
+        hint = "`buildsctl validate` shows them" if isinstance(error, ManifestError) else error.hint
+        return Line(Level.ERROR, about, str(error), hint, access=error.exit_code == Exit.ACCESS)
+
+
+def _base_url(url: str, settings: Globals) -> Line:
+    from reconciler.doctor import Level, Line
+
+    if settings.sandbox or url == session.BASE_URL:
+        return Line(Level.OK, "base URL", url)
+    return Line(Level.WARNING, "base URL", url, f"the live API is {session.BASE_URL}")
+
+
+def _token(settings: Globals) -> Line:
+    from reconciler.doctor import Level, Line
+
+    names = [name for name in ("BUILDSCTL_API_TOKEN", "CLOUDFLARE_API_TOKEN") if os.environ.get(name, "").strip()]
+    return Line(Level.OK, "token", "the sandbox takes any" if settings.sandbox else f"{names[0]} is set")
+
+
+def _key() -> Line:
+    from reconciler.doctor import Level, Line
+
+    key = _read("fingerprint key", fingerprint_key)
+    if isinstance(key, Line):
+        return key
     if key:
         return Line(Level.OK, "fingerprint key", "set: secrets that changed are found")
     hint = "`openssl rand -base64 32` makes one, for BUILDSCTL_FINGERPRINT_KEY"
     return Line(Level.WARNING, "fingerprint key", "not set: secrets are written once and never compared", hint)
-
-
-def _text(line: Line, *, color: bool) -> str:
-    from reconciler.render.escape import clean
-
-    word = f"{line.level.value:<8}"
-    shown = f"\x1b[{COLORS[line.level.value]}m{word}\x1b[0m" if color else word
-    text = f"{shown}{clean(line.about)}: {clean(line.summary)}\n"
-    return text + (f"        hint: {clean(line.hint)}\n" if line.hint else "")

@@ -169,9 +169,11 @@ def _found(desired: Desired, api: Api, reach: Reach, baseline: Baseline | None) 
         findings += deciding.undeclared(desired, observed)
         findings += deciding.unused_tokens(desired, observed, decided)
     if ill:
-        seen = look(desired, observed, api, now=datetime.now(UTC), stale_days=reach.stale_days)
+        now = datetime.now(UTC)
+        seen = look(desired, observed, decided, api, now=now, health=reach.health, stale_days=reach.stale_days)
         findings += seen.findings
-        decided = replace(decided, unread=(*decided.unread, *seen.unread))
+        told = (*decided.diagnostics, *seen.notes)
+        decided = replace(decided, unread=(*decided.unread, *seen.unread), diagnostics=told)
     return deciding.report(decided, findings, reach, baseline, reads=api.reads)
 
 

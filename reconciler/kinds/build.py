@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from reconciler.errors import AnswerError
+from reconciler.errors import AnswerError, ApiError
 from reconciler.kinds.answer import identifier, items, mapping, text_or_blank
 from reconciler.model import Repeat, Request
 
@@ -101,12 +101,25 @@ class Build:
     @classmethod
     def decode_map(cls, result: Any) -> dict[str, Build]:
         """By Worker's tag, or by version; one without builds is not there."""
-        builds = mapping(result, "builds").get("builds")
-        if builds is None:
-            return {}
-        if not isinstance(builds, dict):
+        found, odd = cls.decode_each(result)
+        for error in odd.values():
+            raise error
+        return found
+
+    @classmethod
+    def decode_each(cls, result: Any) -> tuple[dict[str, Build], dict[str, ApiError]]:
+        """As `decode_map`, and beside it why those of the wrong shape cannot be read: one hides no other."""
+        builds = mapping({} if result is None else result, "builds").get("builds")
+        if builds is not None and not isinstance(builds, dict):
             raise AnswerError("the API's answer has `builds` that are not a map")
-        return {str(key): cls.decode(one) for key, one in builds.items() if one is not None}
+        found: dict[str, Build] = {}
+        odd: dict[str, ApiError] = {}
+        for key, one in (builds or {}).items():
+            try:
+                found |= {str(key): cls.decode(one)} if one is not None else {}
+            except AnswerError as error:
+                odd[str(key)] = error
+        return found, odd
 
     @classmethod
     def decode_list(cls, result: Any) -> list[Build]:

@@ -27,7 +27,8 @@ class Limits:
 
     @classmethod
     def decode(cls, result: Any) -> Limits:
-        item = mapping(result, "limits")
+        """`null` is no limits."""
+        item = mapping({} if result is None else result, "limits")
         return cls(
             build_minutes_refresh_on=text_or_blank(item, "build_minutes_refresh_on"),
             has_reached_build_minutes_limit=flag(item, "has_reached_build_minutes_limit"),

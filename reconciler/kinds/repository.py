@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import dropwhile
 from typing import Any
 
 from reconciler.errors import AnswerError
@@ -12,7 +14,11 @@ from reconciler.kinds.answer import mapping, text_or_blank
 from reconciler.kinds.connection import Connection
 from reconciler.model import Request
 
-_ENVIRONMENT = re.compile(r"(?:^|\s)(?:--env|-e)(?:=|\s+)['\"]?([\w.-]+)")
+_SHELL = re.compile(r"[$&;|<>()`#\n]")
+_RUNNERS = frozenset(["npx", "pnpx", "bunx", "npm", "pnpm", "yarn", "bun", "exec", "dlx", "x", "-y", "--yes", "--"])
+_WRANGLER = re.compile(r"(?:.*/)?wrangler(?:@.*)?")
+_ELSEWHERE = re.compile(r"--name|--config|--cwd|--env-file|-c|-\w.+")
+"""Options after which the name is another one, or comes from another place; and what stands for several options."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +35,14 @@ class Repository:
     def read(connection: Connection, branch: str, root_directory: str) -> Request:
         """404 / 12000: Builds cannot reach the repository, the branch or the folder (field notes)."""
         path = ("builds", "repos", connection.provider_type, connection.provider_account_id, connection.repo_id)
-        query = (("branch", branch), *((("root_directory", root_directory),) if root_directory.strip("/") else ()))
+        folder = root_directory.strip("/")
+        query = (("branch", branch), *((("root_directory", folder),) if folder else ()))
         return Request(method="GET", path=(*path, "config_autofill"), query=query)
 
     @classmethod
     def decode(cls, result: Any) -> Repository:
-        item = mapping(result, "repository")
+        """`null` is a repository that is reached and in which nothing is found."""
+        item = mapping({} if result is None else result, "repository")
         return cls(
             config_file=text_or_blank(item, "config_file"),
             default_worker_name=text_or_blank(item, "default_worker_name"),
@@ -43,14 +51,38 @@ class Repository:
             scripts=_texts(item, "scripts"),
         )
 
-    def worker_name(self, deploy_command: str, variables: Mapping[str, str]) -> str:
-        """The name that Wrangler finds there; empty where the repository does not say.
+    def worker_name(self, deploy_command: str, variable: str | None) -> str:
+        """The name under which Wrangler deploys; empty where nobody can tell.
 
-        That of the environment, where the deploy command or `CLOUDFLARE_ENV` says one (field notes, Workers).
+        `variable` is what `CLOUDFLARE_ENV` says: empty where it is not set, None where it cannot be read. The
+        command's own `--env` goes before it.
         """
-        said = _ENVIRONMENT.search(deploy_command)
-        environment = said[1] if said else variables.get("CLOUDFLARE_ENV", "")
+        environment = _environment(deploy_command, variable)
+        if environment is None:
+            return ""
         return self.env_worker_names.get(environment, "") if environment else self.default_worker_name
+
+
+def _environment(deploy_command: str, variable: str | None) -> str | None:
+    """The environment in which Wrangler deploys: empty for none, None where the command is more than a plain call."""
+    if _SHELL.search(deploy_command):
+        return None
+    try:
+        words = dropwhile(_RUNNERS.__contains__, shlex.split(deploy_command))
+    except ValueError:  # a quote that is not closed
+        return None
+    if not _WRANGLER.fullmatch(next(words, "")):
+        return None
+    said, rest = variable, []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in ("--env", "-e"):
+            said = value if equals else next(words, None)
+        elif _ELSEWHERE.fullmatch(name):
+            return None
+        else:
+            rest.append(word)
+    return said if rest[:1] == ["deploy"] or rest[:2] == ["versions", "upload"] else None
 
 
 def _texts(item: Mapping[str, Any], name: str) -> dict[str, str]:

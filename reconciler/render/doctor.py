@@ -1,0 +1,54 @@
+"""What `doctor` found, as text and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from textwrap import wrap
+from typing import Any
+
+from reconciler import __version__
+from reconciler.doctor import Level, Line, many
+from reconciler.render.escape import clean
+
+COLORS = {Level.OK: 32, Level.WARNING: 33, Level.ERROR: 31}
+FORMAT_VERSION = "1.0"
+INDENT = " " * 8
+
+
+def line_text(line: Line, *, color: bool, width: int = 0) -> str:
+    """One line, and under it what to do; broken between words where `width` columns are all there is."""
+    word = f"{line.level.value:<{len(INDENT)}}"
+    told = [f"{word}{clean(line.about)}: {clean(line.summary)}"]
+    told += [f"{INDENT}hint: {clean(line.hint)}"] if line.hint else []
+    if width:
+        told = [part for one in told for part in _broken(one, width)]
+    text = "\n".join(told) + "\n"
+    return f"\x1b[{COLORS[line.level]}m{word}\x1b[0m{text[len(word) :]}" if color else text
+
+
+def _broken(text: str, width: int) -> list[str]:
+    return wrap(text, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
+
+
+def ending_text(lines: Iterable[Line]) -> str:
+    """`1 error, 2 warnings, 9 fine`."""
+    told = _counts(lines)
+    return f"{many(told['error'], 'error')}, {many(told['warning'], 'warning')}, {told['ok']:,} fine\n"
+
+
+def doctor_document(lines: Sequence[Line], *, codes: Iterable[int]) -> dict[str, Any]:
+    """Every line as it was found, and all exit codes that hold."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "buildsctl_version": __version__,
+        "exit_codes": list(codes),
+        "lines": [
+            {"level": one.level.value, "about": one.about, "summary": one.summary, "hint": one.hint} for one in lines
+        ],
+        "summary": _counts(lines),
+    }
+
+
+def _counts(lines: Iterable[Line]) -> dict[str, int]:
+    levels = [one.level for one in lines]
+    return {level.value: levels.count(level) for level in Level}
