@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections import Counter
@@ -63,3 +64,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("BUILDSCTL_", "CLOUDFLARE_", "GITHUB_", "GH_")):
             monkeypatch.delenv(name)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: collecting garbage, which some tests wait for, need not look at it."""
+    gc.collect()
+    gc.freeze()
