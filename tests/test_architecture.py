@@ -35,6 +35,7 @@ LIBRARIES = {
     "yaml": "manifest.parse",
     "jsonschema": "manifest.schema",
     "httpcore": "deadline",
+    "jsonschema_rs": "manifest.schema",
     "httpx": "api",
     "deepdiff": "diff",
     "click": "cli",

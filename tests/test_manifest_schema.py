@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -529,6 +530,13 @@ def test_whatever_the_tree_it_loads_or_its_problems_have_places(tree: Any) -> No
                 assert one.position.filename == "m.yaml"
                 assert one.position.line <= len(lines)
                 assert one.position.column <= len(lines[one.position.line - 1]) + 1
+
+
+@settings(max_examples=400, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(mutated(), st.booleans())
+def test_the_quick_validator_finds_valid_what_the_exact_one_does(tree: Any, final: bool) -> None:
+    schema = manifest_schema(final=final)
+    assert jsonschema_rs.is_valid(schema, tree) == Draft202012Validator(schema).is_valid(tree)
 
 
 SITES = [

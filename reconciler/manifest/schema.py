@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from typing import Any
 
@@ -218,10 +219,17 @@ def _secrets(or_expression: str) -> dict[str, Any]:
 def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[str, ...]]:
     """Every violation of the schema, at its place and in words. Returns what is broken: the section, with
     the key under it where the section is a mapping of names."""
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - 90 ms, and `--help` needs none of it
+    import jsonschema_rs  # noqa: PLC0415 - 30 ms, and `--help` needs none of it
 
     broken: set[tuple[str, ...]] = set()
-    for error in Draft202012Validator(manifest_schema(final=final)).iter_errors(root.bare()):
+    schema, value = manifest_schema(final=final), root.bare()
+    with suppress(UnicodeEncodeError):  # half a surrogate pair, from a param
+        if jsonschema_rs.is_valid(schema, value):
+            return broken
+    # A hundred times slower, 90 ms to import, and exact about what is wrong and where.
+    from jsonschema import Draft202012Validator  # noqa: PLC0415
+
+    for error in Draft202012Validator(schema).iter_errors(value):
         for leaf in _leaves(error):
             _report(root, leaf, problems)
             path = [str(part) for part in leaf.absolute_path]
