@@ -86,7 +86,6 @@ class _Run:
     api: Api
     ids: dict[Address, str]
     key: ownership.FingerprintKey | None = None
-    verify_tokens: bool = True
     fail_fast: bool = False
     failed: bool = False
     results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
@@ -179,7 +178,7 @@ class _Run:
     def _send(self, step: Step) -> None:
         request = bind(step.request, self.ids, self.key)
         sent = request.json if isinstance(request.json, Mapping) else {}
-        if step.trial and self.verify_tokens:
+        if step.trial:
             self._try_token(step.trial)
 
         def check(result: Any) -> None:
@@ -228,15 +227,10 @@ class _Run:
 
 
 def apply(
-    plan: Plan,
-    api: Api,
-    *,
-    key: ownership.FingerprintKey | None = None,
-    verify_tokens: bool = True,
-    fail_fast: bool = False,
+    plan: Plan, api: Api, *, key: ownership.FingerprintKey | None = None, fail_fast: bool = False
 ) -> Iterator[Outcome]:
     """Every write of `plan`. `api.stop` ends it after the requests under way."""
-    run = _Run(api, dict(plan.ids), key, verify_tokens, fail_fast)
+    run = _Run(api, dict(plan.ids), key, fail_fast)
     rows = {change.address: change for change in plan.changes}
     left: dict[Address, int] = {}
     for step in plan.steps:

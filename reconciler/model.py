@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Generic, Protocol, TypeVar
@@ -191,6 +191,14 @@ class FieldChange:
     removed: tuple[str, ...] = ()
 
 
+_SIDES = {
+    Action.CREATE: (False, True),
+    Action.UPDATE: (True, True),
+    Action.REPLACE: (True, True),
+    Action.DELETE: (True, False),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What is done to one resource, and why. `reason` is for people; code never reads it. `not_compared`
@@ -217,14 +225,8 @@ class Change:
     position: Position | None = None
 
     def __post_init__(self) -> None:
-        wrong = {
-            Action.CREATE: self.before is not None or self.after is None,
-            Action.UPDATE: self.before is None or self.after is None,
-            Action.REPLACE: self.before is None or self.after is None,
-            Action.DELETE: self.before is None or self.after is not None,
-            Action.NO_OP: False,
-        }
-        if wrong[self.action]:
+        sides = self.before is not None, self.after is not None
+        if self.action is not Action.NO_OP and sides != _SIDES[self.action]:
             raise ValueError(f"{self.address}: {self.action} with the wrong before or after")
 
 
@@ -331,8 +333,14 @@ class Plan:
 
     @property
     def writes(self) -> int:
-        """How many requests carry it out."""
-        return len(self.steps)
+        """How many requests carry it out, none where it is refused; each token is tried once."""
+        trials = {step.trial.token for step in self.steps if step.trial}
+        return 0 if self.refusals else len(self.steps) + len(trials)
+
+    @property
+    def untried(self) -> Plan:
+        """The same, where no token is tried before it replaces a working one."""
+        return replace(self, steps=tuple(replace(step, trial=None) for step in self.steps))
 
     @property
     def changed(self) -> bool:

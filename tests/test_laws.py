@@ -51,6 +51,7 @@ def test_apply_then_plan_is_empty_and_a_second_apply_writes_nothing(case: Any, t
     if not _finishes(outcomes):
         return  # a story about a failure
     assert len(world.writes) == len(decided.steps)
+    assert len(world.sent) == decided.reads + decided.writes  # as the plan said before
     again = world.plan()
     assert [str(change.address) for change in again.changes if change.action is not Action.NO_OP] == []
     world.apply()

@@ -97,6 +97,7 @@ def apply(
             return reporter.nothing_differs(desired, deciding.changed_since)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             plan = decide(desired, api, narrowed)
+            plan = plan.untried if no_verify_token else plan
             if expect:
                 reporter.plan = plan
                 check_expected(plan, expect)
@@ -107,7 +108,6 @@ def apply(
                 settings,
                 ask=not auto_approve,
                 key=deciding.key,
-                verify_tokens=not no_verify_token,
                 fail_fast=fail_fast,
             )
 

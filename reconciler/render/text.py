@@ -243,8 +243,7 @@ def ending(plan: Plan) -> list[str]:
     told = f"{', '.join(acts)}{'; ' if acts and still else ''}{', '.join(still)}"
     lines = [f"{words}{': ' if told else ''}{told}."]
     lines += _not_compared(plan)
-    writes = 0 if plan.refusals else plan.writes
-    lines.append(f"Requests: {plan.reads} read, {writes} to write.")
+    lines.append(f"Requests: {plan.reads} read, {plan.writes} to write.")
     if plan.target:
         verb = " was" if plan.left_out == 1 else "s were"
         lines.append(f"Only what --target names was looked at; {plan.left_out} declared Worker{verb} not.")
