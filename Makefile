@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test witness pipelines soak lint format golden schemas readme clean
+.PHONY: demo test witness pipelines soak bench lint format golden schemas readme clean
 
 demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on the sandbox
 	@$(BIN)/python examples/quickstart/demo.py
@@ -30,6 +30,10 @@ soak: $(VENV)/.soaked ## every fault at every request, random stories and fuzzin
 	  tests/test_two_owners.py
 	$(BIN)/python tests/soak/fuzz.py manifests $(SECONDS)
 	$(BIN)/python tests/soak/fuzz.py answers $(SECONDS)
+
+bench: $(VENV)/.benched ## speed as ratios, beside a floor and peers; README=1 writes the table into the README
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q reconciler
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python tests/bench/run.py $(if $(README),--readme)
 
 lint: $(VENV)/.linted ## ruff (format and lint) and mypy --strict
 	$(BIN)/ruff format --check .
@@ -81,6 +85,10 @@ $(VENV)/.piped: $(VENV)/.tested
 $(VENV)/.soaked: $(VENV)/.tested
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[soak]'
 	@touch $@
+
+$(VENV)/.benched: $(VENV)/.python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.linted: $(VENV)/.python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint]'
