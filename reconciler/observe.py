@@ -8,9 +8,10 @@ makes exactly what it was about unread, and is never taken for absence.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from queue import SimpleQueue
 from typing import Any
 
 from reconciler.api import Api
@@ -70,7 +71,10 @@ class _Look:
     lists: Lists
     everything: bool
     lists_tokens: bool
-    waiting: dict[Future[Any], tuple[Callable[[Any], None], Callable[[ApiError], None]]] = field(default_factory=dict)
+    finished: SimpleQueue[tuple[Future[Any], Callable[[Any], None], Callable[[ApiError], None]]] = field(
+        default_factory=SimpleQueue
+    )
+    waiting: int = 0
     tags: dict[str, str] = field(default_factory=dict)
     workers: dict[str, str] | None = None
     triggers: list[Live[Trigger]] = field(default_factory=list)
@@ -89,7 +93,8 @@ class _Look:
     builds_read: bool = False
 
     def ask(self, read: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[ApiError], None]) -> None:
-        self.waiting[self.pool.submit(read)] = (done, failed)
+        self.waiting += 1
+        self.pool.submit(read).add_done_callback(lambda future: self.finished.put((future, done, failed)))
 
     def start(self) -> None:
         """The first wave: names, tokens, and the Workers whose tag the manifests give."""
@@ -108,20 +113,19 @@ class _Look:
     def run(self) -> None:
         """Until nothing is under way. A token that the API does not take ends it early."""
         while self.waiting:
-            finished, _ = wait(self.waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
-                done, failed = self.waiting.pop(future)
-                self.answered += 1
-                self.api.progress("reading", self.answered, max(self.answered + len(self.waiting), self.expected))
-                error = future.exception()
-                if error is None:
-                    done(future.result())
-                elif isinstance(error, ApiError):
-                    if isinstance(error, AuthenticationError | ForbiddenError):
-                        self.denied = self.denied or error
-                    failed(error)
-                else:
-                    raise error
+            future, done, failed = self.finished.get()
+            self.waiting -= 1
+            self.answered += 1
+            self.api.progress("reading", self.answered, max(self.answered + self.waiting, self.expected))
+            error = future.exception()
+            if error is None:
+                done(future.result())
+            elif isinstance(error, ApiError):
+                if isinstance(error, AuthenticationError | ForbiddenError):
+                    self.denied = self.denied or error
+                failed(error)
+            else:
+                raise error
             if isinstance(self.denied, AuthenticationError) and not self.builds_read:
                 raise self.denied
 
@@ -184,7 +188,7 @@ class _Look:
             for live in found:
                 self.triggers.append(live)
                 self.read_variables(name, live)
-            if not found and any(one.address.path[0] == name for one in self.desired.triggers):
+            if not found and name in self.desired.by_worker:
                 self.read_surface(name, tag)
 
         self.read_triggers(name, tag, done, given=given)

@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from reconciler.diff import normal
 from reconciler.kinds.env_var import EnvVar
@@ -131,6 +132,7 @@ def _digest(text: str, length: int) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode(errors="surrogatepass")).digest())[:length].decode()
 
 
+@lru_cache(maxsize=10_000)  # the same names on trigger after trigger
 def hash_name(name: str) -> str:
     """72 bits: nobody can name a variable so that it passes for one of ours."""
     return _digest(name, 12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from reconciler.errors import Diagnostic
 from reconciler.kinds.connection import Connection
@@ -49,6 +50,14 @@ class Desired:
     def empty(self) -> bool:
         return not (self.workers or self.connections or self.tokens)
 
+    @cached_property
+    def by_worker(self) -> Mapping[str, list[DeclaredTrigger]]:
+        """The triggers of each Worker that has any."""
+        found: dict[str, list[DeclaredTrigger]] = {}
+        for one in self.triggers:
+            found.setdefault(one.address.path[0], []).append(one)
+        return found
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
@@ -72,6 +81,14 @@ class Observed:
     unread_workers: Mapping[str, Unread] = field(default_factory=dict)
     unread_variables: Mapping[str, Unread] = field(default_factory=dict)
     reads: int = 0
+
+    @cached_property
+    def by_worker(self) -> Mapping[str, list[Live[Trigger]]]:
+        """The triggers of each Worker that has any."""
+        found: dict[str, list[Live[Trigger]]] = {}
+        for one in self.triggers:
+            found.setdefault(one.scope, []).append(one)
+        return found
 
     @property
     def unread(self) -> tuple[Unread, ...]:

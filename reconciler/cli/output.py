@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -147,6 +146,8 @@ def check_writable(path: str) -> None:
 
 def write_file(path: str, text: str) -> None:
     """Replace `path` at once or not at all."""
+    import tempfile  # 3 ms that every `--help` would pay
+
     folder = os.path.dirname(path) or "."
     try:
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".buildsctl-", suffix=".tmp")

@@ -38,10 +38,10 @@ def load(manifests: Manifests) -> Desired:
 
 def narrow(options: Options, manifests: Manifests) -> Options | None:
     """`options` with what `--changed-since` comes to as targets; None where nothing differs."""
-    from reconciler.manifest.changed import changed_addresses
-
     if not options.changed_since:
         return options
+    from reconciler.manifest.changed import changed_addresses
+
     if options.prune:
         raise UsageError("--prune and --changed-since exclude each other", hint="--prune looks at the whole account")
     found = changed_addresses(

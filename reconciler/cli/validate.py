@@ -33,13 +33,14 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     \b
     Exit codes: 0 no errors (warnings are none) · 1 errors
     """
-    from reconciler.render import json
     from reconciler.render.problems import count_text, problems_text
 
     found = session.load_offline(manifests)
     problems = found.problems.sorted()
     failed = any(one.severity is Severity.ERROR for one in problems)
     if format == "json":
+        from reconciler.render import json
+
         document = {"valid": not failed, "diagnostics": [json.diagnostic(one) for one in problems]}
         data(json.dump(document))
     elif format == "github":
@@ -49,6 +50,7 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     elif format == "sarif":
         from reconciler.manifest import lint
         from reconciler.manifest.lint.about import rule_texts
+        from reconciler.render import json
         from reconciler.render.sarif import sarif_document
 
         data(json.dump(sarif_document(_in_repository(problems), rule_texts(lint.RULES))))
@@ -71,7 +73,7 @@ def _in_repository(problems: Sequence[Diagnostic]) -> list[Diagnostic]:
         return os.path.relpath(whole, start) if start else filename
 
     return [
-        replace(one, position=replace(one.position, filename=named(one.position.filename)))
+        replace(one, position=one.position._replace(filename=named(one.position.filename)))
         if one.position and one.position.line
         else one
         for one in problems

@@ -13,6 +13,7 @@ from reconciler.model import Address, Ref, Request, Secret, Value
 
 KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 """Names that the API takes (field notes, Environment variables)."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ class EnvVar:
         """The map of a trigger's variables. `null` is an empty map."""
         found = {}
         for key, item in mapping({} if result is None else result, "variables").items():
-            if not key.strip(".") or any("\ud800" <= one <= "\udfff" for one in key):
+            if not key.strip(".") or _SURROGATE.search(key):
                 raise AnswerError("the API's answer has a variable whose name cannot stand in a path")
             fields = mapping(item, "variable")
             value = fields.get("value")

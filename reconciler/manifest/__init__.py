@@ -234,6 +234,8 @@ def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[
         for profile, one in profiles.items():
             if any(one is other for other in mine):
                 users[profile].append(body)
+        if not params.params_of(body):
+            continue
         layers = [params.params_of(one) for one in (root, *mine, body)]
         used = params.referenced([defaults, *mine, body], [*layers, overrides])
         params.report_unused(params.params_of(body), used, problems, address=f"worker/{name}")

@@ -63,7 +63,8 @@ def env_sources(node: Node) -> Iterator[str]:
     if name and isinstance(name.value, str):
         yield name.value
     for child in node.mapping.values():
-        yield from env_sources(child)
+        if child.mapping:
+            yield from env_sources(child)
 
 
 def _names(node: Node | None) -> frozenset[str]:
@@ -197,6 +198,8 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
 
 
 def _variable(one: Effective, key: str, node: Node, problems: Problems, resolver: Resolver) -> EnvVar:
+    if isinstance(node.value, str) and key != MARKER:
+        return EnvVar(is_secret=False, value=node.value)
     address = f"env/{one.worker}/{one.key}/{key}"
     if key == MARKER:
         hint = "choose another name"

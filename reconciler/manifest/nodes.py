@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.errors import Diagnostic, ManifestError, Position, Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):  # as `Position`
     """A YAML value with its place. A mapping holds nodes by key, a list holds nodes.
 
     `text` is a plain scalar as it was written: `1.10` is a number, and still has to be quoted as `1.10`.

@@ -110,17 +110,17 @@ def referenced(nodes: Iterable[Node | None], params: Iterable[Mapping[str, Node]
 
 
 def _names(node: Node) -> Iterator[str]:
-    """Those of a whole node, but of a mapping's own `params`, which only define."""
-    for key, child in node.mapping.items():
-        if key != "params":
-            yield from _names(child)
-    for child in node.items:
-        yield from _names(child)
-    if isinstance(node.value, str):
-        for found in _PART.finditer(node.value):
-            param = _PARAM.fullmatch((found[1] or "").strip())
-            if param:
-                yield param[1]
+    """Those of a whole node, in no order, but of a mapping's own `params`, which only define."""
+    todo = [node]
+    while todo:
+        value = todo.pop().value
+        if isinstance(value, list):
+            todo += value
+        elif isinstance(value, dict):
+            todo += [child for key, child in value.items() if key != "params"]
+        elif isinstance(value, str) and "${{" in value:
+            names = (_PARAM.fullmatch((found[1] or "").strip()) for found in _PART.finditer(value))
+            yield from (name[1] for name in names if name)
 
 
 def report_unused(params: Mapping[str, Node], used: set[str], problems: Problems, *, address: str = "") -> None:

@@ -23,6 +23,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING_TAGS = (None, "!", "tag:yaml.org,2002:str")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {**dict.fromkeys(("true", "True", "TRUE"), True), **dict.fromkeys(("false", "False", "FALSE"), False)}
+_NUMERIC = frozenset("+-.0123456789")
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
@@ -57,7 +58,7 @@ class _Parser:
     nodes: int = 0
 
     def place(self, mark: Any) -> Position:
-        return Position(filename=self.filename, line=mark.line + 1, column=mark.column + 1)
+        return Position(self.filename, mark.line + 1, mark.column + 1)
 
     def count(self, nodes: int, position: Position) -> None:
         self.nodes += nodes
@@ -65,13 +66,14 @@ class _Parser:
             raise _Broken(f"more than {MAX_NODES:,} values, aliases expanded", position, "split the file")
 
     def event(self, event: Any) -> None:
-        position = self.place(event.start_mark)
         match event:
             case yaml.ScalarEvent():
+                position = self.place(event.start_mark)
                 self.count(1, position)
                 node = Node(self.scalar(event, position), position, event.value if event.implicit[0] else "")
                 self.add(node, event.anchor, size=1, depth=0)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                position = self.place(event.start_mark)
                 if event.tag is not None and not event.implicit:
                     raise _Broken(f"the tag `{event.tag}` is not supported", position, "take it out")
                 self.open({} if isinstance(event, yaml.MappingStartEvent) else [], event.anchor, position)
@@ -80,6 +82,7 @@ class _Parser:
                 node = Node(done.value, done.position)
                 self.add(node, done.anchor, size=self.nodes - done.started, depth=done.depth)
             case yaml.AliasEvent():
+                position = self.place(event.start_mark)
                 if event.anchor not in self.anchors:
                     hint = "an anchor (&name) comes before its alias, and never inside itself"
                     raise _Broken(f"the alias `*{event.anchor}` has no anchor", position, hint)
@@ -88,7 +91,8 @@ class _Parser:
                 self.check_depth(depth, position)
                 self.add(node, None, size=size, depth=depth)
             case yaml.DocumentStartEvent() if self.root is not None:
-                raise _Broken("a second document in one file", position, "put it into a file of its own")
+                at = self.place(event.start_mark)
+                raise _Broken("a second document in one file", at, "put it into a file of its own")
 
     def open(self, value: Any, anchor: str | None, position: Position) -> None:
         self.check_depth(1, position)
@@ -144,6 +148,8 @@ def plain(text: str) -> str | int | float | bool | None:
         return None
     if text in _BOOL:
         return _BOOL[text]
+    if text[0] not in _NUMERIC:
+        return text
     if _INT.fullmatch(text) and (len(text) < MAX_DIGITS or text[:2] in ("0x", "0o")):
         return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
     if _FLOAT.fullmatch(text):

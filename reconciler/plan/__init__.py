@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.errors import Diagnostic, Severity
@@ -24,7 +24,10 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     """Every declared resource once, no-ops too, and the writes that carry the changes out."""
     board = Board(desired=desired, observed=observed, options=options)
     board.diagnostics.extend(desired.diagnostics)
-    sites = [_look(board, worker) for worker in desired.workers.values()]
+    tags: dict[str | None, list[str]] = {}
+    for name in desired.workers:
+        tags.setdefault(observed.tags.get(name), []).append(name)
+    sites = [_look(board, worker, tags) for worker in desired.workers.values()]
     used = tokens.decide(board)
     connections.decide(board, {ref for site in sites for ref in _needed_connections(board, site)})
     for site in sites:
@@ -72,7 +75,7 @@ def _tried(board: Board) -> list[Step]:
 def _prune(board: Board) -> None:
     """Delete what our marker proves ours on Workers that nobody declares; of the rest nothing is said."""
     for name in sorted(_undeclared(board.desired, board.observed)):
-        seen = [board.look(live) for live in board.observed.triggers if live.scope == name]
+        seen = [board.look(live) for live in board.observed.by_worker.get(name, ())]
         undeclared.decide(board, name, [one for one in seen if one.ours(board.owner)], ())
 
 
@@ -122,17 +125,18 @@ class _Site:
         return [one for one in (*(one for _, one in self.pairs if one), *self.left) if one is not seen]
 
 
-def _look(board: Board, worker: Declared[Worker]) -> _Site:
-    _look_up(board, worker)
+def _look(board: Board, worker: Declared[Worker], tags: Mapping[str | None, list[str]]) -> _Site:
+    """`tags` holds the declared Workers by tag."""
+    _look_up(board, worker, tags)
     name = worker.resource.name
-    declared = tuple(one for one in board.desired.triggers if one.address.path[0] == name)
+    declared = tuple(board.desired.by_worker.get(name, ()))
     unread = board.observed.unread_workers.get(name) or (
         board.observed.unread_scripts if name not in board.observed.tags else None
     )
     stopped = board.failed.get(worker.address) or (f"{unread.what} could not be read" if unread else "")
     if stopped:
         return _Site(worker=worker, declared=declared, stopped=stopped)
-    seen = {live.id: board.look(live) for live in board.observed.triggers if live.scope == name}
+    seen = {live.id: board.look(live) for live in board.observed.by_worker.get(name, ())}
     markers = {uuid: one.marker for uuid, one in seen.items() if isinstance(one.marker, Marker)}
     pairs, left = match(declared, [one.live for one in seen.values()], markers, board.owner)
     return _Site(
@@ -143,11 +147,12 @@ def _look(board: Board, worker: Declared[Worker]) -> _Site:
     )
 
 
-def _look_up(board: Board, worker: Declared[Worker]) -> None:
+def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, list[str]]) -> None:
     """A declared Worker that does not exist fails its own addresses only."""
     name, given = worker.resource.name, worker.resource.tag
-    twins = [one for one in board.desired.workers if one != name and _tag(board, one) == _tag(board, name)]
-    if twins and _tag(board, name):
+    tag = board.observed.tags.get(name)
+    twins = [one for one in tags[tag] if one != name] if tag else []
+    if twins:
         board.fail(
             f"Worker `{name}` and Worker `{twins[0]}` of the manifests have the same tag: they are one",
             hint="declare it once",
@@ -166,10 +171,6 @@ def _look_up(board: Board, worker: Declared[Worker]) -> None:
         address=worker.address,
         position=worker.position,
     )
-
-
-def _tag(board: Board, name: str) -> str | None:
-    return board.observed.tags.get(name)
 
 
 def _selected(board: Board, site: _Site) -> Iterator[tuple[DeclaredTrigger, Seen | None]]:

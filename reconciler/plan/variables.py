@@ -30,6 +30,8 @@ MAX_VARIABLES = 64  # a trigger, the marker counted (field notes, Environment va
 
 def ignores(trigger: DeclaredTrigger, key: str) -> bool:
     """Is the variable `key` left alone? `ignore` may say `environment_variables` or `….GLOB`."""
+    if not trigger.ignore:
+        return False
     names = (f"environment_variables.{key}", "environment_variables")
     return any(fnmatchcase(name, glob) for glob in trigger.ignore for name in names)
 
@@ -134,13 +136,12 @@ def _compare_secret(
 
 def _differences(want: EnvVar, seen: EnvVar, applied: str | None) -> tuple[FieldChange, ...]:
     """A secret differs only by its kind; its value is not compared."""
+    name = "is_secret" if want.is_secret != seen.is_secret else "value"
+    before, after = getattr(seen, name), getattr(want, name)
+    if before == after or (name == "value" and want.is_secret):
+        return ()
     moved = ownership.cause(applied=applied, before=entry(seen), after=entry(want))
-    fields = []
-    if want.is_secret != seen.is_secret:
-        fields.append(FieldChange(path="is_secret", before=seen.is_secret, after=want.is_secret, cause=moved))
-    elif not want.is_secret and want.value != seen.value:
-        fields.append(FieldChange(path="value", before=seen.value, after=want.value, cause=moved))
-    return tuple(fields)
+    return (FieldChange(path=name, before=before, after=after, cause=moved),)
 
 
 def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar) -> Change:

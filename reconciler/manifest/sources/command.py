@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.manifest.sources.env import RESERVED
 from reconciler.manifest.sources.given import Context, Given, decode
+
+if TYPE_CHECKING:
+    import subprocess
 
 NAME = "command"
 SCHEMA: dict[str, Any] = {
@@ -33,6 +35,8 @@ def refuse(spec: Sequence[str]) -> str:  # noqa: ARG001 - the user decides by --
 
 
 def ask(spec: Sequence[str], context: Context) -> Given:
+    import subprocess  # noqa: PLC0415 - 2 ms, and few sets have a command
+
     if not context.allow_commands:
         return Given(missing="needs --allow-commands")
     # What it needs to log in somewhere it may have; not our own tokens, nor the set's other secrets.
