@@ -219,11 +219,11 @@ def _secrets(or_expression: str) -> dict[str, Any]:
 def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[str, ...]]:
     """Every violation of the schema, at its place and in words. Returns what is broken: the section, with
     the key under it where the section is a mapping of names."""
-    import jsonschema_rs  # noqa: PLC0415 - 30 ms, and `--help` needs none of it
-
     broken: set[tuple[str, ...]] = set()
     schema, value = manifest_schema(final=final), root.bare()
-    with suppress(UnicodeEncodeError):  # half a surrogate pair, from a param
+    with suppress(ImportError, UnicodeEncodeError):  # not built for this machine; half a surrogate pair, from a param
+        import jsonschema_rs  # noqa: PLC0415 - 30 ms, and `--help` needs none of it
+
         if jsonschema_rs.is_valid(schema, value):
             return broken
     # A hundred times slower, 90 ms to import, and exact about what is wrong and where.
