@@ -96,7 +96,7 @@ def _done(outcomes: list[Outcome]) -> bool:
 
 def _state(world: World, *, entries: bool) -> Any:
     """The end state, with or without what the markers say of variables."""
-    state = world.state()
+    state = world.end()
     for one in state["triggers"] if not entries else ():
         marker = one["variables"].get(ownership.MARKER)
         one["variables"][ownership.MARKER] = {**marker, "e": None} if isinstance(marker, dict) else marker

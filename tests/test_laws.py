@@ -101,7 +101,7 @@ def test_killed_after_every_request_the_next_run_finishes(
         _, outcomes, error = tried(world)
         assert error is None or isinstance(error, SourceError)
         assert {one.status for one in outcomes} <= {Status.DONE}, (kill_at, outcomes)
-        assert world.state() == whole.state(), kill_at
+        assert world.end() == whole.end(), kill_at
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES])

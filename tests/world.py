@@ -38,13 +38,11 @@ class Killed(BaseException):
 
 
 class Watched(Sandbox):
-    """Keeps what it was given and shows nobody: secrets by trigger UUID and variable, and by token UUID; and the
-    connections that were put."""
+    """Keeps what it was given and shows nobody: secrets by trigger UUID and variable, and by token UUID."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self.secrets: dict[str, Any] = {}
-        self.connections: dict[str, tuple[str, str]] = {}
 
     def _answer(self, method: str, path: str, *, body: bytes, **more: Any) -> Any:
         reply = super()._answer(method, path, body=body, **more)
@@ -53,12 +51,13 @@ class Watched(Sandbox):
             self.secrets[reply.result["build_token_uuid"]] = json.loads(body)["build_token_secret"]
         elif method == "PATCH" and parts[-1] == "environment_variables":
             self.secrets |= {f"{parts[-2]} {key}": one["value"] for key, one in json.loads(body).items()}
-        elif method == "PUT" and parts[-1] == "connections":
-            uuid = reply.result["repo_connection_uuid"]
-            self.connections[uuid] = (reply.result["repo_id"], reply.result["provider_account_id"])
-        elif method == "DELETE" and parts[-2] == "connections":
-            self.connections.pop(parts[-1], None)
         return reply
+
+    def connections(self) -> list[tuple[str, ...]]:
+        """Those that there are: no operation lists them."""
+        with self._store.transaction(write=False) as db:
+            found = db.execute("SELECT repo_id, provider_account_id FROM connections WHERE deleted_on IS NULL")
+            return sorted(tuple(row) for row in found)
 
 
 @dataclass
@@ -206,8 +205,7 @@ class World:
         tokens = story.call(self.sandbox, "GET", "/builds/tokens")[1]
         names = {one["build_token_uuid"]: one["build_token_name"] for one in tokens}
         known = sorted([name, self.sandbox.secrets.get(uuid)] for uuid, name in names.items())
-        put = sorted(self.sandbox.connections.values())
-        state: dict[str, Any] = {"tokens": known, "connections": put, "triggers": []}
+        state: dict[str, Any] = {"tokens": known, "connections": self.sandbox.connections(), "triggers": []}
         for worker in story.call(self.sandbox, "GET", "/workers/scripts")[1]:
             for one in story.call(self.sandbox, "GET", f"/builds/workers/{worker['tag']}/triggers")[1]:
                 if one.get("deleted_on"):
@@ -215,6 +213,12 @@ class World:
                 state["triggers"].append(self._trigger(worker["id"], one, names))
         state["triggers"].sort(key=lambda one: json.dumps(one, sort_keys=True))
         return state
+
+    def end(self) -> dict[str, Any]:
+        """The state that the run after an interruption reaches as well. A connection whose last trigger went in the
+        run that ended there is shown by nobody any more: `connections delete` is for it (DESIGN section 4)."""
+        state = self.state()
+        return {**state, "connections": None} if self.options.prune else state
 
     def _trigger(self, worker: str, one: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         path = f"/builds/triggers/{one['trigger_uuid']}/environment_variables"
