@@ -32,7 +32,7 @@ def trigger_fields(
     changed = []
     for name, wanted in after.items():
         seen = before.get(name)
-        if name in ignore or normal(name, seen) == normal(name, wanted):
+        if name in ignore or seen == wanted or normal(name, seen) == normal(name, wanted):
             continue
         added, removed = explained(seen, wanted) if name in Trigger.sets else ((), ())
         changed.append(FieldChange(path=name, before=seen, after=wanted, added=added, removed=removed))

@@ -8,10 +8,10 @@ makes exactly what it was about unread, and is never taken for absence.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from queue import SimpleQueue
+from threading import Condition
 from typing import Any
 
 from reconciler.api import Api
@@ -54,7 +54,7 @@ def observe(
         lists = lists or Lists(api)
         look = _Look(desired, api, pool, lists, everything, tokens or everything or bool(desired.tokens))
         look.start()
-        look.run()
+        look.wait()
         look.ask_witnesses()
     if look.denied and not look.builds_read:
         raise look.denied
@@ -63,7 +63,7 @@ def observe(
 
 @dataclass
 class _Look:
-    """One run of reading. Only the calling thread touches it; the pool's threads only send."""
+    """One run of reading. The thread that sent a request takes its answer, one at a time: whoever has the `turn`."""
 
     desired: Desired
     api: Api
@@ -71,10 +71,9 @@ class _Look:
     lists: Lists
     everything: bool
     lists_tokens: bool
-    finished: SimpleQueue[tuple[Future[Any], Callable[[Any], None], Callable[[ApiError], None]]] = field(
-        default_factory=SimpleQueue
-    )
+    turn: Condition = field(default_factory=Condition)
     waiting: int = 0
+    broken: BaseException | None = None
     tags: dict[str, str] = field(default_factory=dict)
     workers: dict[str, str] | None = None
     triggers: list[Live[Trigger]] = field(default_factory=list)
@@ -94,40 +93,58 @@ class _Look:
 
     def ask(self, read: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[ApiError], None]) -> None:
         self.waiting += 1
-        self.pool.submit(read).add_done_callback(lambda future: self.finished.put((future, done, failed)))
+        self.pool.submit(self.take, read, done, failed)
+
+    def take(self, read: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[ApiError], None]) -> None:
+        """Send, and take the answer. A token that the API does not take ends the run early, and so does a bug."""
+        answer, error = None, None
+        try:
+            answer = read()
+        except BaseException as found:
+            error = found
+        with self.turn:
+            if self.broken:
+                return
+            self.waiting -= 1
+            self.answered += 1
+            self.api.progress("reading", self.answered, max(self.answered + self.waiting, self.expected))
+            try:
+                if isinstance(error, ApiError):
+                    if isinstance(error, AuthenticationError | ForbiddenError):
+                        self.denied = self.denied or error
+                    failed(error)
+                elif error:
+                    raise error
+                else:
+                    done(answer)
+            except BaseException as found:
+                self.broken = found
+            if isinstance(self.denied, AuthenticationError) and not self.builds_read:
+                self.broken = self.denied
+            if self.broken or not self.waiting:
+                self.turn.notify()
+
+    def wait(self) -> None:
+        """Until nothing is under way."""
+        with self.turn:
+            self.turn.wait_for(lambda: self.broken or not self.waiting)
+        if self.broken:
+            raise self.broken
 
     def start(self) -> None:
         """The first wave: names, tokens, and the Workers whose tag the manifests give."""
         declared = self.desired.workers.values()
         witnesses = [one for some in self.desired.witnesses.values() for one in some]
-        if self.everything or any(one.resource.tag is None for one in (*declared, *witnesses)):
-            self.ask(lambda: self.lists.workers, self.scripts, self.no_scripts)
-        else:
-            self.foretell(len(declared) + len(self.desired.triggers))
-        if self.lists_tokens:
-            self.ask(lambda: self.lists.tokens, self.all_tokens, self.no_tokens)
-        for worker in declared:
-            if worker.resource.tag is not None:
-                self.worker(worker.resource.name, worker.resource.tag, given=True)
-
-    def run(self) -> None:
-        """Until nothing is under way. A token that the API does not take ends it early."""
-        while self.waiting:
-            future, done, failed = self.finished.get()
-            self.waiting -= 1
-            self.answered += 1
-            self.api.progress("reading", self.answered, max(self.answered + self.waiting, self.expected))
-            error = future.exception()
-            if error is None:
-                done(future.result())
-            elif isinstance(error, ApiError):
-                if isinstance(error, AuthenticationError | ForbiddenError):
-                    self.denied = self.denied or error
-                failed(error)
+        with self.turn:
+            if self.everything or any(one.resource.tag is None for one in (*declared, *witnesses)):
+                self.ask(lambda: self.lists.workers, self.scripts, self.no_scripts)
             else:
-                raise error
-            if isinstance(self.denied, AuthenticationError) and not self.builds_read:
-                raise self.denied
+                self.foretell(len(declared) + len(self.desired.triggers))
+            if self.lists_tokens:
+                self.ask(lambda: self.lists.tokens, self.all_tokens, self.no_tokens)
+            for worker in declared:
+                if worker.resource.tag is not None:
+                    self.worker(worker.resource.name, worker.resource.tag, given=True)
 
     def ask_witnesses(self) -> None:
         """One Worker after the other, until one shows the connection. Only connections are taken from them."""
@@ -142,8 +159,9 @@ class _Look:
                     self.no_tag(name)
                 elif tag and tag not in self.witnesses | {*self.tags.values()}:
                     self.witnesses.add(tag)
-                    self.read_triggers(name, tag, lambda _: None, given=worker.resource.tag is not None)
-                    self.run()
+                    with self.turn:
+                        self.read_triggers(name, tag, lambda _: None, given=worker.resource.tag is not None)
+                    self.wait()
 
     def foretell(self, requests: int) -> None:
         """Say before a long wait how long it will be."""

@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from reconciler.diff import normal
 from reconciler.kinds.env_var import EnvVar
@@ -177,7 +177,7 @@ class FingerprintKey:
         data = b"".join(len(raw).to_bytes(4, "big") + raw for raw in (part.encode() for part in parts))
         return hmac.digest(self.key, data, "sha256")
 
-    @property
+    @cached_property
     def kid(self) -> str:
         """Names the key; nothing of it can be told from this."""
         return self._mac("key id").hex()[:8]

@@ -261,7 +261,7 @@ def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trig
         kept["repo_connection_uuid"] = ""  # optional in the answer: what is not shown is not another one
     if live.path_includes == PENDING_PATHS:
         kept.pop("path_includes", None)  # always mended (DESIGN section 6)
-    return replace(want, **kept)
+    return replace(want, **kept) if kept else want
 
 
 def _differences(want: Trigger, live: Trigger, ours: ownership.Marker | None) -> tuple[FieldChange, ...]:
