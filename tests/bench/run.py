@@ -33,7 +33,7 @@ LATENCY = 50  # ms
 WORKERS, CHANGED = 300, 100
 SIZES = (125, 250, 500, 1000, 2000)
 LIBRARIES = ("http_client", "urllib3", "httpx_threads", "httpx_async", "aiohttp", "pycurl")
-MARKS = ("<!-- written by `make bench README=1` -->", "<!-- end of what it writes -->")
+MARKS = ("<!-- bench -->", "<!-- end of bench -->")
 
 
 @dataclass
@@ -229,15 +229,15 @@ def pure(bench: Bench) -> None:
 
 def start_up(bench: Bench) -> None:
     quickstart = estate.ROOT / "examples" / "quickstart"
-    completing = {"_BUILDSCTL_COMPLETE": "bash_complete", "COMP_WORDS": "buildsctl pl", "COMP_CWORD": "1"}
+    completing = {"_BUILDSCTL_COMPLETE": "bash"}
     commands = {
         'python -c "import click"': lambda: run(sys.executable, "-c", "import click"),
         "`--version`": lambda: buildsctl("--version"),
         "`--help`": lambda: buildsctl("--help"),
-        "completion of a command's name": lambda: buildsctl(more=completing),
+        "TAB on a command's name": lambda: buildsctl("buildsctl pl", "pl", more=completing),
         "`validate` of the quickstart": lambda: buildsctl("validate", quickstart),
     }
-    if "plan" not in buildsctl(more=completing).out:
+    if "plan" not in commands["TAB on a command's name"]().out:
         raise SystemExit("the completion does not know `plan`")
     took: dict[str, list[float]] = {name: [] for name in commands}
     for turn in range(3 * ROUNDS + 1):
@@ -300,15 +300,19 @@ def line(row: Row) -> str:
     return f"| {row.what} | {row.measured} | {row.beside} | {ratio} | {row.goal} | {verdict} |"
 
 
-def table(bench: Bench) -> str:
+def table(bench: Bench, load: float) -> str:
     today = datetime.date.today().isoformat()
-    made = f"`make bench` on {today}, {os.cpu_count()} cores, CPython {platform.python_version()}"
+    made = (
+        f"`make bench` on {today}: {os.cpu_count()} cores, CPython {platform.python_version()}, load {load:.1f} before"
+    )
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        made += "; at real-time priority (`chrt`), as the machine had other work"
     head = "| what | measured | beside it | ratio | goal | met |\n| --- | --- | --- | --- | --- | --- |"
     all_floors = bench.raw.get("plan", {}).get("floor", {})
     floors = ", ".join(
         f"{name} {seconds(took)}" for name, took in sorted(all_floors.items(), key=lambda one: median(one[1]))
     )
-    return f"{made}:\n\n{head}\n" + "\n".join(map(line, bench.rows)) + f"\n\nFloors of the plan: {floors}.\n"
+    return f"{made}:\n\n{head}\n" + "\n".join(map(line, bench.rows)) + f"\n\nFloors of the plan, all but the first two of one run: {floors}.\n"
 
 
 def main() -> None:
@@ -317,7 +321,7 @@ def main() -> None:
         bench = Bench(Path(folder))
         for part in (start_up, network, pure):
             part(bench)
-    text = table(bench)
+    text = table(bench, load)
     print(f"\n{text}")
     facts = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count(), "load before": load}
     results = {**facts, "rows": [asdict(one) for one in bench.rows], "raw": bench.raw}
