@@ -107,8 +107,8 @@ class _Look:
                 return
             self.waiting -= 1
             self.answered += 1
-            self.api.progress("reading", self.answered, max(self.answered + self.waiting, self.expected))
             try:
+                self.api.progress("reading", self.answered, max(self.answered + self.waiting, self.expected))
                 if isinstance(error, ApiError):
                     if isinstance(error, AuthenticationError | ForbiddenError):
                         self.denied = self.denied or error

@@ -12,6 +12,8 @@ import pytest
 import story
 from bench import estate
 
+from reconciler.api import Api
+from reconciler.observe import observe
 from reconciler.sandbox import Sandbox
 
 WORKERS, CHANGED, TOKENS = 7, 3, 401
@@ -77,3 +79,23 @@ def test_tags_that_are_given_save_the_list_of_names(folder: Path) -> None:
         path.write_text(path.read_text().replace("    triggers:\n", f"    tag: '{tag}'\n    triggers:\n", 1))
     ran, reads, _, _ = _ran("plan", "same")
     assert (ran.code, reads) == (0, {path: n for path, n in READS.items() if path != "/workers/scripts"})
+
+
+@pytest.mark.parametrize("breaks_at", [1, 5, 12])
+def test_a_bug_in_a_thread_that_reads_ends_the_run(folder: Path, breaks_at: int) -> None:
+    def progress(_: str, done: int, __: int) -> None:
+        if done == breaks_at:
+            raise ZeroDivisionError
+
+    sandbox = Sandbox("sandbox.db")
+    with Api(
+        base_url="http://sandbox/client/v4",
+        account_id=estate.ACCOUNT,
+        token="t",
+        handler=sandbox.handle,
+        progress=progress,
+    ) as api:
+        with pytest.raises(ZeroDivisionError):
+            observe(estate.load(folder / "same"), api)
+        assert api.stop.is_set()
+    sandbox.close()

@@ -305,14 +305,18 @@ def table(bench: Bench, load: float) -> str:
     made = (
         f"`make bench` on {today}: {os.cpu_count()} cores, CPython {platform.python_version()}, load {load:.1f} before"
     )
-    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
         made += "; at real-time priority (`chrt`), as the machine had other work"
     head = "| what | measured | beside it | ratio | goal | met |\n| --- | --- | --- | --- | --- | --- |"
     all_floors = bench.raw.get("plan", {}).get("floor", {})
     floors = ", ".join(
         f"{name} {seconds(took)}" for name, took in sorted(all_floors.items(), key=lambda one: median(one[1]))
     )
-    return f"{made}:\n\n{head}\n" + "\n".join(map(line, bench.rows)) + f"\n\nFloors of the plan, all but the first two of one run: {floors}.\n"
+    return (
+        f"{made}:\n\n{head}\n"
+        + "\n".join(map(line, bench.rows))
+        + f"\n\nFloors of the plan, all but two of one run: {floors}.\n"
+    )
 
 
 def main() -> None:
