@@ -411,4 +411,6 @@ def _never_sent(request: Request, text: str) -> NetworkError:
 def _named(error: ApiError, request: Request) -> Any:
     """`error` with the request that met it."""
     error.method, error.path = request.method, _path(request.path)
+    if isinstance(error, AnswerError) and not error.hint:
+        error.hint = "this is not what the API's reference says: run it again; if it stays, is this the API?"
     return error

@@ -30,7 +30,12 @@ def check_revision(revision: str, *, why: str) -> None:
     """Is it a commit, and no option?"""
     if revision.startswith("-"):
         raise UsageError(f"`{revision}` is no Git revision", hint="name a commit, a branch or a tag")
-    run("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", why=why)
+    try:
+        run("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", why=why)
+    except UsageError as error:
+        if error.hint == why:
+            raise
+        raise UsageError(f"Git knows no revision `{revision}` here", hint=error.hint) from None
 
 
 def changed_files(base: str, *, committed: bool, why: str) -> tuple[list[str], int]:

@@ -243,7 +243,7 @@ def test_what_git_says(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ([], "say what changed"),
         (["--base", "x", "--files", "y"], "say what changed"),
         (["--base", "-x"], "is no Git revision"),
-        (["--base", "nothing"], "failed"),
+        (["--base", "nothing"], "Git knows no revision `nothing` here"),
         (["--files", "x"], "no branch is checked out"),
         (["--files", "x", "--branch", "b", "--repo", "acme/nope"], "no repository `acme/nope`"),
         (["--files", "x", "--branch", "b", "absent.yaml"], "there is no `absent.yaml`"),

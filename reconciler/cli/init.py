@@ -70,6 +70,7 @@ def init(
     """
     from reconciler.export import First
     from reconciler.kinds.worker import Worker
+    from reconciler.manifest.files import DEFAULTS
     from reconciler.observe import observe
     from reconciler.states import Desired, Observed
 
@@ -87,7 +88,8 @@ def init(
     account = api.account_id if api and api.account_id != session.SANDBOX_ACCOUNT else ""
     write_file(output, _text(first, observed, owner or _owner(connection), account))
     write_schema(os.path.dirname(output))
-    say(f"{output} is written; next: buildsctl validate, buildsctl doctor, buildsctl plan\n")
+    path = "" if output == DEFAULTS[0] else f" {output}"
+    say(f"{output} and its schema are written; next: buildsctl validate{path}, then doctor{path}, then plan{path}\n")
     return Exit.OK
 
 

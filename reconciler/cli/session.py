@@ -112,6 +112,9 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
     """The API of one account, live or the sandbox inside this process; `token` instead of the usual one."""
     from reconciler.api import Api
 
+    if settings.sandbox_file and not settings.sandbox:
+        hint = "say --sandbox as well; without it the live account would be meant"
+        raise UsageError("--sandbox-file is given without --sandbox", hint=hint)
     traced = settings.trace or settings.verbose
     trace = _say_trace if traced else None
     if settings.sandbox:

@@ -10,12 +10,12 @@ from typing import Any
 from reconciler.export.collect import Flat, Found, connection_key, free, literal, token_key
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.repository import Repository
+from reconciler.kinds.token import NO_TOKEN_ID
 from reconciler.manifest.schema import WORKER
 from reconciler.render.escape import clean
 from reconciler.states import Observed
 
 RUNNERS = {"npm": "npx", "pnpm": "pnpm exec", "yarn": "yarn", "bun": "bunx", "uv": "uv run"}
-NO_TOKEN = "0" * 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def _token(found: Found, first: First, observed: Observed) -> str:
     key = free("deploy", found.tokens)
     secret: dict[str, Any] = {"value_from": {"env": "DEPLOY_TOKEN"}}
     found.tokens[key] = {
-        "cloudflare_token_id": literal(first.cloudflare_token_id) or NO_TOKEN,
+        "cloudflare_token_id": literal(first.cloudflare_token_id) or NO_TOKEN_ID,
         "build_token_secret": secret,
     }
     about = "the API token that builds run under, registered by buildsctl; its value comes from the environment"

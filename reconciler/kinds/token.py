@@ -11,6 +11,7 @@ from reconciler.kinds.answer import identifier, mapping, text_or_blank
 from reconciler.model import Address, Declared, Live, Ref, Repeat, Request, Secret, Value
 
 PER_PAGE = 200  # the largest page the API gives (field notes, Build tokens)
+NO_TOKEN_ID = "0" * 32  # stands in a first manifest until somebody puts the real one there
 
 
 @dataclass(frozen=True, kw_only=True)

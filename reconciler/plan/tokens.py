@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from reconciler.kinds.token import Token, TokenReference
+from reconciler.kinds.token import NO_TOKEN_ID, Token, TokenReference
 from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Step, Trial
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
 from reconciler.plan.board import Board, Options
 from reconciler.states import Desired, Observed
 
+NAMED = "named by --rewrite-secrets"
 Generations = Sequence[tuple[Generation, Live[Token]]]
 
 
@@ -25,6 +26,11 @@ def decide(board: Board) -> set[str]:
         if board.observed.unread_tokens:
             board.unknown[declared.address] = "the list of build tokens could not be read"
             board.row(declared, disposition=Disposition.UNKNOWN, reason=board.unknown[declared.address])
+        elif isinstance(declared.resource, Token) and declared.resource.cloudflare_token_id == NO_TOKEN_ID:
+            summary = "its `cloudflare_token_id` is still the one that `init` writes where it knows none"
+            hint = "`buildsctl tokens id --env NAME` prints that of the API token in the variable NAME"
+            board.fail(summary, hint=hint, address=declared.address, position=declared.position)
+            board.row(declared, disposition=Disposition.UNKNOWN, reason=summary)
         elif isinstance(declared.resource, TokenReference):
             used |= _decide_reference(board, declared, declared.resource)
         else:
@@ -71,7 +77,7 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
         Action.CREATE,
         after={**want.fields, "build_token_name": str(made)},
         reason=reason,
-        cause=Cause.MANIFEST if generations else Cause.UNKNOWN,
+        cause=Cause.MANIFEST if generations and rotate != NAMED else Cause.UNKNOWN,
     )
     board.first.append(
         Step(
@@ -103,7 +109,7 @@ def _compare(board: Board, declared: Declared[Token], seen: Generation, made: Ge
     if not board.selected(declared.address):
         return "", "--target does not name it"
     if board.named(declared.address, board.options.rewrite_secrets):
-        return "named by --rewrite-secrets", ""
+        return NAMED, ""
     if seen.id6 != made.id6:
         return "its `cloudflare_token_id` or `value_version` changed", ""
     if board.options.key is None:
@@ -201,7 +207,7 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
             address,
             Action.DELETE,
             before=live.resource.fields,
-            reason=f"{reason}; no trigger of the account uses it",
+            reason=f"{reason}; no trigger of the account uses it{' after this run' if until else ''}",
             disposition=Disposition.ORPHAN,
             cause=Cause.MANIFEST,
         )

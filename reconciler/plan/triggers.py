@@ -15,7 +15,7 @@ from reconciler.plan.board import Board, Seen
 from reconciler.plan.steps import Variables
 from reconciler.states import DeclaredTrigger
 
-REMADE = "without marker and variables beside a trigger of ours: the dashboard made it anew"
+REMADE = "without marker and variables beside a trigger of ours: the dashboard made it anew, or it was released"
 
 
 def stop(

@@ -15,9 +15,9 @@ from reconciler.render.problems import problems_text
 from reconciler.render.text import CAUSES, change_lines, unread_text
 
 TITLES = {
-    Kind.LIVE: "Changed outside buildsctl",
+    Kind.LIVE: "Changed outside buildsctl (live → as declared)",
     Kind.HEALTH: "Broken, though as declared",
-    Kind.PENDING: "In the manifests, and not applied yet",
+    Kind.PENDING: "In the manifests, and not applied yet (live → as declared)",
     Kind.UNMANAGED: "Live, and declared by nobody",
 }
 FORMAT_VERSION = "1.0"
@@ -117,6 +117,18 @@ def _row(one: Finding, report: Report) -> dict[str, Any]:
     }
 
 
+def coloured(line: str) -> str:
+    """A `diff` fence goes by the first character."""
+    sign = line.lstrip()[:2]
+    return (
+        sign[0] + line[1:].replace(sign, "  ", 1)
+        if sign in ("+ ", "- ")
+        else "!" + line[1:] * bool(line)
+        if " → " in line
+        else line
+    )
+
+
 def drift_markdown(report: Report) -> str:
     """For an issue that is opened once and updated: what is new first, cut where it would get too long."""
     lines = [header("drift", report.plan), f"### buildsctl drift: {headline(report)}. Requests: {report.reads}.", ""]
@@ -128,7 +140,7 @@ def drift_markdown(report: Report) -> str:
                 continue
             lines += [f"**{title}{'' if new else ', known already'}** ({len(found)})", ""]
             for number, one in enumerate(found):
-                block = [*fence(_lines(one, report)), ""]
+                block = [*fence(map(coloured, _lines(one, report))), ""]
                 length += sum(len(line) + 1 for line in block)
                 if length > MAX_LENGTH - 20_000:
                     lines += [f"{len(found) - number} more of this kind are not shown here.", ""]

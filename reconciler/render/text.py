@@ -30,6 +30,7 @@ from reconciler.render.value import MAX_LENGTH, MOST, value_text
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.NO_OP: " "}
 WORDS = {"+": "create", "~": "update", "-/+": "replace", "-": "delete", "^": "adopt", ".": "kept"}
 WORDS |= {"?": "unknown", "!": "refused", " ": "unchanged"}
+MOST_ADOPTS = 20  # of one reason that are listed one by one
 COLORS = {"+": 32, "~": 33, "-/+": 31, "-": 31, "^": 36, "!": 31, "?": 35}
 CAUSES = {
     Cause.MANIFEST: "the manifests changed",
@@ -91,7 +92,9 @@ def counted(changes: Iterable[Change]) -> str:
 def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
     """Every change with its reason, grouped by Worker. No-ops are a count, and long values shortened, unless all is
     wanted."""
-    rows, most = (plan.changes, MOST) if whole else (shown(plan), MAX_LENGTH)
+    many = {} if whole else adopted_alike(plan)
+    rows = plan.changes if whole else [one for one in shown(plan) if not (is_adopt(one) and one.reason in many)]
+    most = MOST if whole else MAX_LENGTH
     quiet = {one.address: one.reason for one in plan.changes if one.address.kind == "trigger"}
     new = (Action.CREATE, Action.REPLACE)
     born = {one.address.path for one in plan.changes if one.address.kind == "trigger" and one.action in new}
@@ -106,11 +109,23 @@ def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
             heading = change.address.path[:2]
             comes = change.action is Action.CREATE and change.address.path[:2] in born
             lines += change_lines(change, plan.labels, color=color, born=comes, most=most)
+    for reason, count in many.items():
+        lines += ["", f"  ^ {count} triggers are adopted; -v lists them", f"      {clean(reason)}"]
     lines += refusal_lines(plan)
     text = "\n".join(lines).strip("\n")
     parts = [text] if text else []
     parts.append("\n".join(ending(plan)))
     return "\n\n".join(parts) + "\n"
+
+
+def is_adopt(change: Change) -> bool:
+    return change.disposition is Disposition.ADOPT
+
+
+def adopted_alike(plan: Plan) -> dict[str, int]:
+    """Reasons that so many adopts have that nobody reads the same sentence as often."""
+    counts = Counter(one.reason for one in plan.changes if is_adopt(one))
+    return {reason: count for reason, count in counts.items() if count > MOST_ADOPTS}
 
 
 def shown(plan: Plan) -> list[Change]:
