@@ -204,6 +204,13 @@ def test_accounts_that_disagree(server: FakeServer, folder: Path) -> None:
     assert not server.log
 
 
+def test_the_data_of_a_sandbox_means_no_live_account(server: FakeServer, folder: Path) -> None:
+    ran = run(["apply", "--auto-approve", "--sandbox-file", "x.db"], environment(server), folder)
+    assert ran.code == 1
+    assert "say --sandbox as well" in ran.err
+    assert server.log == []
+
+
 def test_no_account(server: FakeServer, folder: Path) -> None:
     ran = plan(folder, environment(server, CLOUDFLARE_ACCOUNT_ID=None))
     assert ran.code == 1

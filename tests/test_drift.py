@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -359,6 +360,7 @@ def test_formats(estate: Path, format_: str) -> None:
     assert "1 live" in ran.stdout
     assert "canary" not in ran.stdout
     if format_ == "markdown":
+        assert re.search(r"^! +build_command: ", ran.stdout, re.MULTILINE)
         assert ran.stdout.startswith(f"<!-- buildsctl:drift account={story.ACCOUNT} owner=acme -->\n")
         assert "````diff" in ran.stdout
 

@@ -152,3 +152,17 @@ def test_what_is_no_plan_is_said(text: str, tmp_path: Path) -> None:
         assert ran.code == 1
         assert "is no plan of this version" in ran.stderr
         assert story.run(["show", "absent.json"], {}).code == 1
+
+
+def test_a_thousand_adopts_are_one_sentence() -> None:
+    def adopt(number: int) -> Change:
+        trigger = Address.of("trigger", f"w{number}", "production")
+        same = {"address": trigger, "before": {}, "after": {}, "disposition": Disposition.ADOPT}
+        return Change(action=Action.UPDATE, reason="nobody owned it yet", **same)
+
+    def lines(count: int, **how: bool) -> int:
+        changes = tuple(map(adopt, range(count)))
+        return len(plan_text(Plan(account_id="a", owner="o", changes=changes), **how).splitlines())
+
+    assert lines(20) == lines(20, whole=True)
+    assert lines(1_000) < 10 < lines(1_000, whole=True)
