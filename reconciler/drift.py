@@ -118,7 +118,8 @@ def _of(change: Change) -> Finding | None:
     if change.disposition is Disposition.UNKNOWN:
         return None  # nobody could look: told beside the findings
     if change.disposition is Disposition.REFUSED:
-        return finding(Kind.LIVE, address, change.reason, "refused", change=change)
+        kind = Kind.PENDING if change.cause is Cause.MANIFEST else Kind.LIVE
+        return finding(kind, address, change.reason, "refused", change=change)
     if change.action is Action.NO_OP:
         if change.disposition in (Disposition.KEPT, Disposition.ORPHAN):
             return finding(Kind.UNMANAGED, address, change.reason, change=change)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from reconciler.cli import session
@@ -10,6 +14,10 @@ from reconciler.cli.options import Globals, Report, Setting, argument, ask_optio
 from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 from reconciler.kinds.connection import PROVIDERS, Connection
+from reconciler.model import Address, Declared
+
+if TYPE_CHECKING:
+    from reconciler.states import Desired
 
 
 @click.group()
@@ -70,26 +78,24 @@ def delete(
 
     with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)
+        if "/" not in name:
+            raise UsageError(f"`{name}` is no OWNER/REPO", hint="name it as the manifests do: `acme/site`")
         given = {"provider_type": provider_type, "repo_id": repo_id, "provider_account_id": provider_account_id}
-        body = _declared(name, given) | {field: value for field, value in given.items() if value}
-        with session.open_api(settings, session.account_id(settings, None)) as api:
+        said = {field: value for field, value in given.items() if value}
+        here = session.here(strict=not {"repo_id", "provider_account_id"} <= said.keys())
+        declared = _declared(name, said, here)
+        with session.open_api(settings, session.account_id(settings, here.account_id)) as api:
             observed = observe(Desired(owner=None), api, everything=True)
-            declared = Connection.parse(name, body, None)
             plan = decide(declared, observed, account_id=api.account_id)
             return carry_out(plan, api, reporter, settings, ask=not auto_approve)
 
 
-def _declared(name: str, given: dict[str, str | None]) -> dict[str, str]:
-    """What the manifests here say of the connection, where the options do not say it."""
-    from reconciler import manifest
-
-    if "/" not in name:
-        raise UsageError(f"`{name}` is no OWNER/REPO", hint="name it as the manifests do: `acme/site`")
-    if given["repo_id"] and given["provider_account_id"]:
-        return {}
-    body = manifest.read([]).section("connections").get(name)
-    if body is None:
-        hint = "give --repo-id and --provider-account-id"
-        raise UsageError(f"the manifests here have no connection `{name}`", hint=hint)
-    found: dict[str, str] = body.bare()
-    return found
+def _declared(name: str, given: Mapping[str, Any], here: Desired) -> Declared[Connection]:
+    """What the options say of the connection, and the manifests `here` where they do not."""
+    if {"repo_id", "provider_account_id"} <= given.keys():
+        return Connection.parse(name, given, None)
+    for one in here.connections:
+        if one.address == Address.of("connection", name):
+            return replace(one, resource=replace(one.resource, **given))
+    hint = "give --repo-id and --provider-account-id"
+    raise UsageError(f"the manifests here have no connection `{name}`", hint=hint)

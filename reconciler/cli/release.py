@@ -41,8 +41,9 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
 
     with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)
-        whose = session.owner(owner)
-        with session.open_api(settings, session.account_id(settings, None)) as api:
+        declared = session.here(strict=not owner)
+        whose = session.owner(owner, declared)
+        with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
             plan = decide(whose, _observed(api, globs), globs, account_id=api.account_id)
             for glob in globs if not plan.unread else ():
                 if not any(change.address.matches(glob) for change in plan.changes):

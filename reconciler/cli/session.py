@@ -78,11 +78,15 @@ def names(manifests: Manifests, *, strict: bool) -> Desired:
     return wanted
 
 
-def owner(given: str | None) -> str:
-    """The owner that an option names, else that of the manifests here."""
-    from reconciler import manifest
+def here(*, strict: bool) -> Desired:
+    """What the manifests of this folder want, for commands that take none: those that read names of broken ones
+    must not do so where they decide what is written."""
+    return names(Manifests(paths=(), param=(), param_file=(), allow_commands=False, no_secrets=True), strict=strict)
 
-    found = given or manifest.read([]).owner
+
+def owner(given: str | None, declared: Desired) -> str:
+    """The owner that an option names, else that of the manifests here."""
+    found = given or declared.owner
     if not found:
         raise UsageError("the manifests have no owner", hint="name one with --owner")
     return found

@@ -58,7 +58,7 @@ def list_(settings: Globals, format: str) -> int:  # noqa: A002 - the option's n
     from reconciler.render.tokens import token_rows, tokens_text
     from reconciler.states import Desired
 
-    with session.open_api(settings, session.account_id(settings, None)) as api:
+    with session.open_api(settings, session.account_id(settings, session.here(strict=False).account_id)) as api:
         observed = observe(Desired(owner=None), api, everything=True)
     rows = token_rows(observed)
     data(json.dumps(rows, indent=2) + "\n" if format == "json" else tokens_text(rows, complete=not observed.unread))
@@ -139,8 +139,9 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
 
     with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)
-        whose = session.owner(owner)
-        with session.open_api(settings, session.account_id(settings, None)) as api:
+        declared = session.here(strict=not owner)
+        whose = session.owner(owner, declared)
+        with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
             observed = observe(Desired(owner=whose), api, everything=True)
             plan = decide(whose, observed, account_id=api.account_id)
             return carry_out(plan, api, reporter, settings, ask=not auto_approve)

@@ -74,6 +74,7 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
         after=want.fields,
         fields=fields,
         reason=reason,
+        cause=Cause.UNKNOWN if fields else None,
     )
     if fields:
         _put(board, declared)

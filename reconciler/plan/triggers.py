@@ -15,6 +15,7 @@ from reconciler.plan.board import Board, Seen
 from reconciler.plan.steps import Variables
 from reconciler.states import DeclaredTrigger
 
+VARIABLES_DIFFER = "its set of variables differs"
 REMADE = "without marker and variables beside a trigger of ours: the dashboard made it anew, or it was released"
 
 
@@ -144,14 +145,17 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
     becomes_ours = draft is not None and not ours
-    why = [] if draft is None or (writes and not becomes_ours) else _why_adopt(seen, draft)
+    why = _why_adopt(seen, draft) if draft else []
     adopts = bool(why) and not writes
+    if writes and not becomes_ours:
+        why = [reason for reason in why if reason != VARIABLES_DIFFER]  # the rows of the variables say so
+    lifted = ours is not None and draft is not None and ours.protect and not draft.protect
     board.row(
         trigger,
         Action.UPDATE if fields or adopts else Action.NO_OP,
         before=seen.live.resource.fields,
         after=want.fields,
-        fields=fields,
+        fields=(*fields, *([FieldChange(path="protect", before=True, after=False)] if lifted else [])),
         reason=_reason(board, fields, why, seen, siblings),
         disposition=Disposition.ADOPT if adopts else Disposition.DECLARED,
         cause=_cause(fields, why if adopts else []),
@@ -303,7 +307,7 @@ def _why_adopt(seen: Seen, draft: MarkerDraft) -> list[str]:
         f"it belonged to owner `{marker.owner}`": marker.owner != draft.owner,
         f"its key was `{marker.key}`": marker.key != draft.key,
         "its protection differs": marker.protect != draft.protect,
-        "its set of variables differs": set(marker.entries) != set(draft.entries),
+        VARIABLES_DIFFER: set(marker.entries) != set(draft.entries),
     }
     return [reason for reason, holds in reasons.items() if holds]
 

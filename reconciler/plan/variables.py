@@ -140,7 +140,12 @@ def _differences(want: EnvVar, seen: EnvVar, applied: str | None) -> tuple[Field
     before, after = getattr(seen, name), getattr(want, name)
     if before == after or (name == "value" and want.is_secret):
         return ()
-    moved = ownership.cause(applied=applied, before=entry(seen), after=entry(want))
+    told = [entry(seen), entry(want)]
+    if name == "is_secret" and applied is not None:  # of a secret no value is known: only what kind it was
+        was_secret = not applied.startswith("p")
+        told = ["" if one.is_secret == was_secret else "other" for one in (seen, want)]
+        applied = ""
+    moved = ownership.cause(applied=applied, before=told[0], after=told[1])
     return (FieldChange(path=name, before=before, after=after, cause=moved),)
 
 

@@ -43,9 +43,13 @@ def what_moved(plan: Mapping[str, Any], reviewed: Sequence[Mapping[str, Any]]) -
 def _stands(row: Row, known: Mapping[str, Sequence[Row]]) -> bool:
     for one in known.get(row["address"], ()):
         mine, theirs = row["change"], one["change"]
+        lifted = [[field["path"] == "protect" for field in it["fields"]].count(True) for it in (row, one)]
+        if lifted[0] > lifted[1]:
+            continue
         same = theirs["actions"] == mine["actions"] and _plain(theirs["before"]) == _plain(mine["before"])
         after = _plain(theirs["after"]) == _plain(mine["after"], unknown=theirs["after_unknown"])
-        if after and (same or (theirs["actions"][-1] == "create" and _goes_on(row))):
+        goes_on = mine["actions"] == ["create"] or _goes_on(row)  # one that was replaced may be gone already
+        if after and (same or (theirs["actions"][-1] == "create" and goes_on)):
             return True
     return False
 
@@ -66,6 +70,7 @@ def _plain(fields: Mapping[str, Any] | None, *, unknown: Iterable[str] = ()) -> 
     if fields is None:
         return None
     plain = {name: None if name in unknown else value for name, value in fields.items()}
+    plain = {name: sorted(map(str, one)) if isinstance(one, list) else one for name, one in plain.items()}
     name = plain.get("build_token_name")
     if isinstance(name, str):
         plain["build_token_name"] = _MAC.sub("]", name)
