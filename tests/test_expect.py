@@ -117,6 +117,33 @@ def test_a_secret_that_only_the_apply_job_can_compare_is_covered(job: Job, monke
     assert rows == {"token/deploy": "create", "trigger/web/production": "update", "env/web/production/A": "update"}
 
 
+def test_a_rotation_beside_a_reviewed_change_is_covered(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    assert job.apply() == 0
+    monkeypatch.delenv("BUILDSCTL_FINGERPRINT_KEY")
+    job.edit("npx wrangler deploy", "npx wrangler deploy --minify")
+    job.edit("workers:\n", "workers:\n  api: {triggers: {p: {branch_includes: [main], deploy_command: d}}}\n")
+    job.plan()
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    monkeypatch.setenv("S", "canary-s-2")
+    job.edit("--minify", "--dry-run")
+    assert job.apply("plan.json") == 5
+    job.edit("--dry-run", "--minify")
+    assert job.apply("plan.json") == 0
+
+
+def test_a_protection_that_is_lifted_was_reviewed_or_is_refused(job: Job) -> None:
+    job.edit("production:\n", "production:\n        protect: true\n")
+    assert job.apply() == 0
+    job.edit("npx wrangler deploy", "npx wrangler deploy --minify")
+    digest = job.plan()["digest"]
+    job.edit("        protect: true\n", "")
+    assert job.apply(digest) == 5
+    assert job.apply("plan.json") == 5
+    job.plan()
+    assert job.apply("plan.json") == 0
+
+
 def test_a_digest_is_exact(job: Job) -> None:
     assert job.run("plan", "--out", "plan.json") == 0
     digest = json.loads(Path("plan.json").read_text(encoding="utf-8"))["digest"]

@@ -9,7 +9,7 @@ follow from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.trigger import PENDING_PATHS
@@ -32,7 +32,7 @@ def what_moved(plan: Mapping[str, Any], reviewed: Sequence[Mapping[str, Any]]) -
     renewed = {row["address"] for row in acts if row["type"] == "token" and _is_late(row, known)}
     moved = []
     for row in acts:
-        if not (_stands(row, known) or _is_late(row, known) or _follows(row, known, renewed)):
+        if not (_stands(row, known, renewed) or _is_late(row, known) or _follows(row, known, renewed)):
             seen = [" and ".join(one["change"]["actions"]) for one in known.get(row["address"], ())]
             told = f"the reviewed plan says {' or '.join(seen)}" if seen else "the reviewed plan does not have it"
             told = "its values moved since the review" if " and ".join(row["change"]["actions"]) in seen else told
@@ -40,14 +40,17 @@ def what_moved(plan: Mapping[str, Any], reviewed: Sequence[Mapping[str, Any]]) -
     return moved
 
 
-def _stands(row: Row, known: Mapping[str, Sequence[Row]]) -> bool:
+def _stands(row: Row, known: Mapping[str, Sequence[Row]], renewed: Collection[str]) -> bool:
+    """The same operation was reviewed. That it now points to a token which is `renewed` follows from that."""
     for one in known.get(row["address"], ()):
         mine, theirs = row["change"], one["change"]
         lifted = [[field["path"] == "protect" for field in it["fields"]].count(True) for it in (row, one)]
         if lifted[0] > lifted[1]:
             continue
         same = theirs["actions"] == mine["actions"] and _plain(theirs["before"]) == _plain(mine["before"])
-        after = _plain(theirs["after"]) == _plain(mine["after"], unknown=theirs["after_unknown"])
+        moves = renewed and mine["after_unknown"].get("build_token_uuid")
+        unknown = {*theirs["after_unknown"], *(["build_token_uuid"] if moves else [])}
+        after = _plain(theirs["after"], unknown=unknown) == _plain(mine["after"], unknown=unknown)
         goes_on = mine["actions"] == ["create"] or _goes_on(row)  # one that was replaced may be gone already
         if after and (same or (theirs["actions"][-1] == "create" and goes_on)):
             return True
