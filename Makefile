@@ -26,8 +26,8 @@ pipelines: $(VENV)/.piped ## lint action.yml and examples/pipelines; actionlint 
 SECONDS ?= 120
 soak: $(VENV)/.soaked ## every fault at every request, random stories and fuzzing, each for SECONDS=120
 	$(BIN)/python -m pytest --numprocesses=auto --thorough --soak=$(SECONDS) \
-	  tests/test_faults.py tests/test_hostile_logs.py tests/test_killed.py tests/test_laws.py tests/test_machine.py \
-	  tests/test_two_owners.py
+	  tests/test_faults.py tests/test_hostile_logs.py tests/test_killed.py \
+	  tests/test_killed_stories.py tests/test_laws.py tests/test_machine.py tests/test_two_owners.py
 	$(BIN)/python tests/soak/fuzz.py manifests $(SECONDS)
 	$(BIN)/python tests/soak/fuzz.py answers $(SECONDS)
 

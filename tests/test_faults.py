@@ -94,7 +94,7 @@ def _done(outcomes: list[Outcome]) -> bool:
     return {one.status for one in outcomes} <= {Status.DONE}
 
 
-def _state(world: World, *, entries: bool) -> Any:
+def end_state(world: World, *, entries: bool) -> Any:
     """The end state, with or without what the markers say of variables."""
     state = world.end()
     for one in state["triggers"] if not entries else ():
@@ -142,7 +142,7 @@ def test_any_request_may_meet_any_fault(
             gone = "--target" in str(error) and "matches nothing" in str(error)
             assert error is None or isinstance(error, SourceError) or gone, where
             assert _done(outcomes), (where, outcomes)
-            assert _state(world, entries=not gone) == _state(whole, entries=not gone), where
+            assert end_state(world, entries=not gone) == end_state(whole, entries=not gone), where
             assert _seeded(world, method="DELETE") <= deleted, where
             tried_here += 1
             sent += world.count

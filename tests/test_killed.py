@@ -1,4 +1,7 @@
-"""A process that is really killed at any request, and two that apply at once: the next run ends in the same place."""
+"""A process that is really killed at any request, and two that apply at once: the next run ends in the same place.
+
+Against a server that knows nothing of the sandbox; every golden case is in `test_killed_stories.py`.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,7 @@ def shown(server: FakeServer) -> Any:
 @pytest.mark.parametrize(
     ("manifest", "acts"),
     [
-        pytest.param(BEFORE, True, id="from nothing, after it acted"),
+        pytest.param(BEFORE, True, id="from nothing, after it acted", marks=pytest.mark.thorough),
         pytest.param(AFTER, False, id="from BEFORE to AFTER, before it acts"),
         pytest.param(BEFORE, False, id="from nothing, before it acts", marks=pytest.mark.thorough),
         pytest.param(AFTER, True, id="from BEFORE to AFTER, after it acted", marks=pytest.mark.thorough),
