@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from reconciler import diff, ownership, settle
@@ -48,6 +48,7 @@ from reconciler.model import (
     Value,
 )
 
+POLL_SECONDS = 0.1  # how soon a run that is stopped at once ends
 _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
 
 
@@ -87,6 +88,8 @@ class _Run:
     ids: dict[Address, str]
     key: ownership.FingerprintKey | None = None
     fail_fast: bool = False
+    at_once: Event = field(default_factory=Event)
+    begun: set[int] = field(default_factory=set)  # by identity, the steps that were begun and gave no result yet
     failed: bool = False
     results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
     bad: dict[Address, str] = field(default_factory=dict)
@@ -106,14 +109,20 @@ class _Run:
         self.results.put(None)
 
     def finished(self, branches: int) -> Iterator[_Result]:
-        """What becomes of each step, until `branches` have ended."""
+        """What becomes of each step, until `branches` have ended, or the run is not to wait for them."""
         while branches:
-            result = self.results.get()
+            try:
+                result = self.results.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                if self.at_once.is_set():
+                    return
+                continue
             if isinstance(result, BaseException):
                 raise result
             if result is None:
                 branches -= 1
             else:
+                self.begun.discard(id(result.step))
                 yield result
 
     def step(self, step: Step) -> _Result:
@@ -131,6 +140,7 @@ class _Run:
         if reason:
             self._mark(step, "was skipped")
             return _Result(step, Status.SKIPPED, None, reason)
+        self.begun.add(id(step))
         try:
             self._send(step)
         except ApiError as error:
@@ -227,10 +237,15 @@ class _Run:
 
 
 def apply(
-    plan: Plan, api: Api, *, key: ownership.FingerprintKey | None = None, fail_fast: bool = False
+    plan: Plan,
+    api: Api,
+    *,
+    key: ownership.FingerprintKey | None = None,
+    fail_fast: bool = False,
+    at_once: Event | None = None,
 ) -> Iterator[Outcome]:
-    """Every write of `plan`. `api.stop` ends it after the requests under way."""
-    run = _Run(api, dict(plan.ids), key, fail_fast)
+    """Every write of `plan`. `api.stop` ends it after the requests under way, `at_once` beside it without them."""
+    run = _Run(api, dict(plan.ids), key, fail_fast, at_once or Event())
     rows = {change.address: change for change in plan.changes}
     left: dict[Address, int] = {}
     for step in plan.steps:
@@ -243,6 +258,8 @@ def apply(
     pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
     try:
         for branches in _phases(plan.steps):
+            if run.at_once.is_set():
+                break
             for steps in branches:
                 pool.submit(run.branch, steps)
             for result in run.finished(len(branches)):
@@ -256,8 +273,22 @@ def apply(
                     silent = rows[address].action is Action.NO_OP and worst[address].status is Status.DONE
                     if not left[address] and not silent:
                         yield _outcome(rows[address], worst[address], began=address in began)
+        asked = {address for step in plan.steps if id(step) in run.begun for address in step.covers}
+        for step in plan.steps:
+            for address in step.covers:
+                if left.pop(address, 0):  # nobody waited for it
+                    result = _unfinished(step, asked=address in asked)
+                    result = min(worst.get(address, result), result, key=lambda one: _WORST.index(one.status))
+                    yield _outcome(rows[address], result, began=address in began | asked)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _unfinished(step: Step, *, asked: bool) -> _Result:
+    """What a run that was stopped at once says of a change that it did not wait for."""
+    if asked:
+        return _Result(step, Status.UNKNOWN, None, "the run was stopped while a request of it was under way")
+    return _Result(step, Status.SKIPPED, None, "the run was told to stop")
 
 
 def _outcome(row: Change, result: _Result, *, began: bool) -> Outcome:

@@ -492,7 +492,7 @@ def test_a_signal_ends_an_apply_after_the_requests_under_way(server: FakeServer,
     settled(server, folder)
 
 
-def test_a_second_signal_stops_at_once(server: FakeServer, folder: Path) -> None:
+def test_a_second_signal_stops_at_once_and_tells_what_became_of_each_change(server: FakeServer, folder: Path) -> None:
     """The server never answers: only the signals end it."""
     held = Held(server, "PATCH", f"/builds/triggers/{server.trigger('api', 'production')['trigger_uuid']}")
     process = start(["apply", "--auto-approve", "--out", "report.json"], environment(server), folder)
@@ -510,7 +510,18 @@ def test_a_second_signal_stops_at_once(server: FakeServer, folder: Path) -> None
         held.go.set()
         ran = finish(process)
     assert ran.code == 130
-    assert json.loads((folder / "report.json").read_text())["exit_codes"][0] == 130
+    report = json.loads((folder / "report.json").read_text())
+    jsonschema.validate(report, SCHEMA)
+    assert report["exit_codes"] == [130, 3]
+    found = {one["address"]: one for one in report["outcomes"]}
+    rows = report["resource_changes"]
+    assert set(found) == {row["address"] for row in rows if row["change"]["actions"] != ["no-op"]}
+    assert found["trigger/api/production"]["status"] == "unknown"
+    assert "under way" in found["trigger/api/production"]["error"]
+    assert found["env/api/production/NEW"]["status"] == "skipped"
+    assert "trigger/api/production: UNKNOWN" in ran.out
+    assert "Go on from what is live with: buildsctl apply" in ran.out
+    settled(server, folder)
 
 
 @pytest.mark.parametrize("command", ["plan", "apply"])

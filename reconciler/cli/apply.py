@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -163,8 +163,9 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
         api.allow_writes()
         tell("\n")
         reporter.outcomes = []
-        with _stopping(api.stop):
-            for outcome in carrying.apply(plan, api, **how):
+        at_once = threading.Event()
+        with _stopping(api.stop, at_once):
+            for outcome in carrying.apply(plan, api, at_once=at_once, **how):
                 reporter.outcomes.append(outcome)
                 tell(outcome_text(outcome, color=color) + "\n")
         again = shlex.join(("buildsctl", *click.get_current_context().meta[ARGUMENTS]))
@@ -185,14 +186,17 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
 
 
 @contextmanager
-def _stopping(stop: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the run after the requests under way, the second at once."""
+def _stopping(stop: threading.Event, at_once: threading.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the run after the requests under way, the second without them.
+    A third ends it where it stands: something other than the API is waited for."""
 
     def ask_to_stop(_: int, __: FrameType | None) -> None:
-        if stop.is_set():
+        if at_once.is_set():
             raise InterruptedRunError("stopped at once", hint="run apply again: it goes on from what is live")
-        stop.set()
-        say("\nstopping after the requests under way; once more stops at once\n")
+        told = "stopping at once" if stop.is_set() else "stopping after the requests under way; once more stops at once"
+        (at_once if stop.is_set() else stop).set()
+        with suppress(RuntimeError):  # it came while something was being written: a stream takes one at a time
+            say(f"\n{told}\n")
 
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
