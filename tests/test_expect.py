@@ -225,3 +225,28 @@ def _uuid() -> str:
     tokens = story.call(sandbox, "GET", "/builds/tokens")[1]
     sandbox.close()
     return str(next(one["build_token_uuid"] for one in tokens if one["build_token_name"].startswith("acme:deploy")))
+
+
+def test_where_nothing_is_to_be_done_any_review_covers_it(job: Job) -> None:
+    """A pull request that changed no Worker gives an empty plan; so does one of another owner."""
+    empty = {"format_version": "1.0", "scope": {"account_id": "", "owner": None}, "resource_changes": []}
+    Path("empty.json").write_text(json.dumps(empty), encoding="utf-8")
+    assert job.apply("empty.json") == 5
+    assert job.apply() == 0
+    assert job.apply("empty.json") == 0
+
+
+def test_lists_are_sets_and_a_replace_that_was_begun_is_finished(job: Job) -> None:
+    """What an earlier apply of the same review deleted is a create now."""
+    job.edit("branch_includes: [main]", "branch_includes: [main]\n        path_includes: [a/*]")
+    assert job.apply() == 0
+    job.edit("[a/*]", "[a/*, b/*]")
+    job.edit('repo_id: "2"', 'repo_id: "3"')
+    reviewed = job.plan()
+    rows = {row["address"]: row for row in reviewed["resource_changes"]}
+    assert rows["trigger/web/production"]["change"]["actions"] == ["delete", "create"]
+    job.edit("[a/*, b/*]", "[b/*, a/*]")
+    sandbox = Sandbox("sandbox.db")
+    story.edit_in(sandbox, [["DELETE", "/builds/triggers/{web/production}"]])
+    sandbox.close()
+    assert job.apply("plan.json") == 0

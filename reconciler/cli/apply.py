@@ -94,7 +94,7 @@ def apply(
         desired = session.load(manifests)
         narrowed = session.narrow(deciding, manifests)
         if narrowed is None:
-            return reporter.nothing_differs(desired, deciding.changed_since)
+            return reporter.nothing_differs(settings, desired, deciding.changed_since)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             plan = decide(desired, api, narrowed)
             plan = plan.untried if no_verify_token else plan

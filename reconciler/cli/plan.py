@@ -81,12 +81,13 @@ class Reporter:
         if self.report.out:
             write_file(self.report.out, text)
 
-    def nothing_differs(self, desired: Desired, revision: str) -> int:
+    def nothing_differs(self, settings: Globals, desired: Desired, revision: str) -> int:
         """No declared Worker differs from the revision: nothing is asked, nothing is done."""
         from reconciler.model import Plan
         from reconciler.render.escape import clean
 
-        self.plan = Plan(account_id=desired.account_id or "", owner=desired.owner, changes=())
+        account_id = settings.account_id or desired.account_id or ""
+        self.plan = Plan(account_id=account_id, owner=desired.owner, changes=())
         if self.report.format == "text":
             data(f"No changes: no declared Worker differs from {clean(revision)}, so nothing was asked.\n")
         self.write([Exit.OK])
@@ -153,7 +154,7 @@ def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Rep
         desired = session.load(manifests)
         narrowed = session.narrow(deciding, manifests)
         if narrowed is None:
-            return reporter.nothing_differs(desired, deciding.changed_since)
+            return reporter.nothing_differs(settings, desired, deciding.changed_since)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             reporter.plan = decide(desired, api, narrowed)
         if report.format == "text":

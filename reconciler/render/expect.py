@@ -20,6 +20,9 @@ Row = Mapping[str, Any]
 
 def what_moved(plan: Mapping[str, Any], reviewed: Sequence[Mapping[str, Any]]) -> list[str]:
     """A sentence for each operation of `plan` that no reviewed plan covers; none where all are covered."""
+    acts = [row for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]]
+    if not acts:
+        return []  # whatever was reviewed: nothing will be done
     mine = plan["scope"]
     same = [one for one in reviewed if all(one["scope"].get(name) == mine[name] for name in ("account_id", "owner"))]
     if not same:
@@ -28,7 +31,6 @@ def what_moved(plan: Mapping[str, Any], reviewed: Sequence[Mapping[str, Any]]) -
     for one in same:
         for row in one["resource_changes"]:
             known.setdefault(row["address"], []).append(row)
-    acts = [row for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]]
     renewed = {row["address"] for row in acts if row["type"] == "token" and _is_late(row, known)}
     moved = []
     for row in acts:
