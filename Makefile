@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
+# Compiled once and kept: without that each process of the tests compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test witness pipelines soak bench lint format golden schemas readme clean
 
 demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on the sandbox
@@ -32,8 +35,8 @@ soak: $(VENV)/.soaked ## every fault at every request, random stories and fuzzin
 	$(BIN)/python tests/soak/fuzz.py answers $(SECONDS)
 
 bench: $(VENV)/.benched ## speed as ratios, beside a floor and peers; README=1 writes the table into the README
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q reconciler
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python tests/bench/run.py $(if $(README),--readme)
+	$(BIN)/python -m compileall -q reconciler
+	$(BIN)/python tests/bench/run.py $(if $(README),--readme)
 
 lint: $(VENV)/.linted ## ruff (format and lint) and mypy --strict
 	$(BIN)/ruff format --check .

@@ -41,6 +41,7 @@ from reconciler.sandbox import Sandbox
 from reconciler.sandbox.fault_spec import parse
 from reconciler.sandbox.server import serve
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
 CASES = Path(__file__).parent / "cases"
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 WRITES = (["tokens", "prune"], ["connections", "delete"])
@@ -49,7 +50,7 @@ TRACE = re.compile(r"^(GET|PUT|POST|PATCH|DELETE) (\S+) (\d+|no answer) \d+ ms(?
 
 
 def load(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - a safe one
 
 
 def paths() -> list[Path]:
