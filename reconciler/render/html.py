@@ -141,6 +141,7 @@ def _page(plan: Plan, *, facts: Mapping[str, str], alarms: Mapping[str, Any], **
         alarms={name: found for name, found in {**alarms, **_troubles(plan)}.items() if found},
         picture=picture(plan),
         version=__version__,
+        signs=WORDS,
         words={word: sign for sign, word in WORDS.items()},
         **more,
     )
