@@ -66,9 +66,13 @@ def _lines(one: Finding, report: Report) -> list[str]:
         lines += moved[2:]
         if change.address.kind == "env":
             lines[0] += moved[0].partition(str(change.address))[2]
-    cause = CAUSES[change.cause] if change and change.cause and one.kind in (Kind.LIVE, Kind.PENDING) else ""
-    lines.append(f"      {'; '.join(filter(None, (clean(one.summary), cause)))}")
+    lines.append(f"      {'; '.join(filter(None, (clean(one.summary), cause_of(one))))}")
     return lines + ([f"      hint: {clean(one.hint)}"] if one.hint else [])
+
+
+def cause_of(one: Finding) -> str:
+    cause = one.change.cause if one.change and one.kind in (Kind.LIVE, Kind.PENDING) else None
+    return CAUSES[cause] if cause else ""
 
 
 def troubles(plan: Plan) -> str:

@@ -32,7 +32,7 @@ def plan_markdown(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
     head = [header("plan", plan), f"### {headline(plan, outcomes)}", ""]
     if outcomes is not None:
         head += fence(outcome_text(one) for one in outcomes if one.status is not Status.DONE)
-    head += fence(refusal_lines(plan))
+    head += fence(line for one in plan.refusals for line in refusal_lines(one))
     rows = shown(plan)
     going = [one for one in rows if one.action in (Action.DELETE, Action.REPLACE)]
     whole = {one.address.path for one in going if one.address.kind == "trigger"}  # its variables go with it

@@ -18,6 +18,7 @@ from reconciler.model import (
     FieldChange,
     Outcome,
     Plan,
+    Refusal,
     Status,
     Unread,
     Value,
@@ -111,7 +112,8 @@ def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
             lines += change_lines(change, plan.labels, color=color, born=comes, most=most)
     for reason, count in many.items():
         lines += ["", f"  ^ {count} triggers are adopted; -v lists them", f"      {clean(reason)}"]
-    lines += refusal_lines(plan)
+    for refusal in plan.refusals:
+        lines += ["", *refusal_lines(refusal)]
     text = "\n".join(lines).strip("\n")
     parts = [text] if text else []
     parts.append("\n".join(ending(plan)))
@@ -172,9 +174,7 @@ def change_lines(
     painted = f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
     indent = "      " if change.address.kind == "env" else "  "
     head = f"{indent}{painted} {clean(str(change.address))}"
-    moved = change.action is not Action.DELETE and change.disposition is not Disposition.ADOPT
-    cause = CAUSES[change.cause] if change.cause and moved else ""
-    why = "; ".join(filter(None, (clean(change.reason), cause)))
+    why = "; ".join(filter(None, (clean(change.reason), cause_text(change))))
     if change.address.kind == "env":
         return [f"{head}{_variable(change, labels, most)}", *([] if born else [f"{indent}    {why}"])]
     lines = [head, f"{indent}    {why}"]
@@ -184,6 +184,12 @@ def change_lines(
             for name, value in telling(change.address.kind, change.after)
         ]
     return lines + [f"{indent}    {line}" for one in change.fields for line in _field(one, labels, most)]
+
+
+def cause_text(change: Change) -> str:
+    """Who moved, where that says anything: a delete and an adopt say it themselves."""
+    told = change.action is not Action.DELETE and change.disposition is not Disposition.ADOPT
+    return CAUSES[change.cause] if change.cause and told else ""
 
 
 def _variable(change: Change, labels: Mapping[str, str], most: int) -> str:
@@ -210,9 +216,7 @@ def telling(kind: str, fields: Mapping[str, Value] | None) -> Iterable[tuple[str
 
 def _field(change: FieldChange, labels: Mapping[str, str], most: int) -> list[str]:
     if change.added or change.removed:
-        signs = [f"+ {value_text(one, labels, most)}" for one in change.added]
-        signs += [f"- {value_text(one, labels, most)}" for one in change.removed]
-        return [f"{change.path}: {', '.join(signs)}"]
+        return [f"{change.path}: {', '.join(f'{sign} {text}' for sign, text in items(change, labels, most))}"]
     moved = line_diff(change.before, change.after, around=MOST if most == MOST else 1)
     if not moved:
         was, now = (value_text(one, labels, most) for one in (change.before, change.after))
@@ -222,6 +226,12 @@ def _field(change: FieldChange, labels: Mapping[str, str], most: int) -> list[st
             return [f"{change.path}: {was} → {now}"]
         moved = [("-", was), ("+", now)]
     return [f"{change.path}:", *(f"  {sign} {clean(line)}".rstrip() for sign, line in moved)]
+
+
+def items(change: FieldChange, labels: Mapping[str, str], most: int) -> list[tuple[str, str]]:
+    """What came into a list and what went out, each with its sign."""
+    sides = (("+", change.added), ("-", change.removed))
+    return [(sign, value_text(one, labels, most)) for sign, side in sides for one in side]
 
 
 def line_diff(before: Value, after: Value, *, around: int) -> list[tuple[str, str]]:
@@ -234,15 +244,12 @@ def line_diff(before: Value, after: Value, *, around: int) -> list[tuple[str, st
     return [("…", "") if line.startswith("@@") else (line[0], line[1:]) for line in lines]
 
 
-def refusal_lines(plan: Plan) -> list[str]:
+def refusal_lines(refusal: Refusal) -> list[str]:
     """What stops an apply, with the ways out."""
-    lines = []
-    for refusal in plan.refusals:
-        where = f"{clean(str(refusal.address))}: " if refusal.address else ""
-        lines += ["", f"refused: {where}{clean(refusal.summary)}"]
-        lines += [f"  {clean(line)}" for line in refusal.detail.split("\n") if refusal.detail]
-        lines += [f"  hint: {clean(refusal.hint)}"] if refusal.hint else []
-    return lines
+    where = f"{clean(str(refusal.address))}: " if refusal.address else ""
+    detail = refusal.detail.split("\n") if refusal.detail else []
+    lines = [f"refused: {where}{clean(refusal.summary)}", *(f"  {clean(line)}" for line in detail)]
+    return lines + ([f"  hint: {clean(refusal.hint)}"] if refusal.hint else [])
 
 
 def ending(plan: Plan) -> list[str]:
