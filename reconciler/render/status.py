@@ -7,13 +7,13 @@ from typing import Any
 
 from reconciler.builds import LOOKED_AT, Seen
 from reconciler.kinds.build import Build
-from reconciler.model import Secret, Value
+from reconciler.model import Secret
 from reconciler.render.builds import COMMIT, span
 from reconciler.render.escape import clean
+from reconciler.render.json import FORMAT_VERSION, plain
 from reconciler.render.value import value_text
 from reconciler.status import Difference, Row, State
 
-FORMAT_VERSION = "1.0"
 STATES = {
     State.AS_CONFIGURED: "as configured",
     State.NOT_BUILT_SINCE: "not built since",
@@ -63,11 +63,7 @@ def _build(seen: Seen) -> str:
 
 def _difference(one: Difference) -> str:
     name = "branch" if one.path == "branch_includes" else one.path
-    return f"{clean(name)}: {_value(one.before)} → {_value(one.after)}"
-
-
-def _value(value: Value) -> str:
-    return value_text(value, {})
+    return f"{clean(name)}: {value_text(one.before, {})} → {value_text(one.after, {})}"
 
 
 def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, Any]:
@@ -93,10 +89,4 @@ def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, A
 
 def _difference_document(one: Difference) -> Mapping[str, Any]:
     sensitive = isinstance(one.before, Secret) or isinstance(one.after, Secret)
-    return {"path": one.path, "before": _plain(one.before), "after": _plain(one.after), "sensitive": sensitive}
-
-
-def _plain(value: Value) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, Secret) else value
+    return {"path": one.path, "before": plain(one.before), "after": plain(one.after), "sensitive": sensitive}
