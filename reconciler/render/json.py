@@ -158,7 +158,7 @@ def plain(value: Value) -> Any:
             return value
 
 
-def _sorted(fields: Mapping[str, Any] | None) -> Any:
+def as_sets(fields: Mapping[str, Any] | None) -> Any:
     """Lists compare as sets: the API may give one in another order the next time."""
     return fields and {name: sorted(map(str, v)) if isinstance(v, list) else v for name, v in fields.items()}
 
@@ -166,7 +166,7 @@ def _sorted(fields: Mapping[str, Any] | None) -> Any:
 def _digest(scope: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> str:
     """The same on every machine: scope and what changes, no times, no secrets, no reasons."""
     rows = [
-        [row["address"], row["change"]["actions"], _sorted(row["change"]["before"]), _sorted(row["change"]["after"])]
+        [row["address"], row["change"]["actions"], as_sets(row["change"]["before"]), as_sets(row["change"]["after"])]
         + [field["path"] for field in row["fields"] if field["path"] == "protect"]
         for row in changes
         if row["change"]["actions"] != ["no-op"]
