@@ -110,7 +110,7 @@ def _alone(found: Found) -> dict[str, str]:
 
 def _written(
     found: Found,
-    lifted: lift.Lifted,
+    lifted: lift.Sections,
     allowed: Mapping[tuple[str, str], Sequence[str]],
     existing: Mapping[str, Any],
     *,
@@ -126,11 +126,11 @@ def _written(
     if there:
         head["defaults"] = _still_alone(found, existing)
     else:
-        head |= {"defaults": lifted.defaults, "profiles": lifted.profiles}
-        head = {"version": "1", "owner": found.choices.owner, "account_id": account_id} | head
+        first = {"version": "1", "owner": found.choices.owner, "account_id": account_id}
+        head = {**first, **head, **{name: body for name, body in lifted.items() if name != "workers"}}
         comments["owner",] = "who manages what stands here; change it before the first apply if need be"
     head = {name: body for name, body in head.items() if body or name == "owner"}
-    workers = {name: _allowing(name, body, allowed) for name, body in sorted(lifted.workers.items())}
+    workers = {name: _allowing(name, body, allowed) for name, body in sorted(lifted["workers"].items())}
     if (existing.get("defaults") or {}).get("profile"):
         names = existing.get("workers") or {}
         workers = {name: body if name in names else {"profile": None, **body} for name, body in workers.items()}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.export.collect import DEFAULTS, VARIABLES, Field, Flat, rewritten
@@ -24,21 +23,16 @@ NEVER = ("ignore", "lint", "protect")
 """What unites over the layers, and what guards a trigger, stays on it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lifted:
-    """`defaults`, `profiles` and `workers` as the manifest's sections of these names."""
-
-    defaults: dict[str, Any] = field(default_factory=dict)
-    profiles: dict[str, Any] = field(default_factory=dict)
-    workers: dict[str, Any] = field(default_factory=dict)
+Sections = dict[str, dict[str, Any]]
+"""`defaults`, `profiles` and `workers` of a manifest."""
 
 
-def plain(workers: Mapping[str, Triggers]) -> Lifted:
+def plain(workers: Mapping[str, Triggers]) -> Sections:
     """Nothing lifted: each Worker says everything."""
-    return Lifted(workers={name: {"triggers": _bodies(triggers)} for name, triggers in workers.items()})
+    return {"workers": {name: {"triggers": _bodies(triggers)} for name, triggers in workers.items()}}
 
 
-def lift(workers: Mapping[str, Triggers], alone: Mapping[str, str]) -> Lifted:
+def lift(workers: Mapping[str, Triggers], alone: Mapping[str, str]) -> Sections:
     """`alone` are the references that go without saying, since the set has only one connection or token."""
     slim = {name: _without(triggers, alone) for name, triggers in workers.items()}
     defaults = _majority(slim)
@@ -69,7 +63,7 @@ def lift(workers: Mapping[str, Triggers], alone: Mapping[str, str]) -> Lifted:
         defaults = {**defaults, "profile": name}
         for body in bodies.values():
             body.pop("profile", None)
-    return Lifted(defaults=defaults, profiles=shown, workers=bodies)
+    return {"defaults": defaults, "profiles": shown, "workers": bodies}
 
 
 def _profile_name(number: int) -> str:

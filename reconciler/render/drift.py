@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler import __version__
@@ -38,7 +38,7 @@ def drift_text(report: Report) -> str:
         lines += ["", f"{title}:"] if found else []
         for one in found:
             lines += _lines(one, report)
-    for title, rows in (("Gone since the baseline", report.gone), ("In the baseline, not looked at", report.unseen)):
+    for _, title, rows in before(report):
         lines += ["", f"{title}:"] if rows else []
         lines += [f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows]
     ending = f"Drift: {headline(report)}. Requests: {report.reads}."
@@ -52,6 +52,14 @@ def headline(report: Report) -> str:
     since = f"; {told['new']} new, {told['known']} known, {told['gone']} gone" if report.compared else ""
     since += f", {told['unseen']} not looked at" if report.unseen else ""
     return "failed" if report.failure else f"{kinds}{since}"
+
+
+def before(report: Report) -> tuple[tuple[str, str, Sequence[Mapping[str, str]]], ...]:
+    """What the baseline told and this run does not: state, title and rows."""
+    return (
+        ("gone", "Gone since the baseline", report.gone),
+        ("not looked at", "In the baseline, not looked at", report.unseen),
+    )
 
 
 def _lines(one: Finding, report: Report) -> list[str]:
@@ -143,7 +151,8 @@ def drift_markdown(report: Report) -> str:
                     lines += [f"{len(found) - number} more of this kind are not shown here.", ""]
                     break
                 lines += block
-    for word, rows in (("Gone", report.gone), ("Not looked at", report.unseen)):
+    for state, _, rows in before(report):
+        word = state.capitalize()
         lines += [f"- {word}: {code(one['address'][:MAX_ADDRESS])}" for one in rows[:MAX_GONE]]
         lines += [f"- {word}: {len(rows) - MAX_GONE} more"] if len(rows) > MAX_GONE else []
     lines += [f"- {code(str(report.failure))}"] if report.failure else []

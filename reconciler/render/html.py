@@ -15,7 +15,7 @@ from markupsafe import Markup
 from reconciler import __version__, drift
 from reconciler.errors import Severity
 from reconciler.model import Action, Change, Disposition, FieldChange, Outcome, Plan, Status
-from reconciler.render.drift import TITLES, cause_of
+from reconciler.render.drift import TITLES, before, cause_of
 from reconciler.render.drift import headline as drift_headline
 from reconciler.render.escape import clean
 from reconciler.render.picture import picture
@@ -115,8 +115,9 @@ def drift_html(report: drift.Report) -> str:
     for kind, title in TITLES.items():
         rows = [_finding(one, report) for one in report.findings if one.kind is kind]
         groups += [Group(title=title, count=f"{len(rows)} {kind}", rows=rows)] if rows else []
-    groups += _before("gone", "Gone since the baseline", report.gone)
-    groups += _before("not looked at", "In the baseline, not looked at", report.unseen)
+    for state, title, found in before(report):
+        rows = [_told_before(state, one) for one in found]
+        groups += [Group(title=title, count=f"{len(rows)} {state}", rows=rows)] if rows else []
     states = Counter(row.tags["state"] for one in groups for row in one.rows)
     kinds = Counter(kind.value for kind in TITLES for one in report.findings if one.kind is kind)
     return _page(
@@ -130,19 +131,9 @@ def drift_html(report: drift.Report) -> str:
     )
 
 
-def _before(state: str, title: str, found: Iterable[Mapping[str, str]]) -> list[Group]:
-    """What the baseline told."""
-    rows = [
-        Row(
-            sign=" ",
-            word=state,
-            address=one["address"],
-            told=[("", one["summary"]), ("id", one["id"])],
-            tags={"state": state},
-        )
-        for one in found
-    ]
-    return [Group(title=title, count=f"{len(rows)} {state}", rows=rows)] if rows else []
+def _told_before(state: str, one: Mapping[str, str]) -> Row:
+    told = [("", one["summary"]), ("id", one["id"])]
+    return Row(sign=" ", word=state, address=one["address"], told=told, tags={"state": state})
 
 
 def _page(plan: Plan, *, facts: Mapping[str, str], alarms: Mapping[str, Any], **more: Any) -> str:
