@@ -198,7 +198,7 @@ class _Before:
 
 def _baseline(path: str) -> _Before:
     from reconciler.drift import Baseline, Reach
-    from reconciler.render.drift import FORMAT_VERSION
+    from reconciler.render.json import FORMAT_VERSION
 
     hint = "it is what `drift --out FILE` wrote; leave --baseline out of the first run"
     found = read_json(path, most=MAX_BASELINE, what="drift report", hint=hint)

@@ -16,7 +16,7 @@ from typing import Any
 from reconciler import manifest
 from reconciler.errors import Severity, UsageError
 from reconciler.export import lift
-from reconciler.export.collect import DEFAULTS, VARIABLES, Choices, Flat, Found, collect
+from reconciler.export.collect import DEFAULTS, VARIABLES, Choices, Flat, Found, collect, rewritten
 from reconciler.export.first import First, add_first
 from reconciler.export.splice import splice
 from reconciler.export.yaml_text import text
@@ -82,12 +82,8 @@ def export(
 def _removed(existing: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Worker and key of each trigger that a `null` takes out."""
     workers = {name: body for name, body in (existing.get("workers") or {}).items() if isinstance(body, dict)}
-    return {
-        (name, key)
-        for name, body in workers.items()
-        for key, one in (body.get("triggers") or {}).items()
-        if one is None
-    }
+    triggers = ((name, *one) for name, body in workers.items() for one in (body.get("triggers") or {}).items())
+    return {(name, key) for name, key, one in triggers if one is None}
 
 
 def _complete(found: Found, existing: Mapping[str, Any]) -> None:
@@ -114,7 +110,7 @@ def _alone(found: Found) -> dict[str, str]:
 
 def _written(
     found: Found,
-    lifted: lift.Lifted,
+    lifted: lift.Sections,
     allowed: Mapping[tuple[str, str], Sequence[str]],
     existing: Mapping[str, Any],
     *,
@@ -124,19 +120,17 @@ def _written(
     single: bool,
 ) -> dict[str, str]:
     """`into` are those of the files that are `there` in which lines may be inserted."""
-    head: dict[str, Any] = {}
+    head: dict[str, Any] = {"connections": found.connections, "tokens": found.tokens}
     comments: dict[tuple[str, ...], str] = {("tokens", key): "looked up, never changed" for key in found.tokens}
     comments |= found.comments
-    if not there:
-        head = {"version": "1", "owner": found.choices.owner, **({"account_id": account_id} if account_id else {})}
-        comments["owner",] = "who manages what stands here; change it before the first apply if need be"
-    sections: dict[str, Mapping[str, Any]] = {"connections": found.connections, "tokens": found.tokens}
     if there:
-        sections["defaults"] = _still_alone(found, existing)
+        head["defaults"] = _still_alone(found, existing)
     else:
-        sections |= {"defaults": lifted.defaults, "profiles": lifted.profiles}
-    head |= {name: body for name, body in sections.items() if body}
-    workers = {name: _allowing(name, body, allowed) for name, body in sorted(lifted.workers.items())}
+        first = {"version": "1", "owner": found.choices.owner, "account_id": account_id}
+        head = {**first, **head, **{name: body for name, body in lifted.items() if name != "workers"}}
+        comments["owner",] = "who manages what stands here; change it before the first apply if need be"
+    head = {name: body for name, body in head.items() if body or name == "owner"}
+    workers = {name: _allowing(name, body, allowed) for name, body in sorted(lifted["workers"].items())}
     if (existing.get("defaults") or {}).get("profile"):
         names = existing.get("workers") or {}
         workers = {name: body if name in names else {"profile": None, **body} for name, body in workers.items()}
@@ -252,16 +246,9 @@ def _says(one: Effective, flat: Flat, *, whole: bool, alone: Mapping[str, str]) 
     if whole:
         said |= {name: node.bare() for name, node in one.fields.items() if node.bare() != defaults.get(name)}
     said = {name: value for name, value in said.items() if name in flat or whole}
-    wanted = {
-        name: _unescaped(value) for name, value in flat.items() if name != "ignore" and value != defaults.get(str(name))
-    }
-    return said == wanted
-
-
-def _unescaped(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_unescaped(one) for one in value]
-    return value.replace("$${{", "${{") if isinstance(value, str) else value
+    wanted = {name: value for name, value in flat.items() if name != "ignore" and value != defaults.get(str(name))}
+    unescaped: Flat = rewritten(wanted, lambda text: text.replace("$${{", "${{"))
+    return said == unescaped
 
 
 def _notes(found: Found) -> list[str]:

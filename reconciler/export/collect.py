@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,11 +16,12 @@ from reconciler.kinds.trigger import Trigger
 from reconciler.manifest.lint.plain_credential import looks_like_credential
 from reconciler.model import Live
 from reconciler.plan.variables import ignores
-from reconciler.states import Desired, Observed
+from reconciler.states import DeclaredTrigger, Desired, Observed
 
 Field = str | tuple[str, str]
 """A trigger field by its manifest name, or `("environment_variables", KEY)`."""
 Flat = dict[Field, Any]
+Body = Callable[[str], dict[str, Any]]
 VARIABLES = "environment_variables"
 DEFAULTS: Mapping[str, Any] = {
     "branch_excludes": [],
@@ -74,28 +75,30 @@ def collect(observed: Observed, known: Desired, choices: Choices, removed: Colle
         observed, triggers=tuple(replace(live, scope=names.get(live.scope, live.scope)) for live in observed.triggers)
     )
     lives = sorted(observed.triggers, key=lambda live: (live.scope, live.resource.is_preview, live.created_on, live.id))
-    declared = _declared(known)
+    declared = {name: {one.address.name: one for one in some} for name, some in known.by_worker.items()}
     for live in lives:
         variables = observed.variables.get(live.id)
         marker = ownership.read(variables or {}, live.id)
         problem = _why_not(live, variables, marker, choices.owner)
-        if problem:
+        if problem or variables is None or isinstance(marker, ownership.Newer):
             found.note(live.scope, f"trigger `{live.resource.trigger_name}` is not exported: {problem}")
             continue
         mine = found.workers.setdefault(live.scope, {})
         twin = _match(live, marker, declared.get(live.scope, {}))
         if twin is not None:
-            missing = _missing(found, live, variables or {}, twin[0], twin[1])
-            mine |= {twin[0]: missing} if missing else {}
-            declared[live.scope].pop(twin[0])
+            key = twin.address.name
+            left = {name: one for name, one in variables.items() if _is_missing(name, twin, marker)}
+            missing = _variables(found, live.scope, key, left)
+            mine |= {key: missing} if missing else {}
+            declared[live.scope].pop(key)
             continue
-        taken = {*mine, *(one.address.name for one in known.triggers if one.address.path[0] == live.scope)}
-        key = free(_key(live, marker), taken)
+        taken = {*mine, *(one.address.name for one in known.by_worker.get(live.scope, ()))}
+        key = free(marker.key if marker else "preview" if live.resource.is_preview else "production", taken)
         if (live.scope, key) in removed:
             found.note(live.scope, f"trigger `{live.resource.trigger_name}` is not exported: `{key}: null` removes it")
             continue
-        flat = _fields(found, live, key, connections, observed)
-        mine[key] = flat | _variables(found, live.scope, key, variables or {})
+        flat = _fields(found, live, key, connections, observed, protect=bool(marker and marker.protect))
+        mine[key] = flat | _variables(found, live.scope, key, variables)
     found.workers = {name: triggers for name, triggers in found.workers.items() if triggers}
     return found
 
@@ -104,13 +107,6 @@ def _names(observed: Observed, known: Desired) -> dict[str, str]:
     """What the manifests call a Worker whose tag they give under another name."""
     given = {one.resource.tag: name for name, one in known.workers.items() if one.resource.tag}
     return {name: given[tag] for name, tag in (observed.workers or {}).items() if tag in given}
-
-
-def _declared(known: Desired) -> dict[str, dict[str, Any]]:
-    result: dict[str, dict[str, Any]] = {}
-    for trigger in known.triggers:
-        result.setdefault(trigger.address.path[0], {})[trigger.address.name] = trigger
-    return result
 
 
 def _why_not(live: Live[Trigger], variables: Mapping[str, EnvVar] | None, marker: Any, owner: str) -> str:
@@ -125,30 +121,18 @@ def _why_not(live: Live[Trigger], variables: Mapping[str, EnvVar] | None, marker
     return "" if live.resource.build_token_uuid else "the API does not show its build token"
 
 
-def _match(live: Live[Trigger], marker: Any, declared: Mapping[str, Any]) -> tuple[str, Any] | None:
+def _match(
+    live: Live[Trigger], marker: ownership.Marker | None, declared: Mapping[str, DeclaredTrigger]
+) -> DeclaredTrigger | None:
     """The declared trigger that means this one: by our marker's key, then by kind, as the plan does."""
-    if isinstance(marker, ownership.Marker) and marker.key in declared:
-        return marker.key, declared[marker.key]
-    same = (pair for pair in declared.items() if pair[1].resource.is_preview == live.resource.is_preview)
-    return next(same, None)
+    if marker and marker.key in declared:
+        return declared[marker.key]
+    return next((one for one in declared.values() if one.resource.is_preview == live.resource.is_preview), None)
 
 
-def _missing(found: Found, live: Live[Trigger], variables: Mapping[str, EnvVar], key: str, twin: Any) -> Flat:
-    """The live variables that a declared trigger does not name, and neither made nor ignores."""
-    marker = ownership.read(variables, live.id)
-    ours = marker if isinstance(marker, ownership.Marker) else None
-    left = {
-        name: one
-        for name, one in variables.items()
-        if name not in twin.variables and not (ours and ours.knows(name)) and not ignores(twin, name)
-    }
-    return _variables(found, live.scope, key, left)
-
-
-def _key(live: Live[Trigger], marker: Any) -> str:
-    if isinstance(marker, ownership.Marker):
-        return marker.key
-    return "preview" if live.resource.is_preview else "production"
+def _is_missing(name: str, twin: DeclaredTrigger, marker: ownership.Marker | None) -> bool:
+    """Is it a live variable that a declared trigger does not name, and neither made nor ignores?"""
+    return name not in twin.variables and not (marker and marker.knows(name)) and not ignores(twin, name)
 
 
 def free(name: str, taken: Iterable[str]) -> str:
@@ -162,8 +146,33 @@ def literal(value: str) -> str:
     return value.replace("${{", "$${{")
 
 
+def rewritten(value: Any, each: Callable[[str], str]) -> Any:
+    """`value` of a manifest with each of its strings rewritten."""
+    match value:
+        case dict():
+            return {key: rewritten(one, each) for key, one in value.items()}
+        case list():
+            return [rewritten(one, each) for one in value]
+        case _:
+            return each(value) if isinstance(value, str) else value
+
+
+def _placed(section: dict[str, dict[str, Any]], name: str, taken: Collection[str], body: Body) -> str:
+    """The first key, `name` or one with a number, that is free for what `body` makes of it, or has it already."""
+    for key in (name, *(f"{name}-{number}" for number in range(2, 1000))):
+        if key not in taken and section.setdefault(key, body(key)) == body(key):
+            return key
+    raise AssertionError("a thousand of one name")
+
+
 def _fields(
-    found: Found, live: Live[Trigger], key: str, connections: Mapping[str, Live[Connection]], observed: Observed
+    found: Found,
+    live: Live[Trigger],
+    key: str,
+    connections: Mapping[str, Live[Connection]],
+    observed: Observed,
+    *,
+    protect: bool,
 ) -> Flat:
     trigger = live.resource
     flat: Flat = {} if trigger.trigger_name == key else {"trigger_name": literal(trigger.trigger_name)}
@@ -184,17 +193,11 @@ def _fields(
             ignore.append("build_token")
             found.note(live.scope, f"the build token of `{key}` is gone: its builds fail until it has another")
     for name in ("branch_includes", *DEFAULTS, "deploy_command"):
-        value = getattr(trigger, name)
-        shown = [literal(one) for one in value] if isinstance(value, tuple) else value
-        shown = literal(shown) if isinstance(shown, str) else shown
-        default = DEFAULTS.get(name)
+        value, default = getattr(trigger, name), DEFAULTS.get(name)
         compared = tuple(default) if isinstance(default, list) else default
         if name not in DEFAULTS or normal(name, value) != normal(name, compared):
-            flat[name] = shown
-    marker = ownership.read(observed.variables.get(live.id, {}), live.id)
-    if isinstance(marker, ownership.Marker) and marker.protect:
-        flat["protect"] = True
-    return flat | ({"ignore": ignore} if ignore else {})
+            flat[name] = rewritten(list(value) if isinstance(value, tuple) else value, literal)
+    return flat | ({"protect": True} if protect else {}) | ({"ignore": ignore} if ignore else {})
 
 
 def connection_key(found: Found, live: Connection) -> str:
@@ -206,15 +209,14 @@ def connection_key(found: Found, live: Connection) -> str:
     body |= {"provider_account_id": live.provider_account_id, "repo_id": live.repo_id}
     groups = re.sub(r"//+|[^A-Za-z0-9._/-]", "-", live.provider_account_name).strip("/")
     name = f"{groups or 'x'}/{re.sub(r'[^A-Za-z0-9._-]', '-', live.repo_name) or 'x'}"
-    taken = {one.address.name for one in found.known.connections}
-    for key in (name, *(f"{name}-{number}" for number in range(2, 1000))):
+
+    def whole(key: str) -> dict[str, Any]:
         owner, _, repo = key.rpartition("/")
         more = {} if owner == live.provider_account_name else {"provider_account_name": live.provider_account_name}
         more |= {} if repo == live.repo_name else {"repo_name": live.repo_name}
-        whole = {field: literal(value) for field, value in {**body, **more}.items()}
-        if key not in taken and found.connections.setdefault(key, whole) == whole:
-            return key
-    raise AssertionError("a thousand connections of one name")
+        return {field: literal(value) for field, value in {**body, **more}.items()}
+
+    return _placed(found.connections, name, {one.address.name for one in found.known.connections}, whole)
 
 
 def token_key(found: Found, uuid: str, observed: Observed) -> str:
@@ -233,20 +235,11 @@ def token_key(found: Found, uuid: str, observed: Observed) -> str:
         elif want.build_token_uuid == uuid or want.build_token_name in (name, managed):
             return declared.address.name
     doubled = sum(one.resource.build_token_name == name for one in observed.tokens) > 1
-    newest = _newest(observed.tokens, managed) if managed else uuid
-    if doubled or newest != uuid or not name:
-        body = {"build_token_uuid": uuid}
-    else:
-        body = {"build_token_name": literal(managed or name)}
-    words = (
-        re.sub(r"[^a-z0-9]+", "-", (generation.name if generation else name).lower()).strip("-")[:60].strip("-")
-        or "token"
-    )
+    by_name = name and not doubled and (not managed or _newest(observed.tokens, managed) == uuid)
+    body = {"build_token_name": literal(managed or name)} if by_name else {"build_token_uuid": uuid}
+    words = re.sub(r"[^a-z0-9]+", "-", (generation.name if generation else name).lower()).strip("-")[:60].strip("-")
     taken = {declared.address.name for declared in found.known.tokens}
-    for key in (words, *(f"{words}-{number}" for number in range(2, 1000))):
-        if key not in taken and found.tokens.setdefault(key, body) == body:
-            return key
-    raise AssertionError("a thousand tokens of one name")
+    return _placed(found.tokens, words or "token", taken, lambda _: body)
 
 
 def _newest(tokens: Iterable[Live[Token]], managed: str) -> str:
@@ -272,12 +265,8 @@ def _variable(found: Found, where: str, name: str, one: EnvVar) -> Any:
         if not found.choices.sources:
             return {"is_secret": True}
         source = re.sub(r"[^A-Z0-9]", "_", where.upper())
-        source = (
-            f"SECRET_{source}"
-            if not source[0].isalpha() or source.startswith(("CLOUDFLARE_", "BUILDSCTL_"))
-            else source
-        )
-        source = free(source, found.supply)
+        reserved = not source[0].isalpha() or source.startswith(("CLOUDFLARE_", "BUILDSCTL_"))
+        source = free(f"SECRET_{source}" if reserved else source, found.supply)
         found.supply[source] = f"env/{where}"
         return {"value_from": {"env": source}}
     if not isinstance(one.value, str):

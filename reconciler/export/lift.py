@@ -9,38 +9,32 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.export.collect import DEFAULTS, VARIABLES, Field, Flat
+from reconciler.export.collect import DEFAULTS, VARIABLES, Field, Flat, rewritten
 
 Triggers = Mapping[str, Flat]
 Item = tuple[str, Field]
 """A trigger's key, and one of its fields."""
+NAME, DIR = "${{ worker.name }}", "${{ params.dir }}"
+ABSTRACT = ("trigger_name", "path_includes", "path_excludes", "build_command", "deploy_command", "root_directory")
+"""Fields in which the Worker's name and folder may stand for themselves."""
 NEVER = ("ignore", "lint", "protect")
 """What unites over the layers, and what guards a trigger, stays on it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lifted:
-    """`defaults`, `profiles` and `workers` as the manifest's sections of these names."""
-
-    defaults: dict[str, Any] = field(default_factory=dict)
-    profiles: dict[str, Any] = field(default_factory=dict)
-    workers: dict[str, Any] = field(default_factory=dict)
+Sections = dict[str, dict[str, Any]]
+"""`defaults`, `profiles` and `workers` of a manifest."""
 
 
-def plain(workers: Mapping[str, Triggers]) -> Lifted:
+def plain(workers: Mapping[str, Triggers]) -> Sections:
     """Nothing lifted: each Worker says everything."""
-    return Lifted(workers={name: {"triggers": _bodies(triggers)} for name, triggers in workers.items()})
+    return {"workers": {name: {"triggers": _bodies(triggers)} for name, triggers in workers.items()}}
 
 
-def lift(workers: Mapping[str, Triggers], alone: Mapping[str, str]) -> Lifted:
+def lift(workers: Mapping[str, Triggers], alone: Mapping[str, str]) -> Sections:
     """`alone` are the references that go without saying, since the set has only one connection or token."""
-    slim: dict[str, Triggers] = {
-        name: {key: {f: v for f, v in flat.items() if alone.get(str(f)) != v} for key, flat in triggers.items()}
-        for name, triggers in workers.items()
-    }
+    slim = {name: _without(triggers, alone) for name, triggers in workers.items()}
     defaults = _majority(slim)
     slim = {name: _without(triggers, defaults) for name, triggers in slim.items()}
     folders = {name: _folder(name, triggers) for name, triggers in slim.items()}
@@ -59,19 +53,17 @@ def lift(workers: Mapping[str, Triggers], alone: Mapping[str, str]) -> Lifted:
         bodies[name] = _restored(body, name, folders[name])
     shown = {}
     for number, profile in enumerate(profiles):
-        head = {"params": {"dir": "${{ worker.name }}"}} if number in dirs else {}
+        body = _worker(profile)
         body = (
-            _worker(profile)
-            if number in dirs
-            else _swapped(_worker(profile), "${{ params.dir }}", "${{ worker.name }}")
+            {"params": {"dir": NAME}, **body} if number in dirs else rewritten(body, lambda it: it.replace(DIR, NAME))
         )
-        shown[_profile_name(number)] = {**head, **body}
+        shown[_profile_name(number)] = body
     if len(shown) == 1 and len(chosen) == len(slim):
         (name,) = shown
         defaults = {**defaults, "profile": name}
         for body in bodies.values():
             body.pop("profile", None)
-    return Lifted(defaults=defaults, profiles=shown, workers=bodies)
+    return {"defaults": defaults, "profiles": shown, "workers": bodies}
 
 
 def _profile_name(number: int) -> str:
@@ -116,33 +108,16 @@ def _folder(name: str, triggers: Triggers) -> str:
 
 def _abstract(name: str, folder: str, triggers: Triggers) -> Triggers:
     """Folder and name of the Worker as expressions, so that alike Workers are equal."""
-
-    words = {name: "${{ worker.name }}", folder: "${{ params.dir }}"}
+    words = {name: NAME, folder: DIR}
     word = re.compile(rf"(?<![\w.$-])(?:{'|'.join(map(re.escape, words))})(?![\w-])")
 
-    def swap(value: Any) -> Any:
-        if isinstance(value, list):
-            return [swap(one) for one in value]
-        return word.sub(lambda found: words[found[0]], value) if isinstance(value, str) else value
+    def swap(text: str) -> str:
+        return word.sub(lambda found: words[found[0]], text)
 
     return {
-        key: {
-            field: swap(value) if isinstance(field, str) and field not in _FIXED else value
-            for field, value in flat.items()
-        }
+        key: {name: rewritten(value, swap) if name in ABSTRACT else value for name, value in flat.items()}
         for key, flat in triggers.items()
     }
-
-
-_FIXED = (
-    "repo_connection",
-    "repo_connection_uuid",
-    "build_token",
-    "build_token_uuid",
-    "branch_includes",
-    "branch_excludes",
-    *NEVER,
-)
 
 
 def _profiles(alike: Mapping[str, Triggers]) -> tuple[list[Triggers], dict[str, int]]:
@@ -235,21 +210,9 @@ def _body(flat: Flat) -> dict[str, Any]:
 
 
 def _has_dir(triggers: Triggers) -> bool:
-    return "${{ params.dir }}" in json.dumps([list(flat.values()) for flat in triggers.values()])
+    return DIR in json.dumps([list(flat.values()) for flat in triggers.values()])
 
 
 def _restored(body: Any, name: str, folder: str) -> Any:
     """A Worker's own lines say its name and folder plainly."""
-    return _swapped(_swapped(body, "${{ params.dir }}", folder), "${{ worker.name }}", name)
-
-
-def _swapped(body: Any, old: str, new: str) -> Any:
-    match body:
-        case dict():
-            return {key: _swapped(one, old, new) for key, one in body.items()}
-        case list():
-            return [_swapped(one, old, new) for one in body]
-        case str():
-            return body.replace(old, new)
-        case _:
-            return body
+    return rewritten(body, lambda text: text.replace(DIR, folder).replace(NAME, name))

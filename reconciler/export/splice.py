@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.export.collect import VARIABLES
@@ -31,7 +31,8 @@ def splice(there: Mapping[str, str], worker: str, body: Mapping[str, Any]) -> di
 
 def _insert_trigger(lines: list[str], worker: str, key: str, trigger: Mapping[str, Any]) -> bool:
     path = ["workers", worker, "triggers"]
-    if _find_key(lines, path, key) is None:
+    at = _find(lines, path)
+    if at is None or _entry(lines, *at, key) is None:
         return _insert(lines, path, {key: trigger})
     return set(trigger) == {VARIABLES} and _insert(lines, [*path, key, VARIABLES], trigger[VARIABLES])
 
@@ -43,12 +44,10 @@ def _insert(lines: list[str], path: list[str], more: Mapping[str, Any]) -> bool:
         return False
     start, indent = found
     end = start
-    for number in range(start, len(lines)):
-        stripped = lines[number].strip()
-        if stripped and not stripped.startswith("#"):
-            if _indent(lines[number]) < indent:
-                break
-            end = number + 1
+    for number in _said(lines, start):
+        if _indent(lines[number]) < indent:
+            break
+        end = number + 1
     break_ = "\r\n" if lines[end - 1].endswith("\r\n") else "\n"
     if not lines[end - 1].endswith("\n"):
         lines[end - 1] += break_
@@ -63,34 +62,27 @@ def _find(lines: list[str], path: list[str]) -> tuple[int, int] | None:
         at = _entry(lines, start, indent, part)
         if at is None or not re.search(r":\s*(#.*)?$", lines[at].rstrip("\r\n")):
             return None
-        inner = next(
-            (n for n in range(at + 1, len(lines)) if lines[n].strip() and not lines[n].strip().startswith("#")), None
-        )
+        inner = next(_said(lines, at + 1), None)
         if inner is None or _indent(lines[inner]) <= indent or "\t" in lines[inner][: _indent(lines[inner]) + 1]:
             return None
         start, indent = at + 1, _indent(lines[inner])
     return start, indent
 
 
-def _find_key(lines: list[str], path: list[str], key: str) -> int | None:
-    found = _find(lines, path)
-    return None if found is None else _entry(lines, *found, key)
-
-
 def _entry(lines: list[str], start: int, indent: int, key: str) -> int | None:
     """The line of `key` among the entries that begin at `start`."""
-    names = {f"{key}:", f"{scalar(key)}:", f'"{key}":', f"'{key}':"}
-    for number in range(start, len(lines)):
-        line = lines[number]
-        if not line.strip() or line.strip().startswith("#"):
-            continue
-        if _indent(line) < indent:
+    names = tuple(f"{name}: " for name in (key, scalar(key), f'"{key}"', f"'{key}'"))
+    for number in _said(lines, start):
+        if _indent(lines[number]) < indent:
             return None
-        if _indent(line) == indent and any(
-            line.strip() == name or line.strip().startswith(f"{name} ") for name in names
-        ):
+        if _indent(lines[number]) == indent and f"{lines[number].strip()} ".startswith(names):
             return number
     return None
+
+
+def _said(lines: list[str], start: int) -> Iterator[int]:
+    """Where something stands, and not only a comment."""
+    return (n for n in range(start, len(lines)) if lines[n].strip() and not lines[n].strip().startswith("#"))
 
 
 def _indent(line: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -47,10 +48,8 @@ def _depth(value: Any) -> int:
 def flow(value: Any) -> str:
     """`value` on one line."""
     match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
+        case None | bool():
+            return json.dumps(value)
         case str():
             return scalar(value)
         case list():

@@ -7,8 +7,7 @@ from typing import Any
 
 from reconciler.affected import MANY_COMMITS, MANY_FILES, Push, Rule, Verdict
 from reconciler.render.escape import clean
-
-FORMAT_VERSION = "1.0"
+from reconciler.render.json import FORMAT_VERSION
 
 
 def affected_text(verdicts: Sequence[Verdict], push: Push) -> str:

@@ -90,14 +90,15 @@ def build_text(seen: Seen) -> str:
     build = seen.build
     if build is None:
         return "never built\n"
-    outcome = f"{build.status}, {build.build_outcome}" if build.build_outcome else build.status
     message, author = build.told("commit_message").partition("\n")[0], build.told("author")
-    commit = " ".join(one for one in (build.told("commit_hash"), message, f"({author})" if author else "") if one)
+    commit = (build.told("commit_hash"), message, f"({author})" if author else "")
+    variables = _under(build.metadata, "environment_variables")
+    url = _under(build.answer, "pull_request").get("pull_request_url")
     facts = {
-        "status": outcome,
-        "trigger": " ".join(one for one in (build.trigger_name, build.trigger_uuid) if one),
+        "status": f"{build.status}, {build.build_outcome}" if build.build_outcome else build.status,
+        "trigger": " ".join(filter(None, (build.trigger_name, build.trigger_uuid))),
         "branch": build.told("branch"),
-        "commit": commit,
+        "commit": " ".join(filter(None, commit)),
         "source": build.told("build_trigger_source"),
         "created": f"{build.created_on} ({span(seen.age)} ago)" if seen.age is not None else build.created_on,
         "duration": span(seen.duration),
@@ -105,23 +106,16 @@ def build_text(seen: Seen) -> str:
         "deploy": build.told("deploy_command"),
         "root": build.told("root_directory"),
         "token": build.told("build_token_name") or build.told("build_token_uuid"),
-        "variables": ", ".join(_variables(build)),
-        "pull request": _pull_request(build),
+        "variables": ", ".join(sorted(str(name) for name in variables if name != MARKER)),  # values are for JSON
+        "pull request": url if isinstance(url, str) else "",
     }
     lines = [f"  {name:<12}  {clean(value)}" for name, value in facts.items() if value]
     return "\n".join((f"build {clean(build.id)}", *lines)) + "\n" + failure_text(seen.failure, "cause: ")
 
 
-def _variables(build: Build) -> list[str]:
-    """Their names: values are for JSON."""
-    found = build.metadata.get("environment_variables")
-    return sorted(str(name) for name in found if name != MARKER) if isinstance(found, dict) else []
-
-
-def _pull_request(build: Build) -> str:
-    found = build.answer.get("pull_request")
-    url = found.get("pull_request_url") if isinstance(found, dict) else None
-    return url if isinstance(url, str) else ""
+def _under(answer: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = answer.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def failure_text(failure: Failure | None, before: str = "") -> str:

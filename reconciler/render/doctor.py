@@ -9,9 +9,9 @@ from typing import Any
 from reconciler import __version__
 from reconciler.doctor import Level, Line, many
 from reconciler.render.escape import clean
+from reconciler.render.json import FORMAT_VERSION
 
 COLORS = {Level.OK: 32, Level.WARNING: 33, Level.ERROR: 31}
-FORMAT_VERSION = "1.0"
 INDENT = " " * 8
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler import __version__
@@ -10,6 +10,7 @@ from reconciler.drift import Finding, Kind, Report
 from reconciler.errors import Severity
 from reconciler.model import Disposition, Plan
 from reconciler.render.escape import clean
+from reconciler.render.json import FORMAT_VERSION, unread_rows
 from reconciler.render.markdown import MAX_LENGTH, code, fence, header
 from reconciler.render.problems import problems_text
 from reconciler.render.text import CAUSES, change_lines, unread_text
@@ -20,7 +21,6 @@ TITLES = {
     Kind.PENDING: "In the manifests, and not applied yet (live → as declared)",
     Kind.UNMANAGED: "Live, and declared by nobody",
 }
-FORMAT_VERSION = "1.0"
 MAX_GONE, MAX_ADDRESS = 50, 150  # rows, and characters of each, that a comment has room for
 
 
@@ -38,23 +38,28 @@ def drift_text(report: Report) -> str:
         lines += ["", f"{title}:"] if found else []
         for one in found:
             lines += _lines(one, report)
-    for title, rows in (("Gone since the baseline", report.gone), ("In the baseline, not looked at", report.unseen)):
+    for _, title, rows in before(report):
         lines += ["", f"{title}:"] if rows else []
         lines += [f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows]
-    return "\n".join((*lines, "", ending(report))).lstrip("\n") + "\n"
-
-
-def ending(report: Report) -> str:
-    """`Drift: 1 live, 3 unmanaged; 1 new, 3 known, 0 gone. Requests: 4.`"""
-    return f"Drift: {headline(report)}. Requests: {report.reads}."
+    ending = f"Drift: {headline(report)}. Requests: {report.reads}."
+    return "\n".join((*lines, "", ending)).lstrip("\n") + "\n"
 
 
 def headline(report: Report) -> str:
+    """`1 live, 3 unmanaged; 1 new, 3 known, 0 gone`"""
     told = counts(report)
     kinds = ", ".join(f"{told[kind]} {kind}" for kind in TITLES if told[kind]) or "none"
     since = f"; {told['new']} new, {told['known']} known, {told['gone']} gone" if report.compared else ""
     since += f", {told['unseen']} not looked at" if report.unseen else ""
     return "failed" if report.failure else f"{kinds}{since}"
+
+
+def before(report: Report) -> tuple[tuple[str, str, Sequence[Mapping[str, str]]], ...]:
+    """What the baseline told and this run does not: state, title and rows."""
+    return (
+        ("gone", "Gone since the baseline", report.gone),
+        ("not looked at", "In the baseline, not looked at", report.unseen),
+    )
 
 
 def _lines(one: Finding, report: Report) -> list[str]:
@@ -66,9 +71,13 @@ def _lines(one: Finding, report: Report) -> list[str]:
         lines += moved[2:]
         if change.address.kind == "env":
             lines[0] += moved[0].partition(str(change.address))[2]
-    cause = CAUSES[change.cause] if change and change.cause and one.kind in (Kind.LIVE, Kind.PENDING) else ""
-    lines.append(f"      {'; '.join(filter(None, (clean(one.summary), cause)))}")
+    lines.append(f"      {'; '.join(filter(None, (clean(one.summary), cause_of(one))))}")
     return lines + ([f"      hint: {clean(one.hint)}"] if one.hint else [])
+
+
+def cause_of(one: Finding) -> str:
+    cause = one.change.cause if one.change and one.kind in (Kind.LIVE, Kind.PENDING) else None
+    return CAUSES[cause] if cause else ""
 
 
 def troubles(plan: Plan) -> str:
@@ -97,7 +106,7 @@ def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
         "findings": [_row(one, report) for one in report.findings],
         "gone": [dict(one) for one in report.gone],
         "unseen": [dict(one) for one in report.unseen],
-        "unread": [{"what": one.what, "error": str(one.error), "hint": one.error.hint} for one in plan.unread],
+        "unread": unread_rows(plan),
         "summary": counts(report),
         "requests": {"read": report.reads},
     }
@@ -120,13 +129,9 @@ def _row(one: Finding, report: Report) -> dict[str, Any]:
 def coloured(line: str) -> str:
     """A `diff` fence goes by the first character."""
     sign = line.lstrip()[:2]
-    return (
-        sign[0] + line[1:].replace(sign, "  ", 1)
-        if sign in ("+ ", "- ")
-        else "!" + line[1:] * bool(line)
-        if " → " in line
-        else line
-    )
+    if sign in ("+ ", "- "):
+        return sign[0] + line[1:].replace(sign, "  ", 1)
+    return "!" + line[1:] if " → " in line else line
 
 
 def drift_markdown(report: Report) -> str:
@@ -146,7 +151,8 @@ def drift_markdown(report: Report) -> str:
                     lines += [f"{len(found) - number} more of this kind are not shown here.", ""]
                     break
                 lines += block
-    for word, rows in (("Gone", report.gone), ("Not looked at", report.unseen)):
+    for state, _, rows in before(report):
+        word = state.capitalize()
         lines += [f"- {word}: {code(one['address'][:MAX_ADDRESS])}" for one in rows[:MAX_GONE]]
         lines += [f"- {word}: {len(rows) - MAX_GONE} more"] if len(rows) > MAX_GONE else []
     lines += [f"- {code(str(report.failure))}"] if report.failure else []

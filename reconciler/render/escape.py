@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_HARMLESS = frozenset({"Ll", "Lu", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No"})
-_LEFT = frozenset({"Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So"})
+_PLAIN = frozenset({"Ll", "Lu", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No"})
+_PLAIN |= {"Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk", "So"}
 _KEPT = 0x3000  # characters below it are looked up once: a log of a million lines has many, and all of few kinds
 
 
@@ -14,14 +14,15 @@ class _Shown(dict[int, str]):
     """By code point what a character is written as."""
 
     def __missing__(self, code: int) -> str:
-        one = chr(code)
-        shown = one if _is_plain(one) else _written_out(one)
+        shown = chr(code)
+        if unicodedata.category(shown) not in _PLAIN:
+            shown = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
         if code < _KEPT:
             self[code] = shown
         return shown
 
 
-_ODD, _SHOWN = re.compile(r"[^ -~]+"), _Shown()
+_ODD, _SHOWN = re.compile(r"[^ -~]+"), _Shown({ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"})
 
 
 def clean(text: str) -> str:
@@ -34,17 +35,3 @@ def clean(text: str) -> str:
 def clean_lines(text: str) -> str:
     """The same for a text of our own making that may span lines."""
     return "\n".join(clean(line) for line in text.split("\n"))
-
-
-def _is_plain(one: str) -> bool:
-    return one == " " or unicodedata.category(one) in _HARMLESS or unicodedata.category(one) in _LEFT
-
-
-def _written_out(one: str) -> str:
-    short = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    if one in short:
-        return short[one]
-    code = ord(one)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

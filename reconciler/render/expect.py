@@ -9,10 +9,12 @@ follow from it.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.trigger import PENDING_PATHS
+from reconciler.render.json import as_sets
 
 _MAC = re.compile(r"-(?:[0-9a-f]{8}|-{8})\]$")
 Row = Mapping[str, Any]
@@ -27,24 +29,25 @@ def what_moved(plan: Mapping[str, Any], reviewed: Sequence[Mapping[str, Any]]) -
     same = [one for one in reviewed if all(one["scope"].get(name) == mine[name] for name in ("account_id", "owner"))]
     if not same:
         return [f"no reviewed plan is for account `{mine['account_id']}` and owner `{mine['owner']}`"]
-    known: dict[str, list[Row]] = {}
+    known: dict[str, list[Row]] = defaultdict(list)
     for one in same:
         for row in one["resource_changes"]:
-            known.setdefault(row["address"], []).append(row)
-    renewed = {row["address"] for row in acts if row["type"] == "token" and _is_late(row, known)}
+            known[row["address"]].append(row)
+    renewed = {row["address"] for row in acts if row["type"] == "token" and _is_late(row, known[row["address"]])}
     moved = []
     for row in acts:
-        if not (_stands(row, known, renewed) or _is_late(row, known) or _follows(row, known, renewed)):
-            seen = [" and ".join(one["change"]["actions"]) for one in known.get(row["address"], ())]
+        theirs = known[row["address"]]
+        if not (_stands(row, theirs, renewed) or _is_late(row, theirs) or (renewed and _follows(row, theirs))):
+            now, *seen = (" and ".join(one["change"]["actions"]) for one in (row, *theirs))
             told = f"the reviewed plan says {' or '.join(seen)}" if seen else "the reviewed plan does not have it"
-            told = "its values moved since the review" if " and ".join(row["change"]["actions"]) in seen else told
-            moved.append(f"{row['address']}: {' and '.join(row['change']['actions'])}, {told}")
+            told = "its values moved since the review" if now in seen else told
+            moved.append(f"{row['address']}: {now}, {told}")
     return moved
 
 
-def _stands(row: Row, known: Mapping[str, Sequence[Row]], renewed: Collection[str]) -> bool:
+def _stands(row: Row, reviewed: Sequence[Row], renewed: Collection[str]) -> bool:
     """The same operation was reviewed. That it now points to a token which is `renewed` follows from that."""
-    for one in known.get(row["address"], ()):
+    for one in reviewed:
         mine, theirs = row["change"], one["change"]
         lifted = [[field["path"] == "protect" for field in it["fields"]].count(True) for it in (row, one)]
         if lifted[0] > lifted[1]:
@@ -74,33 +77,26 @@ def _plain(fields: Mapping[str, Any] | None, *, unknown: Iterable[str] = ()) -> 
     an id that was `unknown` in the review may be known by now."""
     if fields is None:
         return None
-    plain = {name: None if name in unknown else value for name, value in fields.items()}
-    plain = {name: sorted(map(str, one)) if isinstance(one, list) else one for name, one in plain.items()}
+    plain = as_sets({name: None if name in unknown else value for name, value in fields.items()})
     name = plain.get("build_token_name")
     if isinstance(name, str):
         plain["build_token_name"] = _MAC.sub("]", name)
     return plain
 
 
-def _is_late(row: Row, known: Mapping[str, Sequence[Row]]) -> bool:
+def _is_late(row: Row, reviewed: Sequence[Row]) -> bool:
     """A secret that could not be compared in the review, and is written now that it can."""
-    uncompared = any(
-        one["not_compared"] and one["change"]["actions"] == ["no-op"] for one in known.get(row["address"], ())
-    )
+    uncompared = any(one["not_compared"] and one["change"]["actions"] == ["no-op"] for one in reviewed)
     if row["type"] == "token":
         return uncompared and row["change"]["actions"] == ["create"]
     paths = {field["path"] for field in row["fields"]}
     return uncompared and row["type"] == "env" and row["change"]["actions"] == ["update"] and paths == {"value"}
 
 
-def _follows(row: Row, known: Mapping[str, Sequence[Row]], renewed: Iterable[str]) -> bool:
-    """A trigger that is pointed to a token generation that is late, or whose marker alone is written."""
-    if row["type"] != "trigger" or row["change"]["actions"] != ["update"]:
+def _follows(row: Row, reviewed: Sequence[Row]) -> bool:
+    """A trigger that is pointed to a token generation that is late, and nothing else."""
+    change, fields = row["change"], {field["path"] for field in row["fields"]}
+    if row["type"] != "trigger" or change["actions"] != ["update"] or fields != {"build_token_uuid"}:
         return False
-    was = [
-        one
-        for one in known.get(row["address"], ())
-        if one["change"]["actions"] == ["no-op"] and _plain(one["change"]["before"]) == _plain(row["change"]["before"])
-    ]
-    fields = {field["path"] for field in row["fields"]}
-    return bool(was) and bool(list(renewed)) and fields == {"build_token_uuid"}
+    was = [one["change"] for one in reviewed if one["change"]["actions"] == ["no-op"]]
+    return any(_plain(one["before"]) == _plain(change["before"]) for one in was)

@@ -19,15 +19,12 @@ ALLOW_IN = "at the top, in `defaults`, on a profile, a Worker or a trigger"
 
 def overview_text(fields: Sequence[FieldText], rules: Sequence[RuleText]) -> str:
     """Every name with its first words, fields by where they stand."""
-    parts = []
-    for places in dict.fromkeys(one.places for one in fields):
-        parts.append(f"In {', '.join(places)}:")
-        parts += [_row(one.name, one.description) for one in fields if one.places == places]
-        parts.append("")
-    for severity in dict.fromkeys(one.severity for one in rules):
-        parts.append(f"Lint rules that are {severity.value}s:")
-        parts += [_row(one.name, one.about) for one in rules if one.severity is severity]
-        parts.append("")
+    sections: dict[str, list[str]] = {}
+    for one in fields:
+        sections.setdefault(f"In {', '.join(one.places)}:", []).append(_row(one.name, one.description))
+    for rule in rules:
+        sections.setdefault(f"Lint rules that are {rule.severity.value}s:", []).append(_row(rule.name, rule.about))
+    parts = (line for heading, rows in sections.items() for line in (heading, *rows, ""))
     return "\n".join(parts) + "\n`buildsctl explain NAME` says more of each.\n"
 
 

@@ -7,7 +7,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,20 +14,21 @@ from markupsafe import Markup
 
 from reconciler import __version__, drift
 from reconciler.errors import Severity
-from reconciler.model import Action, Change, Disposition, FieldChange, Outcome, Plan, Status, Value
-from reconciler.render.drift import TITLES
+from reconciler.model import Action, Change, Disposition, FieldChange, Outcome, Plan, Status
+from reconciler.render.drift import TITLES, before, cause_of
 from reconciler.render.drift import headline as drift_headline
 from reconciler.render.escape import clean
 from reconciler.render.picture import picture
 from reconciler.render.problems import problem_text
 from reconciler.render.text import (
-    CAUSES,
     WORDS,
+    cause_text,
     counted,
     ending,
     group,
     headline,
     held,
+    items,
     line_diff,
     outcome_text,
     refusal_lines,
@@ -39,6 +39,23 @@ from reconciler.render.text import (
 from reconciler.render.value import MOST, value_text
 
 
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+_PAGES = Environment(
+    loader=PackageLoader("reconciler.render", "page"),
+    autoescape=True,
+    finalize=lambda value: value if isinstance(value, Markup) else clean(str(value)),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+"""Whatever a template shows is cleaned and escaped; only what it wrote itself is markup."""
+_PAGES.filters["hash"] = _hash
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """One field of a row: what it was and is, or what came into a list and went out, or a diff of lines."""
@@ -46,8 +63,7 @@ class Field:
     name: str
     before: str = ""
     after: str = ""
-    added: Sequence[str] = ()
-    removed: Sequence[str] = ()
+    items: Sequence[tuple[str, str]] = ()
     lines: Sequence[tuple[str, str]] = ()
 
 
@@ -87,7 +103,7 @@ def plan_html(plan: Plan, outcomes: Sequence[Outcome] | None = None, *, digest: 
         headline=headline(plan, outcomes),
         facts={"Digest": digest, "Scope": ", ".join((*plan.target, *["--prune"] * plan.prune))},
         notes=ending(plan),
-        alarms={"Not done": _undone(became.values()), "Refused": _paragraphs(refusal_lines(plan))},
+        alarms={"Not done": _undone(became.values()), "Refused": [refusal_lines(one) for one in plan.refusals]},
         groups=[_group(name, changes, loud, became, plan.labels) for name, changes in groups.items()],
         filters={"action": Counter(sorted((WORDS[symbol(one)] for one in plan.changes), key=[*WORDS.values()].index))},
     )
@@ -99,10 +115,11 @@ def drift_html(report: drift.Report) -> str:
     for kind, title in TITLES.items():
         rows = [_finding(one, report) for one in report.findings if one.kind is kind]
         groups += [Group(title=title, count=f"{len(rows)} {kind}", rows=rows)] if rows else []
-    groups += _before("gone", "Gone since the baseline", report.gone)
-    groups += _before("not looked at", "In the baseline, not looked at", report.unseen)
+    for state, title, found in before(report):
+        rows = [_told_before(state, one) for one in found]
+        groups += [Group(title=title, count=f"{len(rows)} {state}", rows=rows)] if rows else []
     states = Counter(row.tags["state"] for one in groups for row in one.rows)
-    kinds = Counter({kind.value: sum(one.kind is kind for one in report.findings) for kind in TITLES})
+    kinds = Counter(kind.value for kind in TITLES for one in report.findings if one.kind is kind)
     return _page(
         report.plan,
         headline=f"buildsctl drift: {drift_headline(report)}",
@@ -110,82 +127,34 @@ def drift_html(report: drift.Report) -> str:
         notes=[f"Requests: {report.reads} read."],
         alarms={"Failed": [[str(failure), *[f"hint: {failure.hint}"] * bool(failure.hint)]]} if failure else {},
         groups=groups,
-        filters={"kind": +kinds, **({"state": states} if report.compared else {})},
+        filters={"kind": kinds, **({"state": states} if report.compared else {})},
     )
 
 
-def _before(state: str, title: str, found: Iterable[Mapping[str, str]]) -> list[Group]:
-    """What the baseline told."""
-    rows = [
-        Row(
-            sign=" ",
-            word=state,
-            address=one["address"],
-            told=[("", one["summary"]), ("id", one["id"])],
-            tags={"state": state},
-        )
-        for one in found
-    ]
-    return [Group(title=title, count=f"{len(rows)} {state}", rows=rows)] if rows else []
+def _told_before(state: str, one: Mapping[str, str]) -> Row:
+    told = [("", one["summary"]), ("id", one["id"])]
+    return Row(sign=" ", word=state, address=one["address"], told=told, tags={"state": state})
 
 
 def _page(plan: Plan, *, facts: Mapping[str, str], alarms: Mapping[str, Any], **more: Any) -> str:
     """ASCII, whatever the encoding of stdout: the hashes of the policy are those of the bytes that arrive."""
-    environment = _environment()
-    style, script = (_source(environment, name) for name in ("page.css", "page.js"))
-    text = environment.get_template("page.html").render(
-        style=Markup(style),  # noqa: S704 - files of this package
-        script=Markup(script),  # noqa: S704
-        hashes={"style-src": _hash(style), "script-src": _hash(script)},
+    text = _PAGES.get_template("page.html").render(
         facts={"Account": plan.account_id, "Owner": plan.owner or "nobody", **facts},
-        alarms={name: found for name, found in {**alarms, **_troubles(plan)}.items() if found},
+        alarms={**alarms, **_troubles(plan)},
         picture=picture(plan),
         version=__version__,
+        signs=WORDS,
         words={word: sign for sign, word in WORDS.items()},
         **more,
     )
-    return text.encode("ascii", "xmlcharrefreplace").decode() + "\n"
-
-
-@cache
-def _environment() -> Environment:
-    """Whatever a template shows is cleaned and escaped; only what it wrote itself is markup."""
-    return Environment(
-        loader=PackageLoader("reconciler.render", "page"),
-        autoescape=True,
-        finalize=lambda value: value if isinstance(value, Markup) else clean(str(value)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _source(environment: Environment, name: str) -> str:
-    assert environment.loader  # noqa: S101 - given above
-    return environment.loader.get_source(environment, name)[0]
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _paragraphs(lines: Iterable[str]) -> list[list[str]]:
-    """Lines that empty ones part."""
-    found: list[list[str]] = [[]]
-    for line in lines:
-        if line:
-            found[-1].append(line)
-        elif found[-1]:
-            found.append([])
-    return [one for one in found if one]
+    return text.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _undone(outcomes: Iterable[Outcome]) -> list[list[str]]:
     """What failed, and how much was skipped for it: that stands at its rows."""
     rest = [one for one in outcomes if one.status is not Status.DONE]
     told = [outcome_text(one).strip().splitlines() for one in rest if one.status is not Status.SKIPPED]
-    skipped = sum(one.status is Status.SKIPPED for one in rest)
-    return [*told, *[[f"{skipped} skipped; each says why"]] * bool(skipped)]
+    return told + ([[f"{len(rest) - len(told)} skipped; each says why"]] if len(rest) > len(told) else [])
 
 
 def _troubles(plan: Plan) -> dict[str, list[list[str]]]:
@@ -217,16 +186,12 @@ def _group(
 
 def _row(change: Change, outcome: Outcome | None, labels: Mapping[str, str]) -> Row:
     sign = symbol(change)
-    moved = change.cause and change.action is not Action.DELETE and change.disposition is not Disposition.ADOPT
-    told = [("", change.reason), ("cause", CAUSES[change.cause] if change.cause and moved else "")]
-    told += [("not compared", change.not_compared)]
-    if outcome:
-        told += [("error", outcome.error), ("hint", outcome.hint)]
+    told = [("", change.reason), ("cause", cause_text(change)), ("not compared", change.not_compared)]
     return Row(
         sign=sign,
         word=WORDS[sign],
         address=str(change.address),
-        told=[(word, text) for word, text in told if text],
+        told=[*told, ("error", outcome.error), ("hint", outcome.hint)] if outcome else told,
         tags={"action": WORDS[sign]},
         state=outcome.status.value if outcome else "",
         fields=_fields(change, labels),
@@ -235,16 +200,13 @@ def _row(change: Change, outcome: Outcome | None, labels: Mapping[str, str]) -> 
 
 def _finding(one: drift.Finding, report: drift.Report) -> Row:
     change, sign = one.change, symbol(one.change) if one.change else " "
-    moved = change and change.cause and one.kind in (drift.Kind.LIVE, drift.Kind.PENDING)
-    cause = CAUSES[change.cause] if change and change.cause and moved else ""
-    told = [("", one.summary), ("cause", cause), ("hint", one.hint), ("id", one.id)]
     state = "known" if one.id in report.known else "new"
     alone = "." if one.kind is drift.Kind.UNMANAGED else "!"
     return Row(
         sign=sign if sign != " " else alone,
         word=WORDS[sign] if sign != " " else one.kind.value,
         address=one.address,
-        told=[(word, text) for word, text in told if text],
+        told=[("", one.summary), ("cause", cause_of(one)), ("hint", one.hint), ("id", one.id)],
         tags={"kind": one.kind.value, "state": state},
         state=state if report.compared else "",
         fields=_fields(change, report.plan.labels) if change and change.disposition is not Disposition.ADOPT else (),
@@ -255,24 +217,20 @@ def _fields(change: Change, labels: Mapping[str, str]) -> list[Field]:
     """What moves, field by field; of a new or deleted resource, what it is or was."""
     kind, before, after = change.address.kind, change.before or {}, change.after or {}
     if change.action in (Action.CREATE, Action.DELETE):
-        alone = [(name, one) for name, one in telling(kind, after or before) if kind != "env" or name == "value"]
         new = change.action is Action.CREATE
-        return [_field(name, None if new else one, one if new else None, labels) for name, one in alone]
-    found = [_field(one.path, one.before, one.after, labels, one) for one in change.fields]
+        return [
+            _field(FieldChange(path=name, before=None if new else one, after=one if new else None), labels)
+            for name, one in telling(kind, after or before)
+            if kind != "env" or name == "value"
+        ]
+    found = [_field(one, labels) for one in change.fields]
     if kind == "env" and any(one.path == "is_secret" for one in change.fields):
         now = value_text(after["value"], labels, MOST)
         found.append(Field(name="value", before=held(before, labels, MOST), after=now))
     return found
 
 
-def _field(
-    name: str, before: Value, after: Value, labels: Mapping[str, str], change: FieldChange | None = None
-) -> Field:
-    lines = line_diff(before, after, around=MOST)
-    if lines:
-        return Field(name=name, lines=lines)
-    if change and (change.added or change.removed):
-        added, removed = ([value_text(v, labels, MOST) for v in one] for one in (change.added, change.removed))
-        return Field(name=name, added=added, removed=removed)
-    shown = ["" if one is None else value_text(one, labels, MOST) for one in (before, after)]
-    return Field(name=name, before=shown[0], after=shown[1])
+def _field(change: FieldChange, labels: Mapping[str, str]) -> Field:
+    before, after = ("" if one is None else value_text(one, labels, MOST) for one in (change.before, change.after))
+    lines = line_diff(change.before, change.after, around=MOST)
+    return Field(name=change.path, before=before, after=after, items=items(change, labels, MOST), lines=lines)

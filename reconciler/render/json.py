@@ -28,13 +28,9 @@ def plan_document(
 ) -> dict[str, Any]:
     """The plan as `schemas/plan.schema.json` describes it; with `outcomes` after an apply."""
     changes = [_change(change) for change in plan.changes]
-    scope: dict[str, Any] = {
-        "account_id": plan.account_id,
-        "owner": plan.owner,
-        "target": list(plan.target),
-        "prune": plan.prune,
-    }
-    strings = _strings(changes)
+    scope = {"account_id": plan.account_id, "owner": plan.owner, "target": list(plan.target), "prune": plan.prune}
+    sides = [row["change"][side] or {} for row in changes for side in ("before", "after")]
+    strings = {value for side in sides for value in side.values() if isinstance(value, str)}
     document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "buildsctl_version": __version__,
@@ -47,14 +43,14 @@ def plan_document(
         "resource_changes": changes,
         "refusals": [
             {
-                "address": str(refusal.address) if refusal.address else None,
-                "summary": refusal.summary,
-                "detail": refusal.detail,
-                "hint": refusal.hint,
+                "address": str(one.address) if one.address else None,
+                "summary": one.summary,
+                "detail": one.detail,
+                "hint": one.hint,
             }
-            for refusal in plan.refusals
+            for one in plan.refusals
         ],
-        "unread": [{"what": one.what, "error": str(one.error), "hint": one.error.hint} for one in plan.unread],
+        "unread": unread_rows(plan),
         "diagnostics": [diagnostic(one) for one in plan.diagnostics],
         "summary": summary(plan),
         "undeclared_workers": plan.undeclared_workers,
@@ -76,10 +72,8 @@ def plan_document(
     return document
 
 
-def _strings(changes: Sequence[Mapping[str, Any]]) -> set[Any]:
-    """Every string among the values, to say of the ids what they are called."""
-    sides = [row["change"][side] or {} for row in changes for side in ("before", "after")]
-    return {value for side in sides for value in side.values() if isinstance(value, str)}
+def unread_rows(plan: Plan) -> list[dict[str, str]]:
+    return [{"what": one.what, "error": str(one.error), "hint": one.error.hint} for one in plan.unread]
 
 
 def dump(document: Mapping[str, Any]) -> str:
@@ -87,14 +81,13 @@ def dump(document: Mapping[str, Any]) -> str:
 
     With `indent` the standard library leaves its C code, and takes ten times as long.
     """
-    lines = [f"  {json.dumps(name)}: {_lines(value)}" for name, value in document.items()]
+    lines = []
+    for name, value in document.items():
+        shown = json.dumps(value)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            shown = "[\n" + ",\n".join(f"    {json.dumps(one)}" for one in value) + "\n  ]"
+        lines.append(f"  {json.dumps(name)}: {shown}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _lines(value: Any) -> str:
-    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
-        return json.dumps(value)
-    return "[\n" + ",\n".join(f"    {json.dumps(one)}" for one in value) + "\n  ]"
 
 
 def diagnostic(one: Diagnostic) -> dict[str, Any]:
@@ -132,23 +125,19 @@ def _change(change: Change) -> dict[str, Any]:
 
 
 def _field(change: FieldChange) -> dict[str, Any]:
-    field = {
-        "path": change.path,
-        "before": _plain(change.before),
-        "after": _plain(change.after),
-        "cause": change.cause.value,
-    }
-    return field | ({"after_unknown": True} if isinstance(change.after, Address) else {})
+    field = {"path": change.path, "before": plain(change.before), "after": plain(change.after)}
+    return (
+        field | {"cause": change.cause.value} | ({"after_unknown": True} if isinstance(change.after, Address) else {})
+    )
 
 
 def _split(fields: Mapping[str, Value] | None) -> tuple[dict[str, Any] | None, dict[str, bool], dict[str, bool]]:
     """Plain values; which of them are known only after apply; which are secret."""
     if fields is None:
         return None, {}, {}
-    plain = {name: _plain(value) for name, value in fields.items()}
     unknown = {name: True for name, value in fields.items() if _is_unknown(value)}
     sensitive = {name: True for name, value in fields.items() if isinstance(value, Secret)}
-    return plain, unknown, sensitive
+    return {name: plain(value) for name, value in fields.items()}, unknown, sensitive
 
 
 def _is_unknown(value: Value) -> bool:
@@ -156,19 +145,20 @@ def _is_unknown(value: Value) -> bool:
     return isinstance(value, Address) or (isinstance(value, Secret) and bool(value.source) and value.value is None)
 
 
-def _plain(value: Value) -> Any:
+def plain(value: Value) -> Any:
+    """What is secret, or known only after apply, is null."""
     match value:
         case Secret() | Address() | MarkerDraft():
             return None
         case tuple():
-            return [_plain(one) for one in value]
+            return [plain(one) for one in value]
         case Mapping():
-            return {key: _plain(one) for key, one in value.items()}
+            return {key: plain(one) for key, one in value.items()}
         case _:
             return value
 
 
-def _sorted(fields: Mapping[str, Any] | None) -> Any:
+def as_sets(fields: Mapping[str, Any] | None) -> Any:
     """Lists compare as sets: the API may give one in another order the next time."""
     return fields and {name: sorted(map(str, v)) if isinstance(v, list) else v for name, v in fields.items()}
 
@@ -176,7 +166,7 @@ def _sorted(fields: Mapping[str, Any] | None) -> Any:
 def _digest(scope: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> str:
     """The same on every machine: scope and what changes, no times, no secrets, no reasons."""
     rows = [
-        [row["address"], row["change"]["actions"], _sorted(row["change"]["before"]), _sorted(row["change"]["after"])]
+        [row["address"], row["change"]["actions"], as_sets(row["change"]["before"]), as_sets(row["change"]["after"])]
         + [field["path"] for field in row["fields"] if field["path"] == "protect"]
         for row in changes
         if row["change"]["actions"] != ["no-op"]

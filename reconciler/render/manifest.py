@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 
 from reconciler.kinds.trigger import Trigger
@@ -13,7 +14,6 @@ from reconciler.manifest.parse import plain
 from reconciler.render.escape import clean
 
 COLUMN = 60
-_BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./")
 
 
 def manifest_text(found: ManifestSet, *, worker: str | None = None) -> str:
@@ -79,7 +79,7 @@ def _entry(depth: int, key: str, node: Node) -> Iterator[tuple[str, str]]:
 def _scalar(value: object, *, quote: bool = False) -> str:
     """JSON is YAML; keys of plain letters need no quotes. `$${{` stays what it was."""
     if isinstance(value, str):
-        if not quote and set(value) <= _BARE and value[:1].isalpha() and plain(value) == value:
+        if not quote and re.fullmatch(r"[A-Za-z][\w./-]*", value, re.ASCII) and plain(value) == value:
             return value
         return clean(json.dumps(value.replace("${{", "$${{"), ensure_ascii=False))
     return json.dumps(value)

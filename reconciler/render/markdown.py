@@ -32,18 +32,13 @@ def plan_markdown(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
     head = [header("plan", plan), f"### {headline(plan, outcomes)}", ""]
     if outcomes is not None:
         head += fence(outcome_text(one) for one in outcomes if one.status is not Status.DONE)
-    head += fence(refusal_lines(plan))
+    head += fence(line for one in plan.refusals for line in refusal_lines(one))
     rows = shown(plan)
     going = [one for one in rows if one.action in (Action.DELETE, Action.REPLACE)]
     whole = {one.address.path for one in going if one.address.kind == "trigger"}  # its variables go with it
     doomed = [one for one in going if one.address.kind != "env" or one.address.path[:2] not in whole]
-    if doomed:
-        head += [
-            "",
-            "**Deleted or replaced:**",
-            "",
-            *(f"- {code(symbol(one))} {code(str(one.address))}" for one in doomed),
-        ]
+    head += ["", "**Deleted or replaced:**", ""] if doomed else []
+    head += [f"- {code(symbol(one))} {code(str(one.address))}" for one in doomed]
     tail = ["", *(f"{line}  " for line in ending(plan)), *_troubles(plan)]
     sections = [_section(name, list(changes), plan) for name, changes in groupby(rows, key=group)]
     return _cut(head, sections, tail)
@@ -59,9 +54,14 @@ def header(kind: str, plan: Plan) -> str:
 def code(text: str) -> str:
     """Text of strangers as a code span that it cannot end."""
     shown = clean(text)
-    ticks = "`" * (max((len(one) for one in re.findall("`+", shown)), default=0) + 1)
+    ticks = _ticks(shown)
     pad = " " if shown.startswith("`") or shown.endswith("`") or not shown.strip() else ""
     return f"{ticks}{pad}{shown}{pad}{ticks}"
+
+
+def _ticks(text: str) -> str:
+    """One more than stand together anywhere in it."""
+    return "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
 
 
 def _section(name: str, changes: Sequence[Change], plan: Plan) -> str:
@@ -98,7 +98,7 @@ def fence(lines: Iterable[str]) -> list[str]:
     listed = [line for line in lines if line.strip()]
     if not listed:
         return []
-    ticks = "`" * max(3, max((len(one) for line in listed for one in re.findall("`+", line)), default=0) + 1)
+    ticks = _ticks("\n".join(["``", *listed]))
     return [f"{ticks}diff", *listed, ticks]
 
 
@@ -116,9 +116,5 @@ def _cut(head: list[str], sections: Sequence[str], tail: list[str]) -> str:
             break
         kept.append(section)
     left = len(sections) - len(kept)
-    note = (
-        [f"\n{left} more Workers are not shown here: the comment would be too long. The saved plan has them."]
-        if left
-        else []
-    )
-    return "\n".join((*head, "", "\n\n".join(kept), *note, *tail)).rstrip("\n") + "\n"
+    note = f"\n{left} more Workers are not shown here: the comment would be too long. The saved plan has them."
+    return "\n".join((*head, "", "\n\n".join(kept), *[note] * bool(left), *tail)).rstrip("\n") + "\n"

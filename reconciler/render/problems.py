@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from reconciler.errors import BuildsctlError, Diagnostic, Severity
@@ -19,14 +20,11 @@ def problem_text(one: Diagnostic) -> str:
     place = f"{clean(str(one.position))}: " if one.position else ""
     rule = f" [{clean(one.rule)}]" if one.rule else ""
     lines = [f"{place}{one.severity.value}: {clean(one.summary)}{rule}"]
-    if one.address:
-        lines.append(f"  in {clean(one.address)}")
+    lines += [f"  in {clean(one.address)}"] if one.address else []
     if one.source_line.strip() and one.position:
         lines += _source(one.source_line, one.position.line, one.position.column)
-    if one.detail:
-        lines += [f"  {clean(line)}" for line in one.detail.split("\n")]
-    if one.hint:
-        lines.append(f"  hint: {clean(one.hint)}")
+    lines += [f"  {clean(line)}" for line in one.detail.split("\n")] if one.detail else []
+    lines += [f"  hint: {clean(one.hint)}"] if one.hint else []
     return "\n".join(lines) + "\n"
 
 
@@ -36,8 +34,7 @@ def _source(line: str, number: int, column: int) -> list[str]:
     shown = line[start : start + MAX_SOURCE].rstrip()
     before = clean(line[start : column - 1])
     gutter = f"{number:>5} | "
-    caret = " " * (len(gutter) + len(before)) + "^"
-    return [gutter + clean(shown), caret]
+    return [gutter + clean(shown), " " * (len(gutter) + len(before)) + "^"]
 
 
 def error_text(error: BuildsctlError) -> str:
@@ -48,13 +45,6 @@ def error_text(error: BuildsctlError) -> str:
 
 def count_text(found: Iterable[Diagnostic]) -> str:
     """`2 errors, 1 warning`."""
-    errors = warnings = 0
-    for one in found:
-        errors += one.severity is Severity.ERROR
-        warnings += one.severity is Severity.WARNING
-    parts = [
-        f"{count} {word}{'' if count == 1 else 's'}"
-        for count, word in ((errors, "error"), (warnings, "warning"))
-        if count
-    ]
+    counts = Counter(one.severity for one in found)
+    parts = [f"{counts[one]} {one.value}{'s' * (counts[one] != 1)}" for one in Severity if counts[one]]
     return ", ".join(parts) or "no problems"

@@ -34,11 +34,7 @@ LATER = "\0known after apply"
 class SavedPlan(Plan):
     """A plan to be shown: how many writes it has is known, not which."""
 
-    saved_writes: int = 0
-
-    @property
-    def writes(self) -> int:
-        return self.saved_writes
+    writes: int = 0
 
 
 def read(document: Mapping[str, Any]) -> tuple[SavedPlan, tuple[Outcome, ...] | None]:
@@ -53,10 +49,7 @@ def read(document: Mapping[str, Any]) -> tuple[SavedPlan, tuple[Outcome, ...] | 
         changes=tuple(_change(row) for row in document["resource_changes"]),
         refusals=tuple(
             Refusal(
-                summary=str(one["summary"]),
-                detail=str(one["detail"]),
-                hint=str(one["hint"]),
-                address=_address(one["address"]) if one["address"] else None,
+                **_texts(one, "summary", "detail", "hint"), address=_address(one["address"]) if one["address"] else None
             )
             for one in document["refusals"]
         ),
@@ -67,12 +60,16 @@ def read(document: Mapping[str, Any]) -> tuple[SavedPlan, tuple[Outcome, ...] | 
         ),
         labels={**{str(k): str(v) for k, v in document.get("labels", {}).items()}, LATER: "(known after apply)"},
         reads=int(requests["read"]),
-        saved_writes=int(requests["write"]),
+        writes=int(requests["write"]),
         undeclared_workers=None if document["undeclared_workers"] is None else int(document["undeclared_workers"]),
         left_out=int(document.get("left_out", 0)),
     )
     outcomes = document.get("outcomes")
     return plan, None if outcomes is None else tuple(_outcome(one, plan) for one in outcomes)
+
+
+def _texts(one: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: str(one[name]) for name in names}
 
 
 def _address(text: str) -> Address:
@@ -133,20 +130,18 @@ def _diagnostic(one: Mapping[str, Any]) -> Diagnostic:
     position = place and Position(
         filename=str(place["filename"]), line=int(place["start"]["line"]), column=int(place["start"]["column"])
     )
-    names = ("summary", "detail", "hint", "address", "rule")
-    return Diagnostic(
-        severity=Severity(one["severity"]), position=position or None, **{name: str(one[name]) for name in names}
-    )
+    texts = _texts(one, "summary", "detail", "hint", "address", "rule")
+    return Diagnostic(severity=Severity(one["severity"]), position=position or None, **texts)
 
 
 def _outcome(one: Mapping[str, Any], plan: Plan) -> Outcome:
     address = _address(one["address"])
-    row = next((change for change in plan.changes if change.address == address), None)
+    rows = (change.disposition for change in plan.changes if change.address == address)
     return Outcome(
         address=address,
         action=Action(one["action"]),
         status=Status(one["status"]),
         error=str(one["error"] or ""),
         hint=str(one.get("hint") or ""),
-        disposition=row.disposition if row else Disposition.DECLARED,
+        disposition=next(rows, Disposition.DECLARED),
     )

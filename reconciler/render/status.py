@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reconciler.builds import LOOKED_AT, Seen
 from reconciler.kinds.build import Build
-from reconciler.model import Secret, Value
+from reconciler.model import Secret
 from reconciler.render.builds import COMMIT, span
 from reconciler.render.escape import clean
+from reconciler.render.json import FORMAT_VERSION, plain
 from reconciler.render.value import value_text
 from reconciler.status import Difference, Row, State
 
-FORMAT_VERSION = "1.0"
 STATES = {
     State.AS_CONFIGURED: "as configured",
     State.NOT_BUILT_SINCE: "not built since",
@@ -36,9 +37,8 @@ def status_text(rows: Sequence[Row], seen: Callable[[Build], Seen]) -> str:
             lines.append(f"    {row.not_compared} secret{'s' * (row.not_compared != 1)} not compared")
         if row.build and row.build.has_failed:
             lines.append(f"    hint: `buildsctl builds get {row.build.id}` says why it failed")
-    counts = ", ".join(
-        f"{count} {text}" for state, text in STATES.items() if (count := sum(row.state is state for row in rows))
-    )
+    found = Counter(row.state for row in rows)
+    counts = ", ".join(f"{found[state]} {text}" for state, text in STATES.items() if found[state])
     return "\n".join(lines) + ("\n\n" if lines else "") + f"Status: {counts or 'no trigger is declared'}.\n"
 
 
@@ -57,17 +57,13 @@ def _build(seen: Seen) -> str:
         return ""
     outcome = build.build_outcome or build.status
     age = f"{span(seen.age)} ago" if seen.age is not None else ""
-    what = " ".join(one for one in (build.told("branch"), build.told("commit_hash")[:COMMIT]) if one)
-    return ", ".join(clean(one) for one in (outcome, age, what, build.id) if one)
+    what = " ".join(filter(None, (build.told("branch"), build.told("commit_hash")[:COMMIT])))
+    return ", ".join(map(clean, filter(None, (outcome, age, what, build.id))))
 
 
 def _difference(one: Difference) -> str:
     name = "branch" if one.path == "branch_includes" else one.path
-    return f"{clean(name)}: {_value(one.before)} → {_value(one.after)}"
-
-
-def _value(value: Value) -> str:
-    return value_text(value, {})
+    return f"{clean(name)}: {value_text(one.before, {})} → {value_text(one.after, {})}"
 
 
 def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, Any]:
@@ -92,11 +88,5 @@ def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, A
 
 
 def _difference_document(one: Difference) -> Mapping[str, Any]:
-    sensitive = isinstance(one.before, Secret) or isinstance(one.after, Secret)
-    return {"path": one.path, "before": _plain(one.before), "after": _plain(one.after), "sensitive": sensitive}
-
-
-def _plain(value: Value) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, Secret) else value
+    sensitive = Secret in (type(one.before), type(one.after))
+    return {"path": one.path, "before": plain(one.before), "after": plain(one.after), "sensitive": sensitive}

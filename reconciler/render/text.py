@@ -18,6 +18,7 @@ from reconciler.model import (
     FieldChange,
     Outcome,
     Plan,
+    Refusal,
     Status,
     Unread,
     Value,
@@ -63,15 +64,14 @@ def symbol(change: Change) -> str:
             return SYMBOLS[change.action]
 
 
+def _painted(sign: str, *, color: bool) -> str:
+    return f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
+
+
 def headline(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
     """`buildsctl plan: 1 to create, 2 to update`, or how much of it was applied."""
-    counts = summary(plan)
-    names = ("create", "update", "replace", "delete", "adopt", "unknown", "refused")
-    told = ", ".join(
-        f"{counts[name]} to {name}" if name not in names[-2:] else f"{counts[name]} {name}"
-        for name in names
-        if counts[name]
-    )
+    acts, still = _counts(plan, {"unknown": "unknown", "refused": "refused"})
+    told = ", ".join((*acts, *still))
     if outcomes is not None and not plan.refusals:
         done = sum(one.status is Status.DONE for one in outcomes)
         return f"buildsctl applied {done} of {len(outcomes)} changes"
@@ -83,6 +83,16 @@ def headline(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
     return f"buildsctl plan: {told or 'no changes'}"
 
 
+def _counts(plan: Plan, rests: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """What is to be done, and what is not, in the words of `rests`."""
+    counts = summary(plan)
+    acts = ("create", "update", "replace", "delete", "adopt")
+    return (
+        [f"{counts[name]} to {name}" for name in acts if counts[name]],
+        [f"{counts[name]} {word}" for name, word in rests.items() if counts[name]],
+    )
+
+
 def counted(changes: Iterable[Change]) -> str:
     """`1 create, 2 kept`."""
     counts = Counter(WORDS[symbol(change)] for change in changes)
@@ -92,8 +102,9 @@ def counted(changes: Iterable[Change]) -> str:
 def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
     """Every change with its reason, grouped by Worker. No-ops are a count, and long values shortened, unless all is
     wanted."""
-    many = {} if whole else adopted_alike(plan)
-    rows = plan.changes if whole else [one for one in shown(plan) if not (is_adopt(one) and one.reason in many)]
+    alike = Counter(one.reason for one in plan.changes if symbol(one) == "^")  # nobody reads a sentence as often
+    many = {reason: count for reason, count in alike.items() if count > MOST_ADOPTS and not whole}
+    rows = plan.changes if whole else [one for one in shown(plan) if symbol(one) != "^" or one.reason not in many]
     most = MOST if whole else MAX_LENGTH
     quiet = {one.address: one.reason for one in plan.changes if one.address.kind == "trigger"}
     new = (Action.CREATE, Action.REPLACE)
@@ -111,32 +122,19 @@ def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
             lines += change_lines(change, plan.labels, color=color, born=comes, most=most)
     for reason, count in many.items():
         lines += ["", f"  ^ {count} triggers are adopted; -v lists them", f"      {clean(reason)}"]
-    lines += refusal_lines(plan)
-    text = "\n".join(lines).strip("\n")
-    parts = [text] if text else []
-    parts.append("\n".join(ending(plan)))
-    return "\n\n".join(parts) + "\n"
-
-
-def is_adopt(change: Change) -> bool:
-    return change.disposition is Disposition.ADOPT
-
-
-def adopted_alike(plan: Plan) -> dict[str, int]:
-    """Reasons that so many adopts have that nobody reads the same sentence as often."""
-    counts = Counter(one.reason for one in plan.changes if is_adopt(one))
-    return {reason: count for reason, count in counts.items() if count > MOST_ADOPTS}
+    for refusal in plan.refusals:
+        lines += ["", *refusal_lines(refusal)]
+    return "\n".join((*lines, "", *ending(plan))).strip("\n") + "\n"
 
 
 def shown(plan: Plan) -> list[Change]:
-    """The rows that say something: no no-ops, and no variables that their trigger speaks for."""
-    told = _told_by_trigger(plan)
-    return [
-        change
-        for change in plan.changes
-        if symbol(change) != " "
-        and (change.address.kind != "env" or (change.address.path[:2], change.disposition) not in told)
-    ]
+    """The rows that say something: no no-ops, and no variables about which nobody can decide, as about their trigger:
+    that speaks for them."""
+    silent = (Disposition.UNKNOWN, Disposition.REFUSED)
+    rows = [one for one in plan.changes if symbol(one) != " "]
+    speaks = [one for one in rows if one.address.kind == "trigger" and one.disposition in silent]
+    told = {(one.address.path, one.disposition) for one in speaks}
+    return [one for one in rows if one.address.kind != "env" or (one.address.path[:2], one.disposition) not in told]
 
 
 def troubles_text(plan: Plan) -> str:
@@ -152,13 +150,6 @@ def unread_text(unread: Sequence[Unread]) -> str:
     return "".join((*failed, *hints))
 
 
-def _told_by_trigger(plan: Plan) -> set[tuple[tuple[str, ...], Disposition]]:
-    """Triggers about which nobody can decide: they speak for their variables."""
-    silent = (Disposition.UNKNOWN, Disposition.REFUSED)
-    rows = (one for one in plan.changes if one.address.kind == "trigger" and one.disposition in silent)
-    return {(one.address.path, one.disposition) for one in rows}
-
-
 def group(change: Change) -> str:
     """The Worker that a row stands under; empty for what belongs to none."""
     return change.address.path[0] if change.address.kind in ("trigger", "env") else ""
@@ -168,13 +159,9 @@ def change_lines(
     change: Change, labels: Mapping[str, str], *, color: bool, born: bool, most: int = MAX_LENGTH
 ) -> list[str]:
     """`born`: the variable comes with its trigger, and needs no sentence of its own. `most` characters of a value."""
-    sign = symbol(change)
-    painted = f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
     indent = "      " if change.address.kind == "env" else "  "
-    head = f"{indent}{painted} {clean(str(change.address))}"
-    moved = change.action is not Action.DELETE and change.disposition is not Disposition.ADOPT
-    cause = CAUSES[change.cause] if change.cause and moved else ""
-    why = "; ".join(filter(None, (clean(change.reason), cause)))
+    head = f"{indent}{_painted(symbol(change), color=color)} {clean(str(change.address))}"
+    why = "; ".join(filter(None, (clean(change.reason), cause_text(change))))
     if change.address.kind == "env":
         return [f"{head}{_variable(change, labels, most)}", *([] if born else [f"{indent}    {why}"])]
     lines = [head, f"{indent}    {why}"]
@@ -184,6 +171,12 @@ def change_lines(
             for name, value in telling(change.address.kind, change.after)
         ]
     return lines + [f"{indent}    {line}" for one in change.fields for line in _field(one, labels, most)]
+
+
+def cause_text(change: Change) -> str:
+    """Who moved, where that says anything: a delete and an adopt say it themselves."""
+    told = change.action is not Action.DELETE and change.disposition is not Disposition.ADOPT
+    return CAUSES[change.cause] if change.cause and told else ""
 
 
 def _variable(change: Change, labels: Mapping[str, str], most: int) -> str:
@@ -210,9 +203,7 @@ def telling(kind: str, fields: Mapping[str, Value] | None) -> Iterable[tuple[str
 
 def _field(change: FieldChange, labels: Mapping[str, str], most: int) -> list[str]:
     if change.added or change.removed:
-        signs = [f"+ {value_text(one, labels, most)}" for one in change.added]
-        signs += [f"- {value_text(one, labels, most)}" for one in change.removed]
-        return [f"{change.path}: {', '.join(signs)}"]
+        return [f"{change.path}: {', '.join(f'{sign} {text}' for sign, text in items(change, labels, most))}"]
     moved = line_diff(change.before, change.after, around=MOST if most == MOST else 1)
     if not moved:
         was, now = (value_text(one, labels, most) for one in (change.before, change.after))
@@ -222,6 +213,12 @@ def _field(change: FieldChange, labels: Mapping[str, str], most: int) -> list[st
             return [f"{change.path}: {was} → {now}"]
         moved = [("-", was), ("+", now)]
     return [f"{change.path}:", *(f"  {sign} {clean(line)}".rstrip() for sign, line in moved)]
+
+
+def items(change: FieldChange, labels: Mapping[str, str], most: int) -> list[tuple[str, str]]:
+    """What came into a list and what went out, each with its sign."""
+    sides = (("+", change.added), ("-", change.removed))
+    return [(sign, value_text(one, labels, most)) for sign, side in sides for one in side]
 
 
 def line_diff(before: Value, after: Value, *, around: int) -> list[tuple[str, str]]:
@@ -234,27 +231,23 @@ def line_diff(before: Value, after: Value, *, around: int) -> list[tuple[str, st
     return [("…", "") if line.startswith("@@") else (line[0], line[1:]) for line in lines]
 
 
-def refusal_lines(plan: Plan) -> list[str]:
+def refusal_lines(refusal: Refusal) -> list[str]:
     """What stops an apply, with the ways out."""
-    lines = []
-    for refusal in plan.refusals:
-        where = f"{clean(str(refusal.address))}: " if refusal.address else ""
-        lines += ["", f"refused: {where}{clean(refusal.summary)}"]
-        lines += [f"  {clean(line)}" for line in refusal.detail.split("\n") if refusal.detail]
-        lines += [f"  hint: {clean(refusal.hint)}"] if refusal.hint else []
-    return lines
+    where = f"{clean(str(refusal.address))}: " if refusal.address else ""
+    detail = refusal.detail.split("\n") if refusal.detail else []
+    lines = [f"refused: {where}{clean(refusal.summary)}", *(f"  {clean(line)}" for line in detail)]
+    return lines + ([f"  hint: {clean(refusal.hint)}"] if refusal.hint else [])
 
 
 def ending(plan: Plan) -> list[str]:
     """Counts, and what the run costs and left out."""
     if not plan.changes and any(one.severity is Severity.ERROR for one in plan.diagnostics):
         return ["There is no plan."]
-    counts = summary(plan)
-    acts = [f"{counts[name]} to {name}" for name in ("create", "update", "replace", "delete", "adopt") if counts[name]]
     rests = {"no-op": "unchanged", "kept": "kept", "unknown": "unknown", "refused": "refused"}
-    still = [f"{counts[name]} {word}" for name, word in rests.items() if counts[name]]
+    acts, still = _counts(plan, rests)
+    unseen = plan.unread or any(symbol(one) == "?" for one in plan.changes)
     words = "Refused" if plan.refusals else "Plan" if acts else "No changes"
-    words += " that can be seen" if words == "No changes" and (plan.unread or counts["unknown"]) else ""
+    words += " that can be seen" if words == "No changes" and unseen else ""
     told = f"{', '.join(acts)}{'; ' if acts and still else ''}{', '.join(still)}"
     lines = [f"{words}{': ' if told else ''}{told}."]
     lines += _not_compared(plan)
@@ -275,36 +268,25 @@ def ending(plan: Plan) -> list[str]:
 
 def _not_compared(plan: Plan) -> list[str]:
     """One line: how many secrets could not be compared, and why."""
-    why: dict[str, int] = {}
-    for change in plan.changes:
-        if change.not_compared:
-            why[change.not_compared] = why.get(change.not_compared, 0) + 1
-    total = sum(why.values())
+    why = Counter(one.not_compared for one in plan.changes if one.not_compared)
+    total = why.total()
     told = "; ".join(f"{reason} ({count})" if len(why) > 1 else reason for reason, count in why.items())
     return [f"{total} secret{'s' * (total != 1)} not compared: {told}."] if why else []
 
 
 def outcome_text(outcome: Outcome, *, color: bool = False) -> str:
     """One line for one change, as it is known."""
-    words = {
-        Status.DONE: "done",
-        Status.FAILED: "FAILED",
-        Status.SKIPPED: "skipped",
-        Status.UNKNOWN: "UNKNOWN: nobody knows whether it was done",
-    }
+    words = {Status.FAILED: "FAILED", Status.UNKNOWN: "UNKNOWN: nobody knows whether it was done"}
     sign = "^" if outcome.disposition is Disposition.ADOPT else SYMBOLS[outcome.action]
-    painted = f"\x1b[{COLORS[sign]}m{sign}\x1b[0m" if color and sign in COLORS else sign
-    text = f"  {painted} {clean(str(outcome.address))}: {words[outcome.status]}"
-    if outcome.error:
-        text += f": {clean(outcome.error)}"
+    text = f"  {_painted(sign, color=color)} {clean(str(outcome.address))}: "
+    text += words.get(outcome.status, outcome.status.value)
+    text += f": {clean(outcome.error)}" if outcome.error else ""
     return text + (f"\n      hint: {clean(outcome.hint)}" if outcome.hint else "")
 
 
 def outcomes_ending(outcomes: Iterable[Outcome], again: str) -> str:
     """`Applied: 3 done, 1 failed, 2 skipped.`, and `again`, the command that goes on from what is live."""
-    counts: dict[Status, int] = {}
-    for outcome in outcomes:
-        counts[outcome.status] = counts.get(outcome.status, 0) + 1
+    counts = Counter(outcome.status for outcome in outcomes)
     parts = [f"{counts[status]} {status.value}" for status in Status if status in counts]
     rest = "" if set(counts) <= {Status.DONE} else f"Go on from what is live with: {clean(again)}\n"
     return f"Applied: {', '.join(parts) or 'nothing to do'}.\n{rest}"
