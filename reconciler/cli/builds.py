@@ -189,6 +189,7 @@ def latest(
     """
     from reconciler import builds as reading
     from reconciler import lookup
+    from reconciler.kinds.build import Build
     from reconciler.render.builds import build_document, latest_text
 
     desired = session.names(manifests, strict=not workers or any(lookup.is_glob(one) for one in workers))
@@ -198,7 +199,7 @@ def latest(
         directory = lookup.Directory(api, desired)
         names = [name for one in workers or desired.workers for name in (directory.named(one) if workers else [one])]
         tags, lost = _tags(directory, list(dict.fromkeys(names)), all_declared=not workers)
-        found = reading.latest(api, list(tags.values()))
+        found = reading.by_ids(api, tags.values(), Build.read_latest)
         rows = [(name, found.get(tag)) for name, tag in tags.items()]
         failures = _failures(api, [build for _, build in rows if build]) if why else {}
     now = datetime.now(UTC)
@@ -282,7 +283,11 @@ def get(
         check_uuid(uuid)
     account = session.account_id(settings, session.names(manifests, strict=False).account_id)
     with session.open_api(settings, account) as api:
-        by_id = reading.by_versions(api, ids) if ids else {"": api.get(Build.read(uuid or ""), Build.decode)}
+        by_id = (
+            reading.by_ids(api, ids, Build.read_versions)
+            if ids
+            else {"": api.get(Build.read(uuid or ""), Build.decode)}
+        )
         failures = _failures(api, list(by_id.values()))
     documents = {key: build_document(build, failures.get(build.id)) for key, build in by_id.items()}
     if format == "json":

@@ -7,11 +7,11 @@ from typing import Any
 
 from reconciler.builds import LOOKED_AT, Seen
 from reconciler.kinds.build import Build
-from reconciler.model import Secret, Value
+from reconciler.model import FieldChange, Secret, Value
 from reconciler.render.builds import COMMIT, span
 from reconciler.render.escape import clean
 from reconciler.render.value import value_text
-from reconciler.status import Difference, Row, State
+from reconciler.status import Row, State
 
 FORMAT_VERSION = "1.0"
 STATES = {
@@ -61,7 +61,7 @@ def _build(seen: Seen) -> str:
     return ", ".join(clean(one) for one in (outcome, age, what, build.id) if one)
 
 
-def _difference(one: Difference) -> str:
+def _difference(one: FieldChange) -> str:
     name = "branch" if one.path == "branch_includes" else one.path
     return f"{clean(name)}: {_value(one.before)} → {_value(one.after)}"
 
@@ -91,7 +91,7 @@ def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, A
     }
 
 
-def _difference_document(one: Difference) -> Mapping[str, Any]:
+def _difference_document(one: FieldChange) -> Mapping[str, Any]:
     sensitive = isinstance(one.before, Secret) or isinstance(one.after, Secret)
     return {"path": one.path, "before": _plain(one.before), "after": _plain(one.after), "sensitive": sensitive}
 
