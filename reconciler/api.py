@@ -142,10 +142,8 @@ class Api:
         return self._decoded(request, self._send(request)[0], decode)
 
     def pages(self, page: Callable[[int], Request], decode: Callable[[Any], T], key: Callable[[T], str]) -> list[T]:
-        """All items of a paginated list, counted against `total_count`.
-
-        A list that changed while it was read is an error: what was not seen must not pass for absent.
-        """
+        """All items of a paginated list, counted against `total_count`. A list that changed while it was read is an
+        error: what was not seen must not pass for absent."""
         found: dict[str, T] = {}
         for number, (request, ones, info) in enumerate(self._pages(page, decode), 1):
             total, more = answers.page_info(info, request, len(found) + len(ones))
@@ -196,10 +194,8 @@ class Api:
             yield request, [self._decoded(request, item, decode) for item in items], info
 
     def verify(self, secret: Secret) -> Mapping[str, Any]:
-        """`{id, status}` of the API token whose value is `secret`, asked under that secret itself.
-
-        Empty where the API does not take it. (Field notes, Access; the path is not under the account.)
-        """
+        """`{id, status}` of the API token whose value is `secret`, asked under that secret itself. Empty where the API
+        does not take it. (Field notes, Access; the path is not under the account.)"""
         if not secret.value or not secret.value.isascii() or not secret.value.isprintable() or " " in secret.value:
             return {}  # no API token looks like that, and none may reach a message of the HTTP library
         request = Request(method="GET", path=("user", "tokens", "verify"))

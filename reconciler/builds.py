@@ -160,11 +160,9 @@ class Watch:
             pause = min(MAX_PAUSE, pause * GROWTH)
 
     def log(self, *, follow: bool = False) -> Iterator[Lines]:
-        """The lines, page by page, each once; `follow` goes on until the build stopped.
-
-        The cursor moves only with an answer, so a connection that is cut repeats no line. It is a tail: a page
-        without lines is the end so far, whatever `truncated` says (field notes, Builds).
-        """
+        """The lines, page by page, each once; `follow` goes on until the build stopped. The cursor moves only with an
+        answer, so a connection that is cut repeats no line. It is a tail: a page without lines is the end so far,
+        whatever `truncated` says (field notes, Builds)."""
         cursor, stopped, pause = "", False, FIRST_PAUSE
         for _ in range(self.max_pages):
             request = Build.read_logs(self.id, cursor)

@@ -47,9 +47,7 @@ class Line:
 
 def examine(desired: Desired | None, api: Api, now: Callable[[], datetime] | None) -> Iterator[Line]:
     """The token and what it may do, then what the manifests declare, where there are any, held against the account.
-
-    `now` is asked right after an answer; None where the other side has no clock of its own.
-    """
+    `now` is asked right after an answer; None where the other side has no clock of its own."""
     lists = Lists(api)
     goes_on = yield from _token(desired, lists, now)
     if desired and goes_on:

@@ -107,10 +107,8 @@ def is_glob(text: str) -> bool:
 
 
 def triggers(api: Api, desired: Desired, texts: Sequence[str]) -> list[Named]:
-    """The live triggers that `texts` name, each once. One that names nothing is an error.
-
-    A glob over Workers is about the declared ones, where it fits any, else about those of the account.
-    """
+    """The live triggers that `texts` name, each once. One that names nothing is an error. A glob over Workers is about
+    the declared ones, where it fits any, else about those of the account."""
     directory = Directory(api, desired)
     wanted = [split(text) for text in texts]
     names = [directory.named(worker) for worker, _ in wanted]

@@ -57,10 +57,8 @@ Ref = Address | str
 
 @dataclass(frozen=True, repr=False)
 class Secret:
-    """A value to send and never to show. `value` is None where its source gave none.
-
-    `source` says where it comes from (`env DEPLOY_TOKEN`), for messages; `missing` why there is no value.
-    """
+    """A value to send and never to show. `value` is None where its source gave none. `source` says where it comes from
+    (`env DEPLOY_TOKEN`), for messages; `missing` why there is no value."""
 
     value: str | None
     source: str = ""
@@ -81,11 +79,9 @@ class FingerprintDraft:
 
 @dataclass(frozen=True, kw_only=True)
 class MarkerDraft:
-    """A marker that is still to be written: the refs in `fields` may not have ids yet.
-
-    `fields` holds the values as applied, by API name; `entries` what the marker says of each variable
-    that is ours, by the hash of its name (DESIGN section 5). `kid` is the key of the fingerprints kept.
-    """
+    """A marker that is still to be written: the refs in `fields` may not have ids yet. `fields` holds the values as
+    applied, by API name; `entries` what the marker says of each variable that is ours, by the hash of its name (DESIGN
+    section 5). `kid` is the key of the fingerprints kept."""
 
     owner: str
     key: str
@@ -280,12 +276,9 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One write, in order. It carries out part or all of the changes at `covers`.
-
-    `needs` are addresses whose earlier steps must have succeeded; `gives` is the address that gets its
-    id from the answer. `trial` comes before the request. Steps of one `branch` run one after the other,
-    branches are independent; those without one run alone.
-    """
+    """One write, in order. It carries out part or all of the changes at `covers`. `needs` are addresses whose earlier
+    steps must have succeeded; `gives` is the address that gets its id from the answer. `trial` comes before the
+    request. Steps of one `branch` run one after the other, branches are independent; those without one run alone."""
 
     covers: tuple[Address, ...]
     request: Request
@@ -308,12 +301,9 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The whole decision: every declared resource once, no-ops too, and the writes that carry it out.
-
-    `labels` names live ids for people, `addresses` the live triggers of declared Workers by UUID; `reads` is
-    how many requests the plan took. `unread` says what could not be looked at: then nothing is deleted or
-    replaced.
-    """
+    """The whole decision: every declared resource once, no-ops too, and the writes that carry it out. `labels` names
+    live ids for people, `addresses` the live triggers of declared Workers by UUID; `reads` is how many requests the
+    plan took. `unread` says what could not be looked at: then nothing is deleted or replaced."""
 
     account_id: str
     owner: str | None

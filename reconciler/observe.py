@@ -45,11 +45,9 @@ class Lists:
 def observe(
     desired: Desired, api: Api, *, everything: bool = False, tokens: bool = False, lists: Lists | None = None
 ) -> Observed:
-    """What the API has; `everything` reads every Worker of the account, one request each and one a trigger.
-    The list of `tokens` is read where any is declared, and where it is asked for. `lists` may have been read before.
-
-    Raises the access error where nothing of Workers Builds could be read for it.
-    """
+    """What the API has; `everything` reads every Worker of the account, one request each and one a trigger. The list of
+    `tokens` is read where any is declared, and where it is asked for. `lists` may have been read before. Raises the
+    access error where nothing of Workers Builds could be read for it."""
     with api.pool() as pool:
         lists = lists or Lists(api)
         look = _Look(desired, api, pool, lists, everything, tokens or everything or bool(desired.tokens))

@@ -47,11 +47,8 @@ class TakenError(RejectedError):
 
 
 def find_trigger(api: Api, sent: Mapping[str, Value]) -> str | None:
-    """The UUID of the trigger that was to be made: a Worker has one of each kind.
-
-    Ours is equal in every field and has no variables yet; any other of the kind is somebody else's, made
-    meanwhile, and raises `TakenError`.
-    """
+    """The UUID of the trigger that was to be made: a Worker has one of each kind. Ours is equal in every field and has
+    no variables yet; any other of the kind is somebody else's, made meanwhile, and raises `TakenError`."""
     branches = sent["branch_includes"]
     preview = isinstance(branches, tuple) and "*" in branches
     found = api.get(Trigger.read(str(sent["external_script_id"])), lambda result: Trigger.decode("", result))

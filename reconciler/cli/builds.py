@@ -283,11 +283,8 @@ def get(
         check_uuid(uuid)
     account = session.account_id(settings, session.names(manifests, strict=False).account_id)
     with session.open_api(settings, account) as api:
-        by_id = (
-            reading.by_ids(api, ids, Build.read_versions)
-            if ids
-            else {"": api.get(Build.read(uuid or ""), Build.decode)}
-        )
+        alone = {"": api.get(Build.read(uuid), Build.decode)} if uuid else {}
+        by_id = alone or reading.by_ids(api, ids, Build.read_versions)
         failures = _failures(api, list(by_id.values()))
     documents = {key: build_document(build, failures.get(build.id)) for key, build in by_id.items()}
     if format == "json":
