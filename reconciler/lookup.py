@@ -144,13 +144,8 @@ def of_worker(api: Api, desired: Desired, name: str, tag: str) -> list[Named]:
 
 def choose(lives: Sequence[Named], trigger: str) -> list[Named]:
     """Of one Worker's triggers those that are meant: by key, else by name, else by kind."""
-    names: tuple[Callable[[Named], str], ...] = (
-        lambda one: one.address.name,
-        lambda one: one.live.resource.trigger_name,
-        lambda one: one.kind,
-    )
-    for name in names:
-        found = [one for one in lives if trigger == name(one) or fnmatchcase(name(one), trigger)]
+    for names in zip(*((one.address.name, one.live.resource.trigger_name, one.kind) for one in lives), strict=True):
+        found = [one for one, name in zip(lives, names, strict=True) if name == trigger or fnmatchcase(name, trigger)]
         if found:
             return found
     return []

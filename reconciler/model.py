@@ -33,11 +33,6 @@ class Address:
         return self.path[-1]
 
     @property
-    def index(self) -> str:
-        """What stands between kind and name: `web/production` of `env/web/production/CI`; often empty."""
-        return "/".join(self.path[:-1])
-
-    @property
     def as_glob(self) -> str:
         """A glob that selects this address alone, quoted for a shell: names come from strangers."""
         return shlex.quote(re.sub(r"([*?[])", r"[\1]", str(self)))
@@ -187,14 +182,6 @@ class FieldChange:
     removed: tuple[str, ...] = ()
 
 
-_SIDES = {
-    Action.CREATE: (False, True),
-    Action.UPDATE: (True, True),
-    Action.REPLACE: (True, True),
-    Action.DELETE: (True, False),
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What is done to one resource, and why. `reason` is for people; code never reads it. `not_compared`
@@ -222,7 +209,8 @@ class Change:
 
     def __post_init__(self) -> None:
         sides = self.before is not None, self.after is not None
-        if self.action is not Action.NO_OP and sides != _SIDES[self.action]:
+        wanted = self.action is not Action.CREATE, self.action is not Action.DELETE
+        if self.action is not Action.NO_OP and sides != wanted:
             raise ValueError(f"{self.address}: {self.action} with the wrong before or after")
 
 

@@ -100,12 +100,9 @@ def _row(address: Address, live: Live[Trigger] | None, observed: Observed, last:
         return Row(address=address, state=state, pending=pending)
     differences = [*_fields(live.resource, build, observed), *_branch(live.resource, build)]
     variables = observed.variables.get(live.id)
-    reason, not_compared = "", 0
-    if variables is None:
-        reason = "its variables could not be read"
-    else:
-        found, not_compared = _variables(variables, build)
-        differences += found
+    reason = "its variables could not be read" if variables is None else ""
+    found, not_compared = ([], 0) if variables is None else _variables(variables, build)
+    differences += found
     state = State.NOT_BUILT_SINCE if differences else State.UNKNOWN if reason else State.AS_CONFIGURED
     return Row(
         address=address,
