@@ -133,9 +133,8 @@ class Health:
         latest, unread = self.latest
         tags = [tag for tag in self.workers if tag not in unread]
         limit = now - timedelta(days=days)
-        for tag, found in zip(
-            tags, each(self.api, lambda tag: _success(self.api, tag, latest.get(tag), limit), tags), strict=True
-        ):
+        successes = each(self.api, lambda tag: _success(self.api, tag, latest.get(tag), limit), tags)
+        for tag, found in zip(tags, successes, strict=True):
             if isinstance(found, ApiError):
                 self.unread.append(Unread(what=f"when Worker `{self.workers[tag]}` built with success", error=found))
             elif not found:

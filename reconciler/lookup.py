@@ -63,11 +63,8 @@ class Directory:
     def workers(self) -> Mapping[str, str]:
         return self.api.get(Worker.read(), Worker.decode)
 
-    def tags(self, names: Iterable[str]) -> dict[str, str]:
+    def tag(self, name: str) -> str:
         """By name; a Worker's tag is taken for its name too."""
-        return {name: self._tag(name) for name in names}
-
-    def _tag(self, name: str) -> str:
         declared = self.desired.workers.get(name)
         if declared and declared.resource.tag:
             return declared.resource.tag
@@ -112,7 +109,7 @@ def triggers(api: Api, desired: Desired, texts: Sequence[str]) -> list[Named]:
     directory = Directory(api, desired)
     wanted = [split(text) for text in texts]
     names = [directory.named(worker) for worker, _ in wanted]
-    found = directory.tags(dict.fromkeys(name for some in names for name in some))
+    found = {name: directory.tag(name) for some in names for name in some}
     read = together(api, lambda name: of_worker(api, desired, name, found[name]), found)
     lives = dict(zip(found, read, strict=True))
     chosen: dict[str, Named] = {}

@@ -184,17 +184,8 @@ class FieldChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What is done to one resource, and why. `reason` is for people; code never reads it. `not_compared`
-    says why a secret could not be compared.
-
-    | action  | before | after |
-    | ------- | ------ | ----- |
-    | create  | None   | set   |
-    | update  | set    | set   |
-    | replace | set    | set   |
-    | delete  | set    | None  |
-    | no-op   | any    | any   |
-    """
+    """What is done to one resource, and why. A create has no `before`, a delete no `after`, a no-op may lack either.
+    `reason` is for people; code never reads it. `not_compared` says why a secret could not be compared."""
 
     address: Address
     action: Action

@@ -105,7 +105,7 @@ def list_(
     desired = session.names(manifests, strict=False)
     filtered = branch or status or outcome
     with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
-        tag = lookup.Directory(api, desired).tags([worker])[worker]
+        tag = lookup.Directory(api, desired).tag(worker)
         pages = reading.of_worker(api, tag, per_page=PER_PAGE if filtered else min(limit, PER_PAGE))
         found = []
         for build in _recent(pages, since):
@@ -217,12 +217,12 @@ def _tags(directory: Any, names: list[str], *, all_declared: bool) -> tuple[dict
     from reconciler.render.problems import error_text
 
     if not all_declared:
-        return directory.tags(names), []
+        return {name: directory.tag(name) for name in names}, []
     found: dict[str, str] = {}
     lost: list[str] = []
     for name in names:
         try:
-            found |= directory.tags([name])
+            found[name] = directory.tag(name)
         except UsageError as error:
             say(error_text(error))
             lost.append(name)
