@@ -41,50 +41,46 @@ class Push:
     commits: int = 1
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Verdict:
     """Whether a trigger builds, and why: the rule, its pattern and the file that it met, where there is one."""
 
     address: Address
-    builds: bool
     rule: Rule
     pattern: str = ""
     file: str = ""
 
+    @property
+    def builds(self) -> bool:
+        return self.rule not in (Rule.BRANCH_EXCLUDES, Rule.BRANCH_INCLUDES, Rule.PATH_EXCLUDES, Rule.NOT_WATCHED)
+
 
 def decide(triggers: Iterable[Declared[Trigger]], push: Push) -> list[Verdict]:
     """One verdict a trigger, in their order."""
-    return [_decide(one.address, one.resource, push) for one in triggers]
+    return [Verdict(one.address, *_decide(one.resource, push)) for one in triggers]
 
 
-def _decide(address: Address, trigger: Trigger, push: Push) -> Verdict:
+def _decide(trigger: Trigger, push: Push) -> tuple[Rule, str, str]:
+    """The rule, its pattern, and the file that it met."""
     excluded = branch_excluded(trigger, push.branch)
     if excluded is not None:
-        return Verdict(address=address, builds=False, rule=Rule.BRANCH_EXCLUDES, pattern=excluded)
-    if not takes_branch(trigger, push.branch):
-        return Verdict(address=address, builds=False, rule=Rule.BRANCH_INCLUDES)
+        return Rule.BRANCH_EXCLUDES, excluded, ""
     always = {
+        Rule.BRANCH_INCLUDES: not takes_branch(trigger, push.branch),
         Rule.NO_FILES: not push.files,
         Rule.MANY_FILES: len(push.files) >= MANY_FILES,
         Rule.MANY_COMMITS: push.commits >= MANY_COMMITS,
     }
     for rule, holds in always.items():
         if holds:
-            return Verdict(address=address, builds=True, rule=rule)
-    return _by_paths(address, trigger, push.files)
-
-
-def _by_paths(address: Address, trigger: Trigger, files: Iterable[str]) -> Verdict:
-    told = Verdict(address=address, builds=False, rule=Rule.NOT_WATCHED)
-    for file in files:
-        included = _first(trigger.path_includes, file)
-        if included is None:
-            continue
-        excluded = _first(trigger.path_excludes, file)
-        if excluded is None:
-            return Verdict(address=address, builds=True, rule=Rule.PATH_INCLUDES, pattern=included, file=file)
-        if told.rule is Rule.NOT_WATCHED:
-            told = Verdict(address=address, builds=False, rule=Rule.PATH_EXCLUDES, pattern=excluded, file=file)
+            return rule, "", ""
+    told = Rule.NOT_WATCHED, "", ""
+    for file in push.files:
+        included, excluded = _first(trigger.path_includes, file), _first(trigger.path_excludes, file)
+        if included is not None and excluded is None:
+            return Rule.PATH_INCLUDES, included, file
+        if included is not None and excluded is not None and told[0] is Rule.NOT_WATCHED:
+            told = Rule.PATH_EXCLUDES, excluded, file
     return told
 
 

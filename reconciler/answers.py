@@ -102,7 +102,7 @@ _KNOWN = {
     ),
 }
 
-_REFUSED = "run it again; if it stays, ask Cloudflare with the ray id"
+_NOT_FOUND = "not found", "check what was named, and the account id; if it was there before, run plan again"
 
 _TOKEN_HINTS = {
     12005: "set CLOUDFLARE_API_TOKEN (or BUILDSCTL_API_TOKEN) to a user-scoped API token",
@@ -124,30 +124,21 @@ def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
         return GatewayError("the API, or a gateway before it, failed", hint="run it again in a while")
     if status == 401 or code in (12005, 12006, 9106):
         hint = _TOKEN_HINTS.get(code, "check that the token is complete, active and a user-scoped one")
-        if code == 12006:
-            return AuthenticationError("the API does not take this kind of token, or it is dead", hint=hint)
-        return AuthenticationError("the API does not accept the token", hint=hint)
+        kind_or_dead = "the API does not take this kind of token, or it is dead"
+        return AuthenticationError(kind_or_dead if code == 12006 else "the API does not accept the token", hint=hint)
     if status == 403 or (is_envelope and code in (9109, 10000)):
-        return ForbiddenError(
-            "the token may not do this",
-            hint=(
-                "it needs Workers Builds Configuration (Read to plan, Edit to apply) and Workers Scripts: "
-                "Read, for this account: is the account id right?"
-            ),
+        hint = (
+            "it needs Workers Builds Configuration (Read to plan, Edit to apply) and Workers Scripts: "
+            "Read, for this account: is the account id right?"
         )
+        return ForbiddenError("the token may not do this", hint=hint)
     if not is_envelope:
         what = "a redirect" if 300 <= status < 400 else "no JSON envelope"
-        return AnswerError(
-            f"what answered is not the API: {what}", hint="check CLOUDFLARE_API_BASE_URL and any proxy between"
-        )
+        hint = "check CLOUDFLARE_API_BASE_URL and any proxy between"
+        return AnswerError(f"what answered is not the API: {what}", hint=hint)
     if status == 404:
-        summary, hint = _KNOWN.get(
-            code, ("not found", "check what was named, and the account id; if it was there before, run plan again")
-        )
+        summary, hint = _KNOWN.get(code, _NOT_FOUND)
         return NotFoundError(summary, hint=hint)
-    if code in _KNOWN:
-        summary, hint = _KNOWN[code]
-        return RejectedError(summary, hint=hint)
-    if status < 300:
-        return RejectedError("the API answered `success: false`", hint=_REFUSED)
-    return RejectedError("the API refuses the request", hint=_REFUSED)
+    refused = "the API answered `success: false`" if status < 300 else "the API refuses the request"
+    summary, hint = _KNOWN.get(code, (refused, "run it again; if it stays, ask Cloudflare with the ray id"))
+    return RejectedError(summary, hint=hint)

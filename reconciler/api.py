@@ -43,6 +43,7 @@ ATTEMPTS = 5  # of one request
 MAX_ANSWER = 50_000_000  # bytes of one answer
 MAX_PAGES = 500
 PAGE_OUT_OF_RANGE = 12013
+CHANGED = "it changed meanwhile: run it again"
 NO_ROUTE = (7000, 7003)  # Cloudflare's own: whatever answered does not know the path
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 180.0  # of one request
 BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
@@ -50,6 +51,7 @@ BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
 Handler = Callable[[str, str, Mapping[str, str], Mapping[str, str], bytes], Any]
 """`(method, path, query, headers, body)` to something with `status`, `headers`, `body`: the sandbox."""
 T = TypeVar("T")
+E = TypeVar("E", bound=ApiError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,32 +142,25 @@ class Api:
         return self._decoded(request, self._send(request)[0], decode)
 
     def pages(self, page: Callable[[int], Request], decode: Callable[[Any], T], key: Callable[[T], str]) -> list[T]:
-        """All items of a paginated list, counted against `total_count`.
-
-        A list that changed while it was read is an error: what was not seen must not pass for absent.
-        """
+        """All items of a paginated list, counted against `total_count`. A list that changed while it was read is an
+        error: what was not seen must not pass for absent."""
         found: dict[str, T] = {}
-        for number in range(1, MAX_PAGES + 1):
-            request = page(number)
-            read = self._page(request, number, decode)
-            if read is None:
-                return list(found.values())  # asked for only where no page said how many there are
-            ones, info = read
+        for number, (request, ones, info) in enumerate(self._pages(page, decode), 1):
             total, more = answers.page_info(info, request, len(found) + len(ones))
             repeated = [key(one) for one in ones if key(one) in found]
             if more is None and number == 2 and repeated == list(found):
-                return list(found.values())  # whoever ignores `page` gives everything at once
+                break  # whoever ignores `page` gives everything at once
             if repeated:
-                text = "a page of the list repeats an item"
-                raise _named(AnswerError(text, hint="it changed meanwhile: run it again"), request)
+                raise _named(AnswerError("a page of the list repeats an item", hint=CHANGED), request)
             found |= {key(one): one for one in ones}
-            done = more is False or not ones
-            if done and total is not None and total != len(found):
-                text = f"the list holds {total} items by its own count, {len(found)} were read"
-                raise _named(AnswerError(text, hint="it changed meanwhile: run it again"), request)
-            if done:
-                return list(found.values())
-        raise _named(AnswerError(f"the list has more than {MAX_PAGES} pages"), page(MAX_PAGES))
+            if more is False or not ones:
+                if total is not None and total != len(found):
+                    text = f"the list holds {total} items by its own count, {len(found)} were read"
+                    raise _named(AnswerError(text, hint=CHANGED), request)
+                break
+            if number == MAX_PAGES:
+                raise _named(AnswerError(f"the list has more than {MAX_PAGES} pages"), request)
+        return list(found.values())
 
     def scroll(
         self, page: Callable[[int], Request], decode: Callable[[Any], T], key: Callable[[T], str]
@@ -174,12 +169,7 @@ class Api:
         meanwhile comes once; nothing is concluded from what does not come."""
         seen: set[str] = set()
         count = 0
-        for number in range(1, MAX_PAGES + 1):
-            request = page(number)
-            read = self._page(request, number, decode)
-            if read is None:
-                return
-            ones, info = read
+        for request, ones, info in self._pages(page, decode):
             fresh = [one for one in ones if key(one) not in seen]
             seen |= {key(one) for one in fresh}
             count += len(ones)
@@ -187,21 +177,25 @@ class Api:
             if not fresh or answers.page_info(info, request, count)[1] is False:
                 return
 
-    def _page(self, request: Request, number: int, decode: Callable[[Any], T]) -> tuple[list[T], Any] | None:
-        """The items of one page and its `result_info`; None where it lies past the last one."""
-        try:
-            result, info = self._send(request)
-        except RejectedError as error:
-            if number > 1 and error.code == PAGE_OUT_OF_RANGE:
-                return None
-            raise
-        return [self._decoded(request, item, decode) for item in self._decoded(request, result, answers.items)], info
+    def _pages(
+        self, page: Callable[[int], Request], decode: Callable[[Any], T]
+    ) -> Iterator[tuple[Request, list[T], Any]]:
+        """Request, items and `result_info` of each page. One past the last is asked for only where none said how many
+        there are."""
+        for number in range(1, MAX_PAGES + 1):
+            request = page(number)
+            try:
+                result, info = self._send(request)
+            except RejectedError as error:
+                if number > 1 and error.code == PAGE_OUT_OF_RANGE:
+                    return
+                raise
+            items = self._decoded(request, result, answers.items)
+            yield request, [self._decoded(request, item, decode) for item in items], info
 
     def verify(self, secret: Secret) -> Mapping[str, Any]:
-        """`{id, status}` of the API token whose value is `secret`, asked under that secret itself.
-
-        Empty where the API does not take it. (Field notes, Access; the path is not under the account.)
-        """
+        """`{id, status}` of the API token whose value is `secret`, asked under that secret itself. Empty where the API
+        does not take it. (Field notes, Access; the path is not under the account.)"""
         if not secret.value or not secret.value.isascii() or not secret.value.isprintable() or " " in secret.value:
             return {}  # no API token looks like that, and none may reach a message of the HTTP library
         request = Request(method="GET", path=("user", "tokens", "verify"))
@@ -217,8 +211,6 @@ class Api:
 
     def write(self, request: Request, decode: Callable[[Any], T]) -> T | None:
         """Send what changes something. A delete answered 404 is done, unless it says that there is no such path."""
-        if not self._may_write:
-            raise AssertionError(f"{request.method} before writing was allowed")
         try:
             result, _ = self._send(request)
         except NotFoundError as error:
@@ -236,7 +228,7 @@ class Api:
     def _send(self, request: Request, *, bearer: Secret | None = None) -> tuple[Any, Any]:
         """`result` and `result_info` of one request, repeated as far as its kind allows."""
         if request.method != "GET" and not self._may_write:
-            raise AssertionError("a plan sends only GETs")
+            raise AssertionError(f"{request.method} before writing was allowed")
         unsure: ApiError | None = None  # may have happened, which a later one that was never sent does not undo
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -265,7 +257,6 @@ class Api:
     def _once(self, request: Request, bearer: Secret | None) -> tuple[Any, Any]:
         path = _path(request.path)
         started = self._clock()
-        within = self._deadline.of(TOTAL_SECONDS)
         body = None if request.json is None else json.dumps(_wire(request.json), allow_nan=False).encode()
         more = {"content-type": "application/json"} if body is not None else {}
         status, ray = 0, ""
@@ -281,7 +272,7 @@ class Api:
                 headers=self._headers | more,
                 extensions=self._timeout,
             )
-            with within, closing(self._transport.handle_request(sent)) as response:
+            with self._deadline.of(TOTAL_SECONDS), closing(self._transport.handle_request(sent)) as response:
                 status, ray = response.status_code, response.headers.get("cf-ray", "")[:40]
                 content = _read(response)
                 retry_after = response.headers.get("retry-after", "")
@@ -310,7 +301,9 @@ def fetch_json(url: str, *, token: str = "") -> Any:
         with _limit(client).of(TOTAL_SECONDS), client, client.stream("GET", url, headers=headers) as response:
             content = _read(response)
             if response.status_code != 200:
-                raise AnswerError("no answer that is of use", status=response.status_code)
+                unfit = AnswerError("no answer that is of use")
+                unfit.status = response.status_code
+                raise unfit
         return json.loads(content)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise AnswerError("the URL cannot be used") from None
@@ -402,13 +395,12 @@ def _network_error(error: httpx.HTTPError) -> NetworkError:
 
 
 def _never_sent(request: Request, text: str) -> NetworkError:
-    error = NetworkError(text)
+    error = _named(NetworkError(text), request)
     error.never_sent = True
-    named: NetworkError = _named(error, request)
-    return named
+    return error
 
 
-def _named(error: ApiError, request: Request) -> Any:
+def _named(error: E, request: Request) -> E:
     """`error` with the request that met it."""
     error.method, error.path = request.method, _path(request.path)
     if isinstance(error, AnswerError) and not error.hint:

@@ -7,6 +7,7 @@ parallel. A branch goes on when another fails; what depends on a failure is skip
 from __future__ import annotations
 
 import queue
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from itertools import groupby
 from threading import Event, Lock
 from typing import Any
 
-from reconciler import diff, ownership, settle
+from reconciler import ownership, settle
 from reconciler.api import CONNECTIONS, Api
 from reconciler.errors import (
     AnswerError,
@@ -22,7 +23,6 @@ from reconciler.errors import (
     AuthenticationError,
     ForbiddenError,
     IgnoredError,
-    NetworkError,
     RejectedError,
     SourceError,
 )
@@ -35,6 +35,7 @@ from reconciler.model import (
     Address,
     Change,
     Echo,
+    Live,
     MarkerDraft,
     Outcome,
     Plan,
@@ -56,8 +57,7 @@ def check_sources(plan: Plan) -> None:
     """Refuse before the first write where a secret would have to be sent that its source did not give."""
     missing = []
     for step in plan.steps:
-        body = step.request.json if isinstance(step.request.json, Mapping) else {}
-        for key, value in body.items():
+        for key, value in _body(step.request).items():
             secret = value.get("value") if isinstance(value, Mapping) else value
             if isinstance(secret, Secret) and secret.value is None:
                 where = next((one for one in step.covers if one.name == key), step.covers[0])
@@ -67,6 +67,10 @@ def check_sources(plan: Plan) -> None:
             "\n  ".join((f"{len(missing)} secret{'s' * (len(missing) > 1)} to be written cannot be had:", *missing)),
             hint="give each source a value; nothing was written",
         )
+
+
+def _body(request: Request) -> Mapping[str, Value]:
+    return request.json if isinstance(request.json, Mapping) else {}
 
 
 @dataclass(frozen=True)
@@ -102,28 +106,28 @@ class _Run:
         try:
             for step in steps:
                 self.results.put(self.step(step))
+            self.results.put(None)
         except BaseException as error:
             self.api.stop.set()
-            self.results.put(error)  # a bug: raised again by the thread that waits
-            raise
-        self.results.put(None)
+            self.results.put(error)  # a bug: raised by the thread that waits
 
     def finished(self, branches: int) -> Iterator[_Result]:
         """What becomes of each step, until `branches` have ended, or the run is not to wait for them."""
         while branches:
             try:
-                result = self.results.get(timeout=POLL_SECONDS)
+                found = self.results.get(timeout=POLL_SECONDS)
             except queue.Empty:
                 if self.at_once.is_set():
                     return
                 continue
-            if isinstance(result, BaseException):
-                raise result
-            if result is None:
-                branches -= 1
-            else:
-                self.begun.discard(id(result.step))
-                yield result
+            match found:
+                case None:
+                    branches -= 1
+                case BaseException() as error:
+                    raise error
+                case result:
+                    self.begun.discard(id(result.step))
+                    yield result
 
     def step(self, step: Step) -> _Result:
         needs = {*step.covers, *step.needs, *_refs(step.request.path), *_refs(step.request.json)}
@@ -137,29 +141,27 @@ class _Run:
             reason = "another change failed, and --fail-fast was given"
         elif self.api.stop.is_set():
             reason = "the run was told to stop"
-        if reason:
-            self._mark(step, "was skipped")
-            return _Result(step, Status.SKIPPED, None, reason)
-        self.begun.add(id(step))
         try:
-            self._send(step)
+            if not reason:
+                self.begun.add(id(step))
+                self._send(step)
+                return _Result(step, Status.DONE)
         except ApiError as error:
-            if self.api.stop.is_set() and isinstance(error, NetworkError) and error.never_sent:
-                self._mark(step, "was skipped")
-                return _Result(step, Status.SKIPPED, None, "the run was told to stop")
-            self._mark(step, "failed")
-            self.failed = True
-            self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
-            return _Result(step, Status.UNKNOWN if settle.is_unsure(error) else Status.FAILED, error)
-        return _Result(step, Status.DONE)
+            if not (self.api.stop.is_set() and error.never_sent):
+                self._mark(step, "failed")
+                self.failed = True
+                self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
+                return _Result(step, Status.UNKNOWN if settle.is_unsure(error) else Status.FAILED, error)
+            reason = "the run was told to stop"
+        self._mark(step, "was skipped")
+        return _Result(step, Status.SKIPPED, None, reason)
 
     def _try_token(self, trial: Trial) -> None:
         """Once a run for each token, however many triggers move to it."""
         with self.trying:
             if trial.token not in self.tried:
                 self.tried[trial.token] = self._tried(trial)
-        error = self.tried[trial.token]
-        if error:
+        if error := self.tried[trial.token]:
             raise error
 
     def _tried(self, trial: Trial) -> ApiError | None:
@@ -168,31 +170,28 @@ class _Run:
         except ApiError as error:
             if error.status == 404:
                 return None  # whatever answers at this base URL has no such path
-            if self.api.stop.is_set() and isinstance(error, NetworkError) and error.never_sent:
+            if self.api.stop.is_set() and error.never_sent:
                 return error  # interrupted: that says nothing of the secret
             hint = "; ".join(filter(None, (error.hint, "--no-verify-token skips this")))
             return RejectedError(f"the secret of `{trial.token}` could not be tried: {error.message}", hint=hint)
-        wrong = ""
-        if found.get("status") != "active":
-            wrong = "is not active"
-        elif found.get("id") != trial.cloudflare_token_id:
-            wrong = "is that of another token than `cloudflare_token_id`"
+        active = found.get("status") == "active"
+        if active and found.get("id") == trial.cloudflare_token_id:
+            return None
+        wrong = "is that of another token than `cloudflare_token_id`" if active else "is not active"
         hint = "check both; --no-verify-token skips this for a token that may not look at itself"
-        message = f"the secret of `{trial.token}` {wrong}: the working token stays"
-        return RejectedError(message, hint=hint) if wrong else None
+        return RejectedError(f"the secret of `{trial.token}` {wrong}: the working token stays", hint=hint)
 
     def _mark(self, step: Step, what: str) -> None:
         for address in step.covers:
             self.bad.setdefault(address, what)
 
     def _send(self, step: Step) -> None:
-        request = bind(step.request, self.ids, self.key)
-        sent = request.json if isinstance(request.json, Mapping) else {}
+        request = _bind(step.request, self.ids, self.key)
         if step.trial:
             self._try_token(step.trial)
 
         def check(result: Any) -> None:
-            given, wrong = _echo(step.echo, sent, result)
+            given, wrong = _echo(step.echo, _body(request), result)
             if step.gives and given:
                 self.ids[step.gives] = given
             if wrong:
@@ -208,32 +207,25 @@ class _Run:
 
     def _create(self, step: Step, request: Request, check: Callable[[Any], None]) -> None:
         """Never repeated blindly: only once it is proved that the attempt before did not happen."""
-        sent = request.json if isinstance(request.json, Mapping) else {}
         find = settle.find_token if step.echo is Echo.TOKEN else settle.find_trigger
         for attempt in range(1, settle.ATTEMPTS + 1):
             try:
                 self.api.write(request, check)
+                return
             except ApiError as error:
-                if not settle.is_unsure(error) and error.code not in settle.TAKEN:
+                unsure = settle.is_unsure(error)
+                if not unsure and error.code not in settle.TAKEN:
                     raise
                 try:
-                    found = find(self.api, sent)
-                except settle.TakenError as other:
-                    raise other from None
-                except ApiError:
-                    raise error from None  # could not look: the outcome stays unknown
-                if (
-                    found is None
-                    and settle.is_unsure(error)
-                    and attempt < settle.ATTEMPTS
-                    and not self.api.stop.is_set()
-                ):
-                    continue
-                if found is None:
+                    found = find(self.api, _body(request))
+                except ApiError as other:  # could not look: the outcome stays unknown
+                    raise (other if isinstance(other, settle.TakenError) else error) from None
+                if found is None and not (unsure and attempt < settle.ATTEMPTS and not self.api.stop.is_set()):
                     raise
-                if step.gives:
-                    self.ids[step.gives] = found
-            return
+                if found is not None:
+                    if step.gives:
+                        self.ids[step.gives] = found
+                    return
 
 
 def apply(
@@ -247,10 +239,7 @@ def apply(
     """Every write of `plan`. `api.stop` ends it after the requests under way, `at_once` beside it without them."""
     run = _Run(api, dict(plan.ids), key, fail_fast, at_once or Event())
     rows = {change.address: change for change in plan.changes}
-    left: dict[Address, int] = {}
-    for step in plan.steps:
-        for address in step.covers:
-            left[address] = left.get(address, 0) + 1
+    left = Counter(address for step in plan.steps for address in step.covers)
     worst: dict[Address, _Result] = {}
     began: set[Address] = set()
     sent = 0
@@ -309,11 +298,8 @@ def _outcome(row: Change, result: _Result, *, began: bool) -> Outcome:
 
 def _phases(steps: Sequence[Step]) -> Iterator[list[list[Step]]]:
     """What may run side by side: steps without a branch run alone, the Workers' branches together."""
-    for alone, phase in groupby(steps, key=lambda step: not step.branch):
-        if alone:
-            yield [list(phase)]
-        else:
-            yield [list(branch) for _, branch in groupby(phase, key=lambda step: step.branch)]
+    for _, phase in groupby(steps, key=lambda step: not step.branch):
+        yield [list(branch) for _, branch in groupby(phase, key=lambda step: step.branch)]
 
 
 def _refs(value: Value | tuple[Ref, ...]) -> Iterator[Address]:
@@ -331,7 +317,7 @@ def _refs(value: Value | tuple[Ref, ...]) -> Iterator[Address]:
                 yield from _refs(one)
 
 
-def bind(request: Request, ids: Mapping[Address, str], key: ownership.FingerprintKey | None = None) -> Request:
+def _bind(request: Request, ids: Mapping[Address, str], key: ownership.FingerprintKey | None) -> Request:
     """`request` with ids for addresses, and the marker as text."""
     path = tuple(ids[part] if isinstance(part, Address) else part for part in request.path)
     trigger = path[2] if len(path) > 2 else ""
@@ -355,31 +341,23 @@ def bind(request: Request, ids: Mapping[Address, str], key: ownership.Fingerprin
 
 def _echo(echo: Echo, sent: Mapping[str, Value], result: Any) -> tuple[str, list[str]]:
     """The id in an answer, and the fields that it does not show as they were sent."""
+    live: Live[Token] | Live[Connection] | None
+    names: tuple[str, ...]
     match echo:
         case Echo.TRIGGER:
-            live, _ = Trigger.decode_one("", result)
-            fields = {name: value for name, value in sent.items() if name != "external_script_id"}
-            if not live.resource.repo_connection_uuid:
-                fields.pop("repo_connection_uuid", None)  # optional in the answer: not shown is not ignored
-            return live.id, [one.path for one in diff.trigger_fields(live.resource.fields, fields)]
+            trigger, _ = Trigger.decode_one("", result)
+            return trigger.id, settle.differing(trigger.resource, sent)
         case Echo.VARIABLES:
             return "", [key for key, value in sent.items() if not _same_variable(value, EnvVar.decode(result).get(key))]
         case Echo.TOKEN:
-            token = Token.decode(result)
-            wrong = [
-                name
-                for name in ("build_token_name", "cloudflare_token_id")
-                if token.resource.fields[name] != sent[name]
-            ]
-            return token.id, wrong
+            live, names = Token.decode(result), settle.TOKEN_FIELDS
         case Echo.CONNECTION:
-            connection = Connection.decode(result)
-            if connection is None:
-                raise AnswerError("the API's answer is not a connection")
-            names = ("provider_type", "provider_account_id", "repo_id")
-            return connection.id, [one for one in names if connection.resource.fields[one] != sent[one]]
+            live, names = Connection.decode(result), ("provider_type", "provider_account_id", "repo_id")
         case Echo.NOTHING:
             return "", []
+    if live is None:
+        raise AnswerError("the API's answer is not a connection")
+    return live.id, [name for name in names if live.resource.fields[name] != sent[name]]
 
 
 def _same_variable(sent: Value, seen: EnvVar | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from reconciler.api import Api
 from reconciler.errors import AnswerError, ApiError, GatewayError, NetworkError
 from reconciler.kinds.build import AT_ONCE, PER_PAGE, Build
 from reconciler.kinds.failure import Failure, why
-from reconciler.lookup import together
+from reconciler.lookup import each, together
 from reconciler.model import Request, Unread
 from reconciler.status import Last
 
@@ -69,21 +69,16 @@ def stamp(epoch: float | None) -> str:
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def latest(api: Api, tags: Sequence[str]) -> dict[str, Build]:
-    """The latest build of each Worker that has one, by tag: 20 Workers in one request."""
-    return _in_chunks(api, tags, Build.read_latest)
-
-
-def by_versions(api: Api, ids: Sequence[str]) -> dict[str, Build]:
-    """The builds that made these versions: 20 in one request."""
-    return _in_chunks(api, ids, Build.read_versions)
-
-
-def _in_chunks(api: Api, ids: Sequence[str], read: Callable[[Sequence[str]], Request]) -> dict[str, Build]:
-    ids = list(dict.fromkeys(ids))
-    chunks = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
-    found = together(api, lambda chunk: api.get(read(chunk), Build.decode_map), chunks)
+def by_ids(api: Api, ids: Iterable[str], read: Callable[[Sequence[str]], Request]) -> dict[str, Build]:
+    """The latest builds of Workers, by tag (`Build.read_latest`), or those of versions (`Build.read_versions`)."""
+    found = together(api, lambda chunk: api.get(read(chunk), Build.decode_map), _chunks(ids))
     return {key: build for one in found for key, build in one.items()}
+
+
+def _chunks(ids: Iterable[str]) -> list[list[str]]:
+    """Each id once, as many together as one request takes."""
+    once = list(dict.fromkeys(ids))
+    return [once[start : start + AT_ONCE] for start in range(0, len(once), AT_ONCE)]
 
 
 def of_worker(api: Api, tag: str, *, per_page: int = PER_PAGE) -> Iterator[list[Build]]:
@@ -92,46 +87,39 @@ def of_worker(api: Api, tag: str, *, per_page: int = PER_PAGE) -> Iterator[list[
 
 
 def newest(
-    api: Api, tags: Sequence[str], names: Mapping[str, str] | None = None
+    api: Api, tags: Iterable[str], names: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Build], dict[str, Unread]]:
-    """As `latest`, and by tag what could not be read. `names` are the Workers', by tag."""
-    chunks = [list(tags[start : start + AT_ONCE]) for start in range(0, len(tags), AT_ONCE)]
+    """The latest build of each Worker that has one, and what could not be read, by tag. `names` are by tag too."""
+    found: dict[str, Build] = {}
     unread: dict[str, Unread] = {}
-
-    def read(some: list[str]) -> dict[str, Build]:
-        try:
-            found, odd = api.get(Build.read_latest(some), Build.decode_each)
-        except ApiError as error:
-            unread.update(dict.fromkeys(some, Unread(what="the latest builds", error=error)))
-            return {}
-        for tag, reason in odd.items():
-            what = f"the latest build of Worker `{(names or {}).get(tag, tag)}`"
-            unread[tag] = Unread(what=what, error=reason)
-        return found
-
-    return {tag: build for one in together(api, read, chunks) for tag, build in one.items()}, unread
+    chunks = _chunks(tags)
+    answers = each(api, lambda some: api.get(Build.read_latest(some), Build.decode_each), chunks)
+    for some, answer in zip(chunks, answers, strict=True):
+        if isinstance(answer, ApiError):
+            unread |= dict.fromkeys(some, Unread(what="the latest builds", error=answer))
+            continue
+        found |= answer[0]
+        for tag, reason in answer[1].items():
+            unread[tag] = Unread(what=f"the latest build of Worker `{(names or {}).get(tag, tag)}`", error=reason)
+    return found, unread
 
 
 def last_of(api: Api, triggers: Sequence[tuple[str, str]]) -> Last:
     """The last builds of triggers, each given as its Worker's tag and its UUID. What a Worker built last was one
     of its triggers; for the others its list is read, one page."""
-    latest, unread = newest(api, list(dict.fromkeys(tag for tag, _ in triggers)))
+    latest, unread = newest(api, (tag for tag, _ in triggers))
     found = {build.trigger_uuid: build for build in latest.values()}
     more = list(dict.fromkeys(tag for tag, uuid in triggers if tag in latest and uuid not in found))
-
-    def read(tag: str) -> list[Build]:
-        try:
-            return api.get(Build.read_of(tag, 1, LOOKED_AT), Build.decode_list)
-        except ApiError as error:
-            unread[tag] = Unread(what="a list of builds", error=error)
-            return []
-
-    lists = together(api, read, more)
-    for some in lists:
+    searched = set()
+    lists = each(api, lambda tag: api.get(Build.read_of(tag, 1, LOOKED_AT), Build.decode_list), more)
+    for tag, some in zip(more, lists, strict=True):
+        if isinstance(some, ApiError):
+            unread[tag] = Unread(what="a list of builds", error=some)
+            continue
+        searched |= {tag} if len(some) >= LOOKED_AT else set()
         for build in sorted(some, key=lambda one: one.created_on, reverse=True):
             found.setdefault(build.trigger_uuid, build)
-    searched = frozenset(tag for tag, some in zip(more, lists, strict=True) if len(some) >= LOOKED_AT)
-    return Last(builds=found, searched=searched, unread=unread)
+    return Last(builds=found, searched=frozenset(searched), unread=unread)
 
 
 def cause(api: Api, build: Build) -> Failure | None:
@@ -172,11 +160,9 @@ class Watch:
             pause = min(MAX_PAUSE, pause * GROWTH)
 
     def log(self, *, follow: bool = False) -> Iterator[Lines]:
-        """The lines, page by page, each once; `follow` goes on until the build stopped.
-
-        The cursor moves only with an answer, so a connection that is cut repeats no line. It is a tail: a page
-        without lines is the end so far, whatever `truncated` says (field notes, Builds).
-        """
+        """The lines, page by page, each once; `follow` goes on until the build stopped. The cursor moves only with an
+        answer, so a connection that is cut repeats no line. It is a tail: a page without lines is the end so far,
+        whatever `truncated` says (field notes, Builds)."""
         cursor, stopped, pause = "", False, FIRST_PAUSE
         for _ in range(self.max_pages):
             request = Build.read_logs(self.id, cursor)

@@ -25,10 +25,8 @@ def normal(name: str, value: Value) -> Value:
 def trigger_fields(
     before: Mapping[str, Value], after: Mapping[str, Value], *, ignore: Collection[str] = ()
 ) -> tuple[FieldChange, ...]:
-    """The fields of `after` that differ from `before`, in the order of `after`; causes are still unknown.
-
-    A ref that is still an address differs from every id, by itself.
-    """
+    """The fields of `after` that differ from `before`, in the order of `after`; causes are still unknown. A ref that is
+    still an address differs from every id, by itself."""
     changed = []
     for name, wanted in after.items():
         seen = before.get(name)

@@ -15,7 +15,6 @@ from reconciler import probe
 from reconciler.api import Api
 from reconciler.errors import ApiError, AuthenticationError, ForbiddenError, NetworkError, Severity
 from reconciler.health import Health
-from reconciler.kinds.token import Token
 from reconciler.model import Plan, Request, Secret, Unread
 from reconciler.observe import Lists, observe
 from reconciler.plan import Options, plan
@@ -48,9 +47,7 @@ class Line:
 
 def examine(desired: Desired | None, api: Api, now: Callable[[], datetime] | None) -> Iterator[Line]:
     """The token and what it may do, then what the manifests declare, where there are any, held against the account.
-
-    `now` is asked right after an answer; None where the other side has no clock of its own.
-    """
+    `now` is asked right after an answer; None where the other side has no clock of its own."""
     lists = Lists(api)
     goes_on = yield from _token(desired, lists, now)
     if desired and goes_on:
@@ -65,7 +62,7 @@ def verify(api: Api, token: str) -> Line:
     try:
         found = api.verify(Secret(token))
     except ApiError as error:
-        return _api(error)
+        return Line(Level.ERROR, "API", *_told(error))
     if found.get("status") == "active":
         return Line(Level.OK, "token", "the API takes it: a user's API token")
     summary = f"it is {found.get('status')}" if found else "it is dead, or no user's: account-owned ones are refused"
@@ -81,7 +78,7 @@ def _token(desired: Desired | None, lists: Lists, now: Callable[[], datetime] | 
     builds = _error(lambda: lists.tokens) if _is_about_access(scripts) else None
     for error in (scripts, builds):
         if error and not _is_about_access(error):
-            yield _api(error)
+            yield Line(Level.ERROR, "API", *_told(error))
             return False
     if isinstance(builds, AuthenticationError):
         owned = "it reads Workers and not Workers Builds: it is account-owned"
@@ -119,10 +116,6 @@ def _is_about_access(error: ApiError | None) -> bool:
 
 def _is_a_gateways(error: ApiError) -> bool:
     return isinstance(error, AuthenticationError | ForbiddenError) and not error.code
-
-
-def _api(error: ApiError) -> Line:
-    return Line(Level.ERROR, "API", *_told(error))
 
 
 def _told(error: ApiError) -> tuple[str, str]:
@@ -231,20 +224,12 @@ def _unread(unread: Iterable[Unread]) -> Iterator[Line]:
 
 def _secrets(desired: Desired) -> Iterator[Line]:
     """Sources that give nothing here; a pipeline may have them."""
-    for where, secret in _sources(desired):
-        if secret.value is None:
-            summary = f"its source, {secret.source}, {secret.missing}"
-            yield Line(Level.WARNING, where, summary, "an apply that has to write it needs it")
-
-
-def _sources(desired: Desired) -> Iterator[tuple[str, Secret]]:
-    for trigger in desired.triggers:
-        for variable in trigger.variables.values():
-            if isinstance(variable.resource.value, Secret):
-                yield str(variable.address), variable.resource.value
-    for one in desired.tokens:
-        if isinstance(one.resource, Token) and one.resource.build_token_secret:
-            yield str(one.address), one.resource.build_token_secret
+    variables = (one for trigger in desired.triggers for one in trigger.variables.values())
+    for one in (*variables, *desired.tokens):
+        for secret in one.resource.fields.values():
+            if isinstance(secret, Secret) and secret.missing:
+                summary = f"its source, {secret.source}, {secret.missing}"
+                yield Line(Level.WARNING, str(one.address), summary, "an apply that has to write it needs it")
 
 
 def many(count: int, word: str) -> str:

@@ -154,10 +154,11 @@ def undeclared(desired: Desired, observed: Observed) -> list[Finding]:
         if live.scope in desired.workers or (observed.workers or {}).get(live.scope) in declared:
             continue
         marker = ownership.read(observed.variables.get(live.id, {}), live.id)
-        whose = marker.owner if isinstance(marker, ownership.Marker) else ""
-        told = f"owner `{whose}` manages it" if whose and whose != desired.owner else "nobody declares its Worker"
-        if whose == desired.owner and whose:
-            told = "ours, and nobody declares its Worker any more: --prune deletes it"
+        told = "nobody declares its Worker"
+        if isinstance(marker, ownership.Marker):
+            ours = marker.owner == desired.owner
+            gone = "ours, and nobody declares its Worker any more: --prune deletes it"
+            told = gone if ours else f"owner `{marker.owner}` manages it"
         found.append(finding(Kind.UNMANAGED, f"trigger/{live.scope}/{live.resource.trigger_name}", told, live.id))
     return found
 
@@ -168,11 +169,10 @@ def unused_tokens(desired: Desired, observed: Observed, plan: Plan) -> list[Find
     rows = {change.address.name for change in plan.changes if change.address.kind == "token"}
     found = []
     for live in observed.tokens:
-        generation = ownership.read_token_name(live.resource.build_token_name)
-        if live.id in used or (generation and generation.owner == desired.owner):
-            continue  # old generations are rows of the plan
         name = live.resource.build_token_name
-        if name not in rows:
+        generation = ownership.read_token_name(name)
+        ours = generation and generation.owner == desired.owner  # old generations are rows of the plan
+        if not ours and live.id not in used and name not in rows:
             told = "no trigger that was read uses it, and nobody declares it"
             found.append(finding(Kind.UNMANAGED, f"token/{name}", told, live.id))
     return found

@@ -130,28 +130,19 @@ class InterruptedRunError(BuildsctlError):
 
 
 class ApiError(BuildsctlError):
-    """A request failed. `status` is 0 where no answer came, `code` 0 where the answer had none."""
+    """A request failed. `status` is 0 where no answer came, `code` 0 where the answer had none.
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        hint: str = "",
-        method: str = "",
-        path: str = "",
-        status: int = 0,
-        code: int = 0,
-        ray: str = "",
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.method, self.path, self.status, self.code, self.ray = method, path, status, code, ray
+    `never_sent`: there was no connection, so nothing can have happened.
+    """
+
+    method = path = ray = ""
+    status = code = 0
+    never_sent = False
 
     def __str__(self) -> str:
-        facts = [f"{self.method} {self.path}".strip()]
-        facts += [f"HTTP {self.status}"] if self.status else []
-        facts += [f"code {self.code}"] if self.code else []
-        facts += [f"ray {self.ray}"] if self.ray else []
-        told = ", ".join(fact for fact in facts if fact)
+        named = {"HTTP": self.status, "code": self.code, "ray": self.ray}
+        facts = (f"{self.method} {self.path}".strip(), *(f"{name} {fact}" for name, fact in named.items() if fact))
+        told = ", ".join(filter(None, facts))
         return f"{self.message} ({told})" if told else self.message
 
 
@@ -190,8 +181,6 @@ class GatewayError(ApiError):
     """The API or a gateway before it failed, again and again: nobody knows whether it acted. Run it again in a while:
     it looks first."""
 
-    never_sent = False
-
 
 class AnswerError(ApiError):
     """An answer came that is not what the reference describes. Check CLOUDFLARE_API_BASE_URL and any proxy between;
@@ -203,9 +192,4 @@ class IgnoredError(ApiError):
 
 
 class NetworkError(ApiError):
-    """No answer came. The hint says where it ended: name, connection, TLS or time; the next run finds what was done.
-
-    `never_sent`: there was no connection, so nothing can have happened.
-    """
-
-    never_sent = False
+    """No answer came. The hint says where it ended: name, connection, TLS or time; the next run finds what was done."""

@@ -18,10 +18,10 @@ from reconciler.api import NO_ROUTE, Api
 from reconciler.drift import Finding, Kind, finding
 from reconciler.errors import AnswerError, ApiError, Diagnostic, NotFoundError, Severity
 from reconciler.kinds.build import SUCCESS, Build
-from reconciler.kinds.failure import DEAD_TOKEN, Failure
+from reconciler.kinds.failure import DEAD_TOKEN
 from reconciler.kinds.limits import Limits
 from reconciler.kinds.trigger import Trigger
-from reconciler.lookup import together
+from reconciler.lookup import each
 from reconciler.model import Live, Plan, Unread
 from reconciler.states import Desired, Observed
 
@@ -68,7 +68,7 @@ class Health:
     @cached_property
     def latest(self) -> tuple[Mapping[str, Build], Mapping[str, Unread]]:
         """Each Worker's latest build, and those that could not be read, by tag."""
-        found, unread = builds.newest(self.api, list(self.workers), self.workers)
+        found, unread = builds.newest(self.api, self.workers, self.workers)
         self.unread += dict.fromkeys(unread.values())
         return {tag: build for tag, build in found.items() if tag in self.workers}, unread
 
@@ -87,7 +87,8 @@ class Health:
         """Why did each Worker's latest build fail, where its log tells it?"""
         latest, untold = self.latest[0], 0
         failed = {tag: build for tag, build in latest.items() if build.has_failed}
-        for (tag, build), cause in zip(failed.items(), together(self.api, self._cause, failed.values()), strict=True):
+        causes = each(self.api, lambda build: builds.cause(self.api, build), failed.values())
+        for (tag, build), cause in zip(failed.items(), causes, strict=True):
             if isinstance(cause, ApiError):
                 self.unread.append(Unread(what=f"the log of build {build.id}", error=cause))
             elif cause is None:
@@ -99,12 +100,6 @@ class Health:
         if untold:
             summary = f"{untold:,} of {len(latest):,} latest builds failed for a cause that the log does not tell"
             self._note(summary, "`buildsctl builds latest` lists them")
-
-    def _cause(self, build: Build) -> Failure | ApiError | None:
-        try:
-            return builds.cause(self.api, build)
-        except ApiError as error:
-            return error
 
     def _is_mended(self, tag: str, build: Build) -> bool:
         """The Worker's triggers have other tokens than the one that the build died of; none has built since."""
@@ -137,14 +132,11 @@ class Health:
         """Did each Worker build with success in the last `days`?"""
         latest, unread = self.latest
         tags = [tag for tag in self.workers if tag not in unread]
-
-        def read(tag: str) -> bool | ApiError | None:
-            return _success(self.api, tag, latest.get(tag), now - timedelta(days=days))
-
-        for tag, found in zip(tags, together(self.api, read, tags), strict=True):
+        limit = now - timedelta(days=days)
+        successes = each(self.api, lambda tag: _success(self.api, tag, latest.get(tag), limit), tags)
+        for tag, found in zip(tags, successes, strict=True):
             if isinstance(found, ApiError):
-                what = f"when Worker `{self.workers[tag]}` built with success"
-                self.unread.append(Unread(what=what, error=found))
+                self.unread.append(Unread(what=f"when Worker `{self.workers[tag]}` built with success", error=found))
             elif not found:
                 summary = "it was never built" if found is None else f"no successful build for {days} days"
                 hint = "see `buildsctl builds list`, or the dashboard"
@@ -157,25 +149,22 @@ class Health:
         self.notes.append(Diagnostic(severity=Severity.WARNING, summary=summary, hint=hint))
 
 
-def _success(api: Api, tag: str, latest: Build | None, limit: datetime) -> bool | ApiError | None:
+def _success(api: Api, tag: str, latest: Build | None, limit: datetime) -> bool | None:
     """Did the Worker build with success since `limit`? None: it never built. Where the latest build does not tell, the
     list of builds, newest first, is read as far back as the limit."""
     if latest and latest.build_outcome == SUCCESS and (ended := _ended(latest)):
         return ended >= limit
     built, odd = latest is not None, False
-    try:
-        for build in chain.from_iterable(builds.of_worker(api, tag)):
-            built, ended, made = True, _ended(build), builds.at(build.created_on)
-            if build.build_outcome == SUCCESS:
-                if ended and ended >= limit:
-                    return True
-                odd = odd or ended is None
-            if made and made < limit:
-                break
-    except ApiError as error:
-        return error
+    for build in chain.from_iterable(builds.of_worker(api, tag)):
+        built, ended, made = True, _ended(build), builds.at(build.created_on)
+        if build.build_outcome == SUCCESS:
+            if ended and ended >= limit:
+                return True
+            odd = odd or ended is None
+        if made and made < limit:
+            break
     if odd:
-        return AnswerError("a successful build has no time that can be read")
+        raise AnswerError("a successful build has no time that can be read")
     return False if built else None
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from reconciler.api import Api
-from reconciler.errors import UsageError
+from reconciler.errors import ApiError, UsageError
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
 from reconciler.model import Address, Live
@@ -24,11 +24,10 @@ HINT = "name a trigger as WORKER/TRIGGER, such as `web/production` or `web/*`"
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """A live trigger and its address: by the manifest's key, else by its name. `tag` is its Worker's."""
+    """A live trigger and its address: by the manifest's key, else by its name."""
 
     address: Address
     live: Live[Trigger]
-    tag: str
 
     @property
     def kind(self) -> str:
@@ -39,6 +38,18 @@ def together(api: Api, read: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """`read` of each, in parallel, in order. The first error ends it."""
     with api.pool() as pool:
         return list(pool.map(read, items))
+
+
+def each(api: Api, read: Callable[[T], R], items: Iterable[T]) -> list[R | ApiError]:
+    """As `together`, with the error in place of what could not be read."""
+
+    def tried(item: T) -> R | ApiError:
+        try:
+            return read(item)
+        except ApiError as error:
+            return error
+
+    return together(api, tried, items)
 
 
 class Directory:
@@ -52,11 +63,8 @@ class Directory:
     def workers(self) -> Mapping[str, str]:
         return self.api.get(Worker.read(), Worker.decode)
 
-    def tags(self, names: Iterable[str]) -> dict[str, str]:
+    def tag(self, name: str) -> str:
         """By name; a Worker's tag is taken for its name too."""
-        return {name: self._tag(name) for name in names}
-
-    def _tag(self, name: str) -> str:
         declared = self.desired.workers.get(name)
         if declared and declared.resource.tag:
             return declared.resource.tag
@@ -96,14 +104,12 @@ def is_glob(text: str) -> bool:
 
 
 def triggers(api: Api, desired: Desired, texts: Sequence[str]) -> list[Named]:
-    """The live triggers that `texts` name, each once. One that names nothing is an error.
-
-    A glob over Workers is about the declared ones, where it fits any, else about those of the account.
-    """
+    """The live triggers that `texts` name, each once. One that names nothing is an error. A glob over Workers is about
+    the declared ones, where it fits any, else about those of the account."""
     directory = Directory(api, desired)
     wanted = [split(text) for text in texts]
     names = [directory.named(worker) for worker, _ in wanted]
-    found = directory.tags(dict.fromkeys(name for some in names for name in some))
+    found = {name: directory.tag(name) for some in names for name in some}
     read = together(api, lambda name: of_worker(api, desired, name, found[name]), found)
     lives = dict(zip(found, read, strict=True))
     chosen: dict[str, Named] = {}
@@ -127,24 +133,16 @@ def one_trigger(api: Api, desired: Desired, text: str) -> Named:
 def of_worker(api: Api, desired: Desired, name: str, tag: str) -> list[Named]:
     """A Worker's live triggers with their addresses."""
     lives = [live for live, _ in api.get(Trigger.read(tag), lambda result: Trigger.decode(name, result))]
-    declared = [one for one in desired.triggers if one.address.path[0] == name]
-    pairs, left = match(declared, lives, {}, None)
-    found = [Named(address=want.address, live=live, tag=tag) for want, live in pairs if live]
-    for live in left:
-        address = Address.of(Trigger.kind, name, live.resource.trigger_name or live.id)
-        found.append(Named(address=address, live=live, tag=tag))
-    return found
+    pairs, left = match(desired.by_worker.get(name, ()), lives, {}, None)
+    found = [(want.address, live) for want, live in pairs if live]
+    found += [(Address.of(Trigger.kind, name, live.resource.trigger_name or live.id), live) for live in left]
+    return [Named(address=address, live=live) for address, live in found]
 
 
 def choose(lives: Sequence[Named], trigger: str) -> list[Named]:
     """Of one Worker's triggers those that are meant: by key, else by name, else by kind."""
-    names: tuple[Callable[[Named], str], ...] = (
-        lambda one: one.address.name,
-        lambda one: one.live.resource.trigger_name,
-        lambda one: one.kind,
-    )
-    for name in names:
-        found = [one for one in lives if trigger == name(one) or fnmatchcase(name(one), trigger)]
+    for names in zip(*((one.address.name, one.live.resource.trigger_name, one.kind) for one in lives), strict=True):
+        found = [one for one, name in zip(lives, names, strict=True) if name == trigger or fnmatchcase(name, trigger)]
         if found:
             return found
     return []

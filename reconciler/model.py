@@ -33,11 +33,6 @@ class Address:
         return self.path[-1]
 
     @property
-    def index(self) -> str:
-        """What stands between kind and name: `web/production` of `env/web/production/CI`; often empty."""
-        return "/".join(self.path[:-1])
-
-    @property
     def as_glob(self) -> str:
         """A glob that selects this address alone, quoted for a shell: names come from strangers."""
         return shlex.quote(re.sub(r"([*?[])", r"[\1]", str(self)))
@@ -57,10 +52,8 @@ Ref = Address | str
 
 @dataclass(frozen=True, repr=False)
 class Secret:
-    """A value to send and never to show. `value` is None where its source gave none.
-
-    `source` says where it comes from (`env DEPLOY_TOKEN`), for messages; `missing` why there is no value.
-    """
+    """A value to send and never to show. `value` is None where its source gave none. `source` says where it comes from
+    (`env DEPLOY_TOKEN`), for messages; `missing` why there is no value."""
 
     value: str | None
     source: str = ""
@@ -81,11 +74,9 @@ class FingerprintDraft:
 
 @dataclass(frozen=True, kw_only=True)
 class MarkerDraft:
-    """A marker that is still to be written: the refs in `fields` may not have ids yet.
-
-    `fields` holds the values as applied, by API name; `entries` what the marker says of each variable
-    that is ours, by the hash of its name (DESIGN section 5). `kid` is the key of the fingerprints kept.
-    """
+    """A marker that is still to be written: the refs in `fields` may not have ids yet. `fields` holds the values as
+    applied, by API name; `entries` what the marker says of each variable that is ours, by the hash of its name (DESIGN
+    section 5). `kid` is the key of the fingerprints kept."""
 
     owner: str
     key: str
@@ -191,27 +182,10 @@ class FieldChange:
     removed: tuple[str, ...] = ()
 
 
-_SIDES = {
-    Action.CREATE: (False, True),
-    Action.UPDATE: (True, True),
-    Action.REPLACE: (True, True),
-    Action.DELETE: (True, False),
-}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What is done to one resource, and why. `reason` is for people; code never reads it. `not_compared`
-    says why a secret could not be compared.
-
-    | action  | before | after |
-    | ------- | ------ | ----- |
-    | create  | None   | set   |
-    | update  | set    | set   |
-    | replace | set    | set   |
-    | delete  | set    | None  |
-    | no-op   | any    | any   |
-    """
+    """What is done to one resource, and why. A create has no `before`, a delete no `after`, a no-op may lack either.
+    `reason` is for people; code never reads it. `not_compared` says why a secret could not be compared."""
 
     address: Address
     action: Action
@@ -226,7 +200,8 @@ class Change:
 
     def __post_init__(self) -> None:
         sides = self.before is not None, self.after is not None
-        if self.action is not Action.NO_OP and sides != _SIDES[self.action]:
+        wanted = self.action is not Action.CREATE, self.action is not Action.DELETE
+        if self.action is not Action.NO_OP and sides != wanted:
             raise ValueError(f"{self.address}: {self.action} with the wrong before or after")
 
 
@@ -280,12 +255,9 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One write, in order. It carries out part or all of the changes at `covers`.
-
-    `needs` are addresses whose earlier steps must have succeeded; `gives` is the address that gets its
-    id from the answer. `trial` comes before the request. Steps of one `branch` run one after the other,
-    branches are independent; those without one run alone.
-    """
+    """One write, in order. It carries out part or all of the changes at `covers`. `needs` are addresses whose earlier
+    steps must have succeeded; `gives` is the address that gets its id from the answer. `trial` comes before the
+    request. Steps of one `branch` run one after the other, branches are independent; those without one run alone."""
 
     covers: tuple[Address, ...]
     request: Request
@@ -308,12 +280,9 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The whole decision: every declared resource once, no-ops too, and the writes that carry it out.
-
-    `labels` names live ids for people, `addresses` the live triggers of declared Workers by UUID; `reads` is
-    how many requests the plan took. `unread` says what could not be looked at: then nothing is deleted or
-    replaced.
-    """
+    """The whole decision: every declared resource once, no-ops too, and the writes that carry it out. `labels` names
+    live ids for people, `addresses` the live triggers of declared Workers by UUID; `reads` is how many requests the
+    plan took. `unread` says what could not be looked at: then nothing is deleted or replaced."""
 
     account_id: str
     owner: str | None

@@ -7,7 +7,7 @@ makes exactly what it was about unread, and is never taken for absence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,11 +45,9 @@ class Lists:
 def observe(
     desired: Desired, api: Api, *, everything: bool = False, tokens: bool = False, lists: Lists | None = None
 ) -> Observed:
-    """What the API has; `everything` reads every Worker of the account, one request each and one a trigger.
-    The list of `tokens` is read where any is declared, and where it is asked for. `lists` may have been read before.
-
-    Raises the access error where nothing of Workers Builds could be read for it.
-    """
+    """What the API has; `everything` reads every Worker of the account, one request each and one a trigger. The list of
+    `tokens` is read where any is declared, and where it is asked for. `lists` may have been read before. Raises the
+    access error where nothing of Workers Builds could be read for it."""
     with api.pool() as pool:
         lists = lists or Lists(api)
         look = _Look(desired, api, pool, lists, everything, tokens or everything or bool(desired.tokens))
@@ -82,8 +80,7 @@ class _Look:
     variables: dict[str, dict[str, EnvVar]] = field(default_factory=dict)
     witnesses: set[str] = field(default_factory=set)
     newer: set[str] = field(default_factory=set)
-    unread_scripts: Unread | None = None
-    unread_tokens: Unread | None = None
+    unread_lists: dict[str, Unread] = field(default_factory=dict)
     unread_workers: dict[str, Unread] = field(default_factory=dict)
     unread_variables: dict[str, Unread] = field(default_factory=dict)
     answered: int = 0
@@ -137,11 +134,13 @@ class _Look:
         witnesses = [one for some in self.desired.witnesses.values() for one in some]
         with self.turn:
             if self.everything or any(one.resource.tag is None for one in (*declared, *witnesses)):
-                self.ask(lambda: self.lists.workers, self.scripts, self.no_scripts)
+                missed = _missing(self.unread_lists, "workers", "the account's list of Workers")
+                self.ask(lambda: self.lists.workers, self.scripts, missed)
             else:
                 self.foretell(len(declared) + len(self.desired.triggers))
             if self.lists_tokens:
-                self.ask(lambda: self.lists.tokens, self.all_tokens, self.no_tokens)
+                missed = _missing(self.unread_lists, "tokens", "the list of build tokens")
+                self.ask(lambda: self.lists.tokens, self.all_tokens, missed)
             for worker in declared:
                 if worker.resource.tag is not None:
                     self.worker(worker.resource.name, worker.resource.tag, given=True)
@@ -160,7 +159,7 @@ class _Look:
                 elif tag and tag not in self.witnesses | {*self.tags.values()}:
                     self.witnesses.add(tag)
                     with self.turn:
-                        self.read_triggers(name, tag, lambda _: None, given=worker.resource.tag is not None)
+                        self.worker(name, tag, given=worker.resource.tag is not None)
                     self.wait()
 
     def foretell(self, requests: int) -> None:
@@ -188,72 +187,52 @@ class _Look:
         error = AnswerError("the API's answer has no usable `tag`")
         self.unread_workers[name] = Unread(what=f"the tag of Worker `{name}`", error=error)
 
-    def no_scripts(self, error: ApiError) -> None:
-        self.unread_scripts = Unread(what="the account's list of Workers", error=error)
-
     def all_tokens(self, tokens: list[Live[Token]]) -> None:
         self.builds_read = True
         self.tokens = tokens
 
-    def no_tokens(self, error: ApiError) -> None:
-        self.unread_tokens = Unread(what="the list of build tokens", error=error)
-
     def worker(self, name: str, tag: str, *, given: bool) -> None:
         """`given`: the tag comes from the manifest, so that it may lead nowhere."""
-        self.tags[name] = tag
+        is_witness = tag in self.witnesses
+        if not is_witness:
+            self.tags[name] = tag
 
-        def done(found: Sequence[Live[Trigger]]) -> None:
-            for live in found:
-                self.triggers.append(live)
-                self.read_variables(name, live)
-            if not found and name in self.desired.by_worker:
-                self.read_surface(name, tag)
-
-        self.read_triggers(name, tag, done, given=given)
-
-    def read_triggers(
-        self, name: str, tag: str, done: Callable[[Sequence[Live[Trigger]]], None], *, given: bool
-    ) -> None:
-        def listed(found: list[tuple[Live[Trigger], Live[Connection] | None]]) -> None:
+        def done(found: list[tuple[Live[Trigger], Live[Connection] | None]]) -> None:
             self.builds_read = True
-            for _, connection in found:
+            for live, connection in found:
                 if connection:
                     self.connections.setdefault(connection.id, connection)
-            done([live for live, _ in found])
+                if not is_witness:
+                    self.triggers.append(live)
+                    self.read_variables(name, live)
+            if not found and not is_witness and name in self.desired.by_worker:
+                self.read_surface(name, tag)
 
         def failed(error: ApiError) -> None:
             if given and isinstance(error, NotFoundError) and error.code == NO_SUCH_TAG:
                 self.tags.pop(name, None)  # the manifest's tag leads nowhere: that is not a failed read
-                return
-            self.unread_workers[name] = Unread(what=f"the triggers of Worker `{name}`", error=error)
+            else:
+                self.unread_workers[name] = Unread(what=f"the triggers of Worker `{name}`", error=error)
 
-        request = Trigger.read(tag)
-        self.ask(lambda: self.api.get(request, lambda result: Trigger.decode(name, result)), listed, failed)
+        self.ask(lambda: self.api.get(Trigger.read(tag), lambda result: Trigger.decode(name, result)), done, failed)
 
     def read_variables(self, name: str, live: Live[Trigger]) -> None:
-        def done(found: dict[str, EnvVar]) -> None:
-            self.variables[live.id] = found
-
-        def failed(error: ApiError) -> None:
-            what = f"the variables of trigger `{live.resource.trigger_name}` of Worker `{name}`"
-            self.unread_variables[live.id] = Unread(what=what, error=error)
-
-        request = EnvVar.read(live.id)
-        self.ask(lambda: self.api.get(request, EnvVar.decode), done, failed)
+        what = f"the variables of trigger `{live.resource.trigger_name}` of Worker `{name}`"
+        self.ask(
+            lambda: self.api.get(EnvVar.read(live.id), EnvVar.decode),
+            lambda found: self.variables.update({live.id: found}),
+            _missing(self.unread_variables, live.id, what),
+        )
 
     def read_surface(self, name: str, tag: str) -> None:
         """No trigger is no proof of "not connected" (field notes, Triggers): 200 yes, 404 no."""
 
-        def done(_: object) -> None:
-            self.newer.add(name)
-
-        def failed(error: ApiError) -> None:
-            if error.status != 404:
-                what = f"whether Worker `{name}` is configured on the newer surface"
-                self.unread_workers[name] = Unread(what=what, error=error)
-
-        request = Worker.read_surface(tag)
-        self.ask(lambda: self.api.get(request, lambda result: result), done, failed)
+        missed = _missing(self.unread_workers, name, f"whether Worker `{name}` is configured on the newer surface")
+        self.ask(
+            lambda: self.api.get(Worker.read_surface(tag), lambda result: result),
+            lambda _: self.newer.add(name),
+            lambda error: None if error.status == 404 else missed(error),
+        )
 
     def result(self) -> Observed:
         return Observed(
@@ -264,9 +243,14 @@ class _Look:
             triggers=tuple(sorted(self.triggers, key=lambda live: (live.scope, live.created_on, live.id))),
             variables=self.variables,
             newer_surface=frozenset(self.newer),
-            unread_scripts=self.unread_scripts,
-            unread_tokens=self.unread_tokens,
+            unread_scripts=self.unread_lists.get("workers"),
+            unread_tokens=self.unread_lists.get("tokens"),
             unread_workers=self.unread_workers,
             unread_variables=self.unread_variables,
             reads=self.api.reads,
         )
+
+
+def _missing(unread: dict[str, Unread], key: str, what: str) -> Callable[[ApiError], None]:
+    """Takes the error of a read that failed."""
+    return lambda error: unread.update({key: Unread(what=what, error=error)})

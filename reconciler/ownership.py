@@ -51,10 +51,8 @@ class Newer:
 
 
 def read(variables: Mapping[str, EnvVar], trigger: str) -> Marker | Newer | None:
-    """The marker among a trigger's variables; None where there is none that speaks of this trigger.
-
-    A malformed one, or one that was copied from another trigger, is no marker.
-    """
+    """The marker among a trigger's variables; None where there is none that speaks of this trigger. A malformed one, or
+    one that was copied from another trigger, is no marker."""
     variable = variables.get(MARKER)
     if variable is None or not isinstance(variable.value, str):
         return None
@@ -89,11 +87,8 @@ def _strings(found: object) -> dict[str, str]:
 
 
 def write(draft: MarkerDraft, trigger: str, key: FingerprintKey | None = None) -> str:
-    """The marker's text; all refs in `draft.fields` are ids by now.
-
-    Writing a secret under a new key drops the fingerprints of the old one; without a key those of secrets
-    that are not written stay.
-    """
+    """The marker's text; all refs in `draft.fields` are ids by now. Writing a secret under a new key drops the
+    fingerprints of the old one; without a key those of secrets that are not written stay."""
     written = any(isinstance(one, FingerprintDraft) for one in draft.entries.values())
     kid = key.kid if key and written else draft.kid
     entries = {name: _entry(one, trigger, key, keep=kid == draft.kid) for name, one in sorted(draft.entries.items())}
@@ -209,11 +204,9 @@ def read_key(text: str) -> FingerprintKey | None:
 
 
 def cause(*, applied: str | None, before: str | None, after: str | None) -> Cause:
-    """Who moved, by the hashes of what was last applied, what is live and what is wanted.
-
-    `applied` is None where nothing remembers, `before` where nothing is live, `after` where what is
-    wanted has no hash yet (the id of something that is still to be created) or never had one.
-    """
+    """Who moved, by the hashes of what was last applied, what is live and what is wanted. `applied` is None where
+    nothing remembers, `before` where nothing is live, `after` where what is wanted has no hash yet (the id of something
+    that is still to be created) or never had one."""
     if applied is None:
         return Cause.UNKNOWN
     if applied == before:

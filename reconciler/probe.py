@@ -16,7 +16,7 @@ from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.repository import Repository
 from reconciler.kinds.trigger import Trigger
-from reconciler.lookup import together
+from reconciler.lookup import each
 from reconciler.model import Address, Live, Plan, Request, Unread
 from reconciler.states import DeclaredTrigger, Desired, Observed
 
@@ -84,7 +84,7 @@ def ask(api: Api, subjects: Iterable[Subject]) -> Probed:
         else:
             why = "it names no branch that has to be there" if one.connection else "its repository is not known"
             found.not_asked.setdefault(why, []).append(one.address)
-    answers = together(api, lambda request: _answer(api, request), asked)
+    answers = each(api, lambda request: api.get(request, Repository.decode), asked)
     for those, answer in zip(asked.values(), answers, strict=True):
         if isinstance(answer, ApiError) and not _is_an_answer(answer):
             place = f"{those[0].repository} on `{those[0].branch}` in `{those[0].folder}`"
@@ -97,13 +97,6 @@ def ask(api: Api, subjects: Iterable[Subject]) -> Probed:
             else:
                 _compare(found, one, answer)
     return found
-
-
-def _answer(api: Api, request: Request) -> Repository | ApiError:
-    try:
-        return api.get(request, Repository.decode)
-    except ApiError as error:
-        return error
 
 
 def _is_an_answer(error: ApiError) -> bool:

@@ -33,10 +33,8 @@ class Remote:
 
 
 def read_remote(address: str) -> Remote | None:
-    """Of a URL, or `[user@]host:path`; None where it is neither, or not plain.
-
-    What stands before the host may be a password. It ends at the last `@`, and nothing of it is kept.
-    """
+    """Of a URL, or `[user@]host:path`; None where it is neither, or not plain. What stands before the host may be a
+    password. It ends at the last `@`, and nothing of it is kept."""
     head, _, path = address.partition(":")
     host = head.rpartition("@")[2].lower()
     if "://" in address:

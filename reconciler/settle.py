@@ -16,6 +16,7 @@ from reconciler.kinds.trigger import Trigger
 from reconciler.model import Value
 
 ATTEMPTS = 3  # of one create, each after the one before was proved not to have happened
+TOKEN_FIELDS = ("build_token_name", "cloudflare_token_id")
 TAKEN = (12030, 12042)  # the Worker has as many triggers as it may have, or one of this kind
 
 
@@ -29,11 +30,16 @@ def is_unsure(error: ApiError) -> bool:
 def find_token(api: Api, sent: Mapping[str, Value]) -> str | None:
     """The UUID of the token that was to be made: its name tells owner, generation and content. Of equal
     doubles the lower UUID counts (DESIGN section 5)."""
-    names = ("build_token_name", "cloudflare_token_id")
     lives = api.pages(Token.read, Token.decode, key=lambda live: live.id)
-    return min(
-        (live.id for live in lives if all(live.resource.fields[name] == sent[name] for name in names)), default=None
-    )
+    same = (live.id for live in lives if all(live.resource.fields[name] == sent[name] for name in TOKEN_FIELDS))
+    return min(same, default=None)
+
+
+def differing(live: Trigger, sent: Mapping[str, Value]) -> list[str]:
+    """The fields that are not as they were sent; a connection is optional in answers, and not shown is not another."""
+    hidden = () if live.repo_connection_uuid else ("repo_connection_uuid",)
+    fields = diff.trigger_fields(live.fields, sent, ignore=("external_script_id", *hidden))
+    return [one.path for one in fields]
 
 
 class TakenError(RejectedError):
@@ -41,20 +47,14 @@ class TakenError(RejectedError):
 
 
 def find_trigger(api: Api, sent: Mapping[str, Value]) -> str | None:
-    """The UUID of the trigger that was to be made: a Worker has one of each kind.
-
-    Ours is equal in every field and has no variables yet; any other of the kind is somebody else's, made
-    meanwhile, and raises `TakenError`.
-    """
-    fields = {name: value for name, value in sent.items() if name != "external_script_id"}
-    branches = fields["branch_includes"]
+    """The UUID of the trigger that was to be made: a Worker has one of each kind. Ours is equal in every field and has
+    no variables yet; any other of the kind is somebody else's, made meanwhile, and raises `TakenError`."""
+    branches = sent["branch_includes"]
     preview = isinstance(branches, tuple) and "*" in branches
     found = api.get(Trigger.read(str(sent["external_script_id"])), lambda result: Trigger.decode("", result))
     same = [live for live, _ in found if live.resource.is_preview == preview]
     for live in same:
-        hidden = () if live.resource.repo_connection_uuid else ("repo_connection_uuid",)  # optional in the reference
-        equal = not diff.trigger_fields(live.resource.fields, fields, ignore=hidden)
-        if equal and not api.get(EnvVar.read(live.id), EnvVar.decode):
+        if not differing(live.resource, sent) and not api.get(EnvVar.read(live.id), EnvVar.decode):
             return live.id
     if same:
         kind, name = "preview" if preview else "production", same[0].resource.trigger_name

@@ -28,12 +28,10 @@ class DeclaredTrigger(Declared[Trigger]):
 
 @dataclass(frozen=True, kw_only=True)
 class Desired:
-    """What the manifests want. References between resources are addresses, not yet ids.
-
-    `empty` is a set that declares nothing; `left_out` counts Workers that
-    `--target` leaves out; `witnesses` are those of them that refer to a connection that it does not,
-    since connections are seen only inside triggers. `diagnostics` are warnings; errors never get this far.
-    """
+    """What the manifests want. References between resources are addresses, not yet ids. `empty` is a set that declares
+    nothing; `left_out` counts Workers that `--target` leaves out; `witnesses` are those of them that refer to a
+    connection that it does not, since connections are seen only inside triggers. `diagnostics` are warnings; errors
+    never get this far."""
 
     owner: str | None
     account_id: str | None = None
@@ -61,13 +59,10 @@ class Desired:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """What the API has, as far as the manifests are about it.
-
-    Not a mapping by address: two live objects of one address must both stay visible. `tags` holds the
-    declared Workers that exist; `workers` every Worker of the account, where they were listed.
-    `variables` is by trigger UUID. What could not be read is in one of the `unread_` fields, and is
-    never taken for absence.
-    """
+    """What the API has, as far as the manifests are about it. Not a mapping by address: two live objects of one address
+    must both stay visible. `tags` holds the declared Workers that exist; `workers` every Worker of the account, where
+    they were listed. `variables` is by trigger UUID. What could not be read is in one of the `unread_` fields, and is
+    never taken for absence."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
     workers: Mapping[str, str] | None = None

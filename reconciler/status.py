@@ -16,7 +16,7 @@ from reconciler.diff import normal
 from reconciler.kinds.build import Build
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
-from reconciler.model import Action, Address, Disposition, Live, Plan, Secret, Unread, Value
+from reconciler.model import Action, Address, Disposition, FieldChange, Live, Plan, Secret, Unread, Value
 from reconciler.plan.match import match
 from reconciler.states import Desired, Observed
 
@@ -33,22 +33,14 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """What the build used, and what is live; None is absent, a `Secret` is one that nobody shows."""
-
-    path: str
-    before: Value
-    after: Value
-
-
-@dataclass(frozen=True, kw_only=True)
 class Row:
-    """A declared trigger. `pending`: what is live is not what the manifests say. `not_compared` counts secrets."""
+    """A declared trigger. `differences` are from what the build used to what is live: None is absent, a `Secret` one
+    that nobody shows. `pending`: what is live is not what the manifests say. `not_compared` counts secrets."""
 
     address: Address
     state: State
     build: Build | None = None
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[FieldChange, ...] = ()
     not_compared: int = 0
     pending: bool = False
     reason: str = ""
@@ -68,11 +60,10 @@ def matched(desired: Desired, observed: Observed) -> dict[Address, Live[Trigger]
     """The live trigger that each declared one means; those that are not live, or were not read, are left out."""
     found: dict[Address, Live[Trigger]] = {}
     for name in desired.workers:
-        lives = [live for live in observed.triggers if live.scope == name]
+        lives = observed.by_worker.get(name, ())
         read = {live.id: ownership.read(observed.variables.get(live.id, {}), live.id) for live in lives}
         markers = {uuid: one for uuid, one in read.items() if isinstance(one, ownership.Marker)}
-        declared = [one for one in desired.triggers if one.address.path[0] == name]
-        pairs, _ = match(declared, lives, markers, desired.owner)
+        pairs, _ = match(desired.by_worker.get(name, ()), lives, markers, desired.owner)
         found |= {want.address: live for want, live in pairs if live}
     return found
 
@@ -109,12 +100,9 @@ def _row(address: Address, live: Live[Trigger] | None, observed: Observed, last:
         return Row(address=address, state=state, pending=pending)
     differences = [*_fields(live.resource, build, observed), *_branch(live.resource, build)]
     variables = observed.variables.get(live.id)
-    reason, not_compared = "", 0
-    if variables is None:
-        reason = "its variables could not be read"
-    else:
-        found, not_compared = _variables(variables, build)
-        differences += found
+    reason = "its variables could not be read" if variables is None else ""
+    found, not_compared = ([], 0) if variables is None else _variables(variables, build)
+    differences += found
     state = State.NOT_BUILT_SINCE if differences else State.UNKNOWN if reason else State.AS_CONFIGURED
     return Row(
         address=address,
@@ -127,28 +115,28 @@ def _row(address: Address, live: Live[Trigger] | None, observed: Observed, last:
     )
 
 
-def _fields(live: Trigger, build: Build, observed: Observed) -> Iterator[Difference]:
+def _fields(live: Trigger, build: Build, observed: Observed) -> Iterator[FieldChange]:
     """Commands, root and token, as far as the build says what it used."""
     for name in FIELDS:
         if name in build.metadata:
             used, now = build.told(name), live.fields[name]
             if normal(name, used) != normal(name, now):
-                yield Difference(path=name, before=used, after=now)
+                yield FieldChange(path=name, before=used, after=now)
     used, now = build.told("build_token_uuid"), str(live.build_token_uuid)
     if used and used != now:
         names = {one.id: one.resource.build_token_name for one in observed.tokens}
         before = build.told("build_token_name") or names.get(used, used)
-        yield Difference(path="build_token", before=before, after=names.get(now, now))
+        yield FieldChange(path="build_token", before=before, after=names.get(now, now))
 
 
-def _branch(live: Trigger, build: Build) -> Iterator[Difference]:
+def _branch(live: Trigger, build: Build) -> Iterator[FieldChange]:
     """A push to the branch that was built would not build now. A person may start any branch by hand."""
     branch = build.told("branch")
     if branch and build.told("build_trigger_source") != "manual" and not takes_branch(live, branch):
-        yield Difference(path="branch_includes", before=(branch,), after=live.branch_includes)
+        yield FieldChange(path="branch_includes", before=(branch,), after=live.branch_includes)
 
 
-def _variables(live: Mapping[str, EnvVar], build: Build) -> tuple[list[Difference], int]:
+def _variables(live: Mapping[str, EnvVar], build: Build) -> tuple[list[FieldChange], int]:
     """Plain values are compared, of secrets only whether they are there. The marker is no variable."""
     used = build.metadata.get("environment_variables")
     if not isinstance(used, dict):
@@ -162,7 +150,7 @@ def _variables(live: Mapping[str, EnvVar], build: Build) -> tuple[list[Differenc
             # The reference's form, a bare text, does not say whether it is a secret: then it is treated as one.
             not_compared += 1
         elif before != after:
-            differences.append(Difference(path=f"environment_variables.{name}", before=before, after=after))
+            differences.append(FieldChange(path=f"environment_variables.{name}", before=before, after=after))
     return differences, not_compared
 
 

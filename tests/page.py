@@ -125,6 +125,8 @@ def plan(text: str) -> Plan:
         trigger("refused", Action.NO_OP, before=before, after=after, disposition=Disposition.REFUSED),
     )  # fmt: skip
     place = Position(filename=text, line=1, column=1)
+    error = ApiError(text, hint=text)
+    error.path = error.ray = text
     problem = {"summary": text, "detail": text, "hint": text, "address": text, "rule": text, "source_line": text}
     return Plan(
         account_id=text,
@@ -132,7 +134,7 @@ def plan(text: str) -> Plan:
         changes=changes,
         refusals=(Refusal(summary=text, detail=text, hint=text, address=Address.of("token", text)),),
         diagnostics=tuple(Diagnostic(severity=one, position=place, **problem) for one in Severity),
-        unread=(Unread(what=text, error=ApiError(text, hint=text, path=text, ray=text)),),
+        unread=(Unread(what=text, error=error),),
         labels={"c": text, "t": text, "new": text + "2"},
         target=(text,),
     )

@@ -105,7 +105,7 @@ def list_(
     desired = session.names(manifests, strict=False)
     filtered = branch or status or outcome
     with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
-        tag = lookup.Directory(api, desired).tags([worker])[worker]
+        tag = lookup.Directory(api, desired).tag(worker)
         pages = reading.of_worker(api, tag, per_page=PER_PAGE if filtered else min(limit, PER_PAGE))
         found = []
         for build in _recent(pages, since):
@@ -189,6 +189,7 @@ def latest(
     """
     from reconciler import builds as reading
     from reconciler import lookup
+    from reconciler.kinds.build import Build
     from reconciler.render.builds import build_document, latest_text
 
     desired = session.names(manifests, strict=not workers or any(lookup.is_glob(one) for one in workers))
@@ -198,7 +199,7 @@ def latest(
         directory = lookup.Directory(api, desired)
         names = [name for one in workers or desired.workers for name in (directory.named(one) if workers else [one])]
         tags, lost = _tags(directory, list(dict.fromkeys(names)), all_declared=not workers)
-        found = reading.latest(api, list(tags.values()))
+        found = reading.by_ids(api, tags.values(), Build.read_latest)
         rows = [(name, found.get(tag)) for name, tag in tags.items()]
         failures = _failures(api, [build for _, build in rows if build]) if why else {}
     now = datetime.now(UTC)
@@ -216,12 +217,12 @@ def _tags(directory: Any, names: list[str], *, all_declared: bool) -> tuple[dict
     from reconciler.render.problems import error_text
 
     if not all_declared:
-        return directory.tags(names), []
+        return {name: directory.tag(name) for name in names}, []
     found: dict[str, str] = {}
     lost: list[str] = []
     for name in names:
         try:
-            found |= directory.tags([name])
+            found[name] = directory.tag(name)
         except UsageError as error:
             say(error_text(error))
             lost.append(name)
@@ -282,7 +283,8 @@ def get(
         check_uuid(uuid)
     account = session.account_id(settings, session.names(manifests, strict=False).account_id)
     with session.open_api(settings, account) as api:
-        by_id = reading.by_versions(api, ids) if ids else {"": api.get(Build.read(uuid or ""), Build.decode)}
+        alone = {"": api.get(Build.read(uuid), Build.decode)} if uuid else {}
+        by_id = alone or reading.by_ids(api, ids, Build.read_versions)
         failures = _failures(api, list(by_id.values()))
     documents = {key: build_document(build, failures.get(build.id)) for key, build in by_id.items()}
     if format == "json":

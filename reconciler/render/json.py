@@ -106,7 +106,7 @@ def _change(change: Change) -> dict[str, Any]:
         "address": str(change.address),
         "type": change.address.kind,
         "name": change.address.name,
-        "index": change.address.index,
+        "index": "/".join(change.address.path[:-1]),  # what stands between kind and name, often nothing
         "disposition": change.disposition.value,
         "change": {
             "actions": ACTIONS[change.action],

@@ -8,12 +8,12 @@ from typing import Any
 
 from reconciler.builds import LOOKED_AT, Seen
 from reconciler.kinds.build import Build
-from reconciler.model import Secret
+from reconciler.model import FieldChange, Secret
 from reconciler.render.builds import COMMIT, span
 from reconciler.render.escape import clean
 from reconciler.render.json import FORMAT_VERSION, plain
 from reconciler.render.value import value_text
-from reconciler.status import Difference, Row, State
+from reconciler.status import Row, State
 
 STATES = {
     State.AS_CONFIGURED: "as configured",
@@ -61,7 +61,7 @@ def _build(seen: Seen) -> str:
     return ", ".join(map(clean, filter(None, (outcome, age, what, build.id))))
 
 
-def _difference(one: Difference) -> str:
+def _difference(one: FieldChange) -> str:
     name = "branch" if one.path == "branch_includes" else one.path
     return f"{clean(name)}: {value_text(one.before, {})} → {value_text(one.after, {})}"
 
@@ -87,6 +87,6 @@ def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, A
     }
 
 
-def _difference_document(one: Difference) -> Mapping[str, Any]:
+def _difference_document(one: FieldChange) -> Mapping[str, Any]:
     sensitive = Secret in (type(one.before), type(one.after))
     return {"path": one.path, "before": plain(one.before), "after": plain(one.after), "sensitive": sensitive}
