@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, fingerprint_key, format_option, global_options, manifest_options
+from reconciler.cli.options import Globals, Manifests, fingerprint_key, global_options, json_option, manifest_options
 from reconciler.cli.output import colored, data
 from reconciler.errors import BuildsctlError, Exit, ManifestError
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@click.command(params=[format_option("text", "json")])
+@click.command(params=[json_option()])
 @manifest_options
 @global_options
-def doctor(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002 - the option's name
+def doctor(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """Look at token, permissions, account, manifests and what they refer to; say what to do about each.
 
     It changes nothing. Whether the token may write is asked with an update of a trigger that cannot exist.
@@ -48,12 +48,12 @@ def doctor(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa
     width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else 0
     for line in _lines(settings, manifests):
         lines.append(line)
-        if format == "text":
+        if not as_json:
             data(line_text(line, color=color, width=width))
     wrong = any(one.level is Level.ERROR for one in lines)
     holds = ((Exit.ACCESS, any(one.access for one in lines)), (Exit.ERROR, wrong))
     codes = [code for code, hold in holds if hold] or [Exit.OK]
-    data("\n" + ending_text(lines) if format == "text" else dump(doctor_document(lines, codes=codes)))
+    data("\n" + ending_text(lines) if not as_json else dump(doctor_document(lines, codes=codes)))
     return codes[0]
 
 

@@ -12,7 +12,7 @@ import click
 
 from reconciler.cli import repository, session
 from reconciler.cli.options import Globals, Setting, bundle, global_options
-from reconciler.cli.output import asked, check_writable, note, say, write_file
+from reconciler.cli.output import asked, check_writable, say, tell, write_file
 from reconciler.cli.schema import write_schema
 from reconciler.errors import AnswerError, Exit, NotFoundError, RejectedError, UsageError
 
@@ -125,9 +125,9 @@ def _check_worker(name: str) -> None:
 def _open(settings: Globals, stack: ExitStack) -> Api | None:
     """The API, where an account and a token are given: without them a manifest can be written as well."""
     if not (settings.sandbox or settings.account_id):
-        note("Cloudflare is not asked, since no account is named (CLOUDFLARE_ACCOUNT_ID)")
+        tell("note: Cloudflare is not asked, since no account is named (CLOUDFLARE_ACCOUNT_ID)")
     elif not (settings.sandbox or session.first_token(os.environ, *session.TOKENS)):
-        note(f"Cloudflare is not asked, since no API token is set ({session.TOKENS[-1]})")
+        tell(f"note: Cloudflare is not asked, since no API token is set ({session.TOKENS[-1]})")
     else:
         return stack.enter_context(session.open_api(settings, session.account_id(settings, None)))
     return None
@@ -141,9 +141,9 @@ def _contents(api: Api | None, connection: Connection, branch: str, folder: str)
             return api.get(Repository.read(connection, branch, folder), Repository.decode)
         except (NotFoundError, RejectedError, AnswerError) as error:
             where = f"{connection.provider_account_name}/{connection.repo_name}, branch `{branch}`, folder `{folder}`"
-            note(f"Builds does not tell what is in {where}: {error}")
+            tell(f"note: Builds does not tell what is in {where}: {error}")
             if error.code == NO_REPOSITORY:
-                note("it sees only what is pushed, and where the Cloudflare Workers and Pages App is installed")
+                tell("note: it sees only what is pushed, and where the Cloudflare Workers and Pages App is installed")
     return Repository()
 
 
@@ -158,7 +158,7 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
         odd |= bad
         if not given:
             for why in bad.values():
-                note(f"{why}: it is left out")
+                tell(f"note: {why}: it is left out")
             if not some:
                 hint = "say --worker NAME, or in which folder it is with --root-directory"
                 missing = UsageError(f"nobody says which Worker is in `{folder}`", hint=hint)
@@ -166,7 +166,9 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
                 _check_worker(name)
                 some = {name: Site(root_directory=folder, repository=content)}
         for name in some.keys() & found.keys():
-            note(f"Worker `{name}` is in `{found[name].root_directory}` and in `{folder}`: the first one is taken")
+            tell(
+                f"note: Worker `{name}` is in `{found[name].root_directory}` and in `{folder}`: the first one is taken"
+            )
         found = {**some, **found}
     for name in given:
         if name in odd and name not in found:
@@ -181,7 +183,7 @@ def _owner(connection: Connection) -> str:
     """OWNER/REPO, as far as there is room."""
     whole = f"{connection.provider_account_name}/{connection.repo_name}"
     if len(whole) > MAX_OWNER:
-        note(f"the manifest's owner is cut to {MAX_OWNER} characters; --owner says another one")
+        tell(f"note: the manifest's owner is cut to {MAX_OWNER} characters; --owner says another one")
     return whole[:MAX_OWNER]
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, format_option, global_options, names_options
-from reconciler.cli.output import data
+from reconciler.cli.options import Globals, Manifests, global_options, json_option, names_options
+from reconciler.cli.output import data, indented
 from reconciler.errors import Exit
 
 
-@click.command(params=[format_option("text", "json")])
+@click.command(params=[json_option()])
 @names_options
 @global_options
-def limits(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002 - the option's name
+def limits(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """Show the limits of the account's builds: one request.
 
     A paid plan has none to show; JSON is what the API answered.
@@ -32,8 +30,7 @@ def limits(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa
     from reconciler.kinds.limits import Limits
     from reconciler.render.builds import limits_text
 
-    account = session.account_id(settings, session.names(manifests, strict=False).account_id)
-    with session.open_api(settings, account) as api:
+    with session.open_named(settings, manifests) as (api, _):
         found = api.get(Limits.read(), Limits.decode)
-    data(json.dumps(found.answer, indent=2) + "\n" if format == "json" else limits_text(found))
+    data(indented(found.answer) if as_json else limits_text(found))
     return Exit.OK

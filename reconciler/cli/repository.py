@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.options import Setting
-from reconciler.cli.output import asked, asks, note, read_json
+from reconciler.cli.output import asked, asks, read_json, tell
 from reconciler.errors import AnswerError, ApiError, UsageError
 from reconciler.kinds.connection import PROVIDERS
 from reconciler.remote import GITHUB, Remote, is_branch, provider_of, read_remote, split_path
@@ -71,7 +71,7 @@ def look(given: Given) -> tuple[Connection, str]:
             except UsageError as error:
                 why = error
                 if asks():
-                    note(error.message)
+                    tell(f"note: {error.message}")
     no_ids = why or UsageError(f"nobody tells the ids of {remote.path}", hint=IDS)
     account = _number("--provider-account-id", told["provider_account_id"] or asked("The owner's numeric id", no_ids))
     repo = _number("--repo-id", told["repo_id"] or asked("The repository's numeric id", no_ids))
