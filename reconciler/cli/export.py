@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Setting, global_options
-from reconciler.cli.output import data, say, write_file
+from reconciler.cli.options import Globals, global_options, option
+from reconciler.cli.output import data, say, tell_unread, write_file
 from reconciler.cli.schema import write_schema
-from reconciler.errors import Exit, UsageError
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,17 +24,12 @@ if TYPE_CHECKING:
 
 @click.command(
     params=[
-        Setting(["--worker"], multiple=True, metavar="WORKER", help="This Worker; repeatable."),
-        Setting(["--all"], is_flag=True, help="Every Worker of the account."),
-        Setting(["-o", "--output"], metavar="DIR", help="Write a file a Worker there; default: all to stdout."),
-        Setting(["--owner"], metavar="OWNER", help="Who is to manage them; default: that of the manifests in DIR."),
-        Setting(["--secret-sources"], is_flag=True, help="Say of each secret from which variable it will come."),
-        Setting(
-            ["--include-suspicious"],
-            is_flag=True,
-            weakens_safety=True,
-            help="Write plain values that look like credentials, too.",
-        ),
+        option("--worker WORKER", "This Worker; repeatable.", multiple=True),
+        option("--all", "Every Worker of the account."),
+        option("-o, --output DIR", "Write a file a Worker there; default: all to stdout."),
+        option("--owner OWNER", "Who is to manage them; default: that of the manifests in DIR."),
+        option("--secret-sources", "Say of each secret from which variable it will come."),
+        option("--include-suspicious", "Write plain values that look like credentials, too.", weakens_safety=True),
     ]
 )
 @global_options
@@ -66,7 +62,7 @@ def export(
     """
     from reconciler.export import Choices
     from reconciler.export import export as made
-    from reconciler.render.escape import clean, clean_lines
+    from reconciler.render.escape import clean_lines
 
     if bool(worker) == all:
         raise UsageError("say which Workers to export", hint="--worker NAME, or --all")
@@ -91,9 +87,7 @@ def export(
         say(_written(output, done.files, there))
     for note in done.notes:
         say(clean_lines(f"note: {note}") + "\n")
-    for one in observed.unread:
-        say(clean(f"error: could not read {one.what}: {one.error}") + "\n")
-    return Exit.UNKNOWN if observed.unread else Exit.OK
+    return tell_unread(observed.unread)
 
 
 def _there(folder: str) -> dict[str, str]:
@@ -132,17 +126,14 @@ def _observed(api: Api, names: tuple[str, ...]) -> Observed:
 
 def _owner(observed: Observed) -> str:
     """A name to begin with: the account of the first repository."""
-    names = sorted(live.resource.provider_account_name for live in observed.connections)
-    name = (
-        "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in names[0]) if names else ""
-    )
-    return f"{name[:57] or 'my'}/builds"
+    name = min((live.resource.provider_account_name for live in observed.connections), default="")
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '-', name)[:57] or 'my'}/builds"
 
 
 def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str]) -> str:
     if not files:
         return f"nothing to add: the manifests of `{folder}` already say everything\n"
     added = sum(name in there for name in files)
-    counts = [f"{len(files) - added} written"] if added < len(files) else []
-    counts += [f"{added} added to"] if added else []
-    return f"{', '.join(counts)} of the files in `{folder}`; `buildsctl plan {folder}` shows what would be adopted\n"
+    counts = ((len(files) - added, "written"), (added, "added to"))
+    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"{told} of the files in `{folder}`; `buildsctl plan {folder}` shows what would be adopted\n"

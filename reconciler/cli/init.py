@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import repository, session
-from reconciler.cli.options import Globals, Setting, bundle, global_options
-from reconciler.cli.output import asked, check_writable, say, tell, write_file
+from reconciler.cli.options import Globals, bundle, global_options, option
+from reconciler.cli.output import asked, check_writable, say, tell, tell_unread, write_file
 from reconciler.cli.schema import write_schema
 from reconciler.errors import AnswerError, Exit, NotFoundError, RejectedError, UsageError
 
@@ -30,16 +30,14 @@ MAX_OWNER = 64  # characters
 
 @click.command(
     params=[
-        Setting(
-            ["-o", "--output"], default="buildsctl.yaml", metavar="FILE", help="Where to write it (buildsctl.yaml)."
-        ),
-        Setting(["--root-directory"], multiple=True, metavar="DIR", help="The Worker's folder; default: the root."),
-        Setting(["--worker"], multiple=True, metavar="WORKER", help="The Worker; default: those that Builds finds."),
-        Setting(["--owner"], metavar="OWNER", help="Who is to manage it; default: OWNER/REPO."),
-        Setting(["--cloudflare-token-id"], metavar="ID", help="The API token that builds are to run under."),
+        option("-o, --output FILE", "Where to write it (buildsctl.yaml).", default="buildsctl.yaml"),
+        option("--root-directory DIR", "The Worker's folder; default: the root.", multiple=True),
+        option("--worker WORKER", "The Worker; default: those that Builds finds.", multiple=True),
+        option("--owner OWNER", "Who is to manage it; default: OWNER/REPO."),
+        option("--cloudflare-token-id ID", "The API token that builds are to run under."),
     ]
 )
-@bundle("given", repository.Given, repository.OPTIONS)
+@bundle("given", dict, repository.OPTIONS)
 @global_options
 def init(
     settings: Globals,
@@ -76,14 +74,14 @@ def init(
 
     folders = _checked(output, root_directory or ("/",), worker, owner)
     connection, branch = repository.look(given)
-    with ExitStack() as stack:
-        api = _open(settings, stack)
+    with _open(settings) as api:
         contents = {folder: _contents(api, connection, branch, folder) for folder in folders}
         workers = _workers(contents, worker)
         wanted = Desired(owner=None, workers=Worker.named(workers))
         observed = observe(wanted, api, tokens=True) if api else Observed()
-    if observed.unread:
-        return _refuse(observed)
+    if tell_unread(observed.unread):  # it might be live: a manifest that says otherwise would overwrite it
+        say("hint: nothing is written; run it again, or `buildsctl doctor` where a permission is missing\n")
+        return Exit.UNKNOWN
     first = First(connection=connection, branch=branch, workers=workers, cloudflare_token_id=cloudflare_token_id or "")
     account = api.account_id if api and api.account_id != session.SANDBOX_ACCOUNT else ""
     write_file(output, _text(first, observed, owner or _owner(connection), account))
@@ -122,15 +120,15 @@ def _check_worker(name: str) -> None:
         raise UsageError(f"`{name}` is no name of a Worker", hint=FORMS[WORKER])
 
 
-def _open(settings: Globals, stack: ExitStack) -> Api | None:
+def _open(settings: Globals) -> AbstractContextManager[Api | None]:
     """The API, where an account and a token are given: without them a manifest can be written as well."""
     if not (settings.sandbox or settings.account_id):
         tell("note: Cloudflare is not asked, since no account is named (CLOUDFLARE_ACCOUNT_ID)")
     elif not (settings.sandbox or session.first_token(os.environ, *session.TOKENS)):
         tell(f"note: Cloudflare is not asked, since no API token is set ({session.TOKENS[-1]})")
     else:
-        return stack.enter_context(session.open_api(settings, session.account_id(settings, None)))
-    return None
+        return session.open_api(settings, session.account_id(settings, None))
+    return nullcontext()
 
 
 def _contents(api: Api | None, connection: Connection, branch: str, folder: str) -> Repository:
@@ -199,13 +197,3 @@ def _text(first: First, observed: Observed, owner: str, account_id: str) -> str:
     if not done.found.workers:
         raise UsageError("nothing is left to write down", hint="name another Worker with --worker")
     return done.files[""]
-
-
-def _refuse(observed: Observed) -> int:
-    """Whatever could not be read might be live: a manifest that says otherwise would overwrite it."""
-    from reconciler.render.escape import clean
-
-    for one in observed.unread:
-        say(clean(f"error: could not read {one.what}: {one.error}") + "\n")
-    say("hint: nothing is written; run it again, or `buildsctl doctor` where a permission is missing\n")
-    return Exit.UNKNOWN
