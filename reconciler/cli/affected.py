@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, global_options, json_option, offline_options, option
+from reconciler.cli.options import Globals, Manifests, json_option, offline_options, option
 from reconciler.cli.output import data, say
 from reconciler.errors import Exit, UsageError
 
@@ -33,7 +33,6 @@ WHY = "--base compares with a Git revision; --files takes the names instead"
     ]
 )
 @offline_options
-@global_options
 def affected(
     *,
     settings: Globals,  # noqa: ARG001 - an option

@@ -1,4 +1,4 @@
-"""`builds`: the group, and what reads builds: list, latest, get."""
+"""`builds`: the group, and what reads builds: list, latest, get; `limits`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.build_runs import cancel, check_uuid, logs, run, since_option, wait
-from reconciler.cli.options import Globals, Manifests, argument, global_options, json_option, names_options, option
+from reconciler.cli.options import Globals, Manifests, argument, json_option, names_options, option
 from reconciler.cli.output import data, indented, say, tell, width
 from reconciler.errors import Exit, UsageError
+from reconciler.kinds.build import FAILED, OUTCOMES, PER_PAGE, STATUSES, Build
+from reconciler.kinds.limits import Limits
 
 if TYPE_CHECKING:
     from reconciler.api import Api
-    from reconciler.kinds.build import Build
     from reconciler.kinds.failure import Failure
     from reconciler.lookup import Directory
 
@@ -41,15 +42,14 @@ def builds() -> None:
         option("--limit N", "At most N builds (20).", type=click.IntRange(1, 100_000), default=20),
         # Not from BUILDSCTL_BRANCH, which is one name, for `affected`.
         option("--branch BRANCH", "Of this branch; repeatable.", multiple=True, weakens_safety=True),
-        option("--status STATUS", "queued, initializing, running, stopped.", multiple=True),
-        option("--outcome OUTCOME", "success, fail, skipped, cancelled, terminated.", multiple=True),
+        option("--status STATUS", f"{', '.join(STATUSES)}.", multiple=True),
+        option("--outcome OUTCOME", f"{', '.join(OUTCOMES)}.", multiple=True),
         since_option("Made since then: 2h, 7d, or a time."),
         json_option(),
     ],
 )
 @argument("worker")
 @names_options
-@global_options
 def list_(
     *,
     settings: Globals,
@@ -79,7 +79,6 @@ def list_(
     """
     from reconciler import builds as reading
     from reconciler import lookup
-    from reconciler.kinds.build import OUTCOMES, PER_PAGE, STATUSES
     from reconciler.render.builds import list_text
 
     filtered = branch or status or outcome
@@ -113,8 +112,6 @@ def _recent(pages: Iterator[list[Build]], since: datetime | None) -> Iterator[Bu
 
 
 def _fits(build: Build, branches: Sequence[str], statuses: Sequence[str], outcomes: Sequence[str]) -> bool:
-    from reconciler.kinds.build import FAILED
-
     branch = build.told("branch")
     return (
         (not branches or any(branch == one or fnmatchcase(branch, one) for one in branches))
@@ -129,7 +126,6 @@ def _fits(build: Build, branches: Sequence[str], statuses: Sequence[str], outcom
 )
 @argument("workers", nargs=-1, metavar="[WORKER]...")
 @names_options
-@global_options
 def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...], why: bool, as_json: bool) -> int:
     """Show the latest build of Workers, of all declared ones where none is named: 20 in one request.
 
@@ -204,7 +200,6 @@ def _failures(api: Api, found: Iterable[Build]) -> dict[str, Failure]:
 )
 @argument("uuid", required=False)
 @names_options
-@global_options
 def get(
     *, settings: Globals, manifests: Manifests, uuid: str | None, version_id: tuple[str, ...], as_json: bool
 ) -> int:
@@ -223,7 +218,6 @@ def get(
       6 authentication or permission
     """
     from reconciler import builds as reading
-    from reconciler.kinds.build import Build
     from reconciler.render.builds import build_document, build_text
 
     ids = list(dict.fromkeys(part.strip() for one in version_id for part in one.split(",") if part.strip()))
@@ -249,3 +243,27 @@ def get(
 
 for command in (logs, run, cancel, wait):
     builds.add_command(command)
+
+
+@click.command(params=[json_option()])
+@names_options
+def limits(settings: Globals, manifests: Manifests, as_json: bool) -> int:
+    """Show the limits of the account's builds: one request.
+
+    A paid plan has none to show; JSON is what the API answered.
+
+    \b
+    Examples:
+      buildsctl limits
+      buildsctl limits --format json | \\
+        jq -e '.has_reached_build_minutes_limit | not'
+
+    \b
+    Exit codes: 0 shown · 1 error · 6 authentication or permission
+    """
+    from reconciler.render.builds import limits_text
+
+    with session.open_named(settings, manifests) as (api, _):
+        found = api.get(Limits.read(), Limits.decode)
+    data(indented(found.answer) if as_json else limits_text(found))
+    return Exit.OK

@@ -9,7 +9,7 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.apply import check_approval
-from reconciler.cli.options import Globals, Manifests, argument, ask_option, global_options, json_option, names_options
+from reconciler.cli.options import Globals, Manifests, argument, ask_option, json_option, names_options
 from reconciler.cli.output import data, indented, say, tell
 from reconciler.errors import ApiError, AuthenticationError, Exit, ForbiddenError, UsageError
 
@@ -31,7 +31,6 @@ def cache() -> None:
 @cache.command(short_help="Empty the build cache of triggers.", params=[ask_option(), json_option()])
 @argument("triggers", nargs=-1, required=True, metavar="WORKER/TRIGGER...")
 @names_options
-@global_options
 def purge(
     *, settings: Globals, manifests: Manifests, triggers: tuple[str, ...], auto_approve: bool, as_json: bool
 ) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,9 +15,7 @@ from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 from reconciler.kinds.connection import PROVIDERS, Connection
 from reconciler.model import Address, Declared
-
-if TYPE_CHECKING:
-    from reconciler.states import Desired
+from reconciler.states import Desired
 
 
 @click.group()
@@ -73,7 +71,6 @@ def delete(
     """
     from reconciler.observe import observe
     from reconciler.plan.connections import delete as decide
-    from reconciler.states import Desired
 
     with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)

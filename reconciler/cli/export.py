@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.api import Api
-    from reconciler.states import Desired, Observed
+    from reconciler.states import Observed
 
 
 @click.command(
@@ -60,14 +60,18 @@ def export(
     Exit codes: 0 written · 1 error · 6 authentication or permission
       7 could not look everywhere: what could be read is written
     """
+    from reconciler import manifest
     from reconciler.export import Choices
     from reconciler.export import export as made
     from reconciler.render.escape import clean_lines
+    from reconciler.states import Desired
 
     if bool(worker) == all:
         raise UsageError("say which Workers to export", hint="--worker NAME, or --all")
     there = _there(output) if output else {}
-    known = _known(output, there)
+    known = Desired(owner=None)
+    if output and there:
+        known = manifest.load([output], manifest.Resolver({}, skip="is not asked"))
     with session.open_api(settings, session.account_id(settings, known.account_id)) as api:
         observed = _observed(api, worker)
         whose = known.owner if there else owner or _owner(observed)
@@ -100,16 +104,6 @@ def _there(folder: str) -> dict[str, str]:
         return {}
     found = files.search(folder)
     return {os.path.relpath(path, folder): Path(path).read_bytes().decode() for path in found}
-
-
-def _known(folder: str | None, there: Mapping[str, str]) -> Desired:
-    """What the manifests of the folder want already."""
-    from reconciler import manifest
-    from reconciler.states import Desired
-
-    if folder is None or not there:
-        return Desired(owner=None)
-    return manifest.load([folder], manifest.Resolver({}, skip="is not asked"))
 
 
 def _observed(api: Api, names: tuple[str, ...]) -> Observed:

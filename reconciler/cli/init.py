@@ -15,14 +15,15 @@ from reconciler.cli.options import Globals, bundle, global_options, option
 from reconciler.cli.output import asked, check_writable, say, tell, tell_unread, write_file
 from reconciler.cli.schema import write_schema
 from reconciler.errors import AnswerError, Exit, NotFoundError, RejectedError, UsageError
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.repository import Repository
+from reconciler.kinds.worker import Worker
+from reconciler.states import Desired, Observed
 
 if TYPE_CHECKING:
     from reconciler.api import Api
     from reconciler.export import First
     from reconciler.export.first import Site
-    from reconciler.kinds.connection import Connection
-    from reconciler.kinds.repository import Repository
-    from reconciler.states import Observed
 
 NO_REPOSITORY = 12000
 MAX_OWNER = 64  # characters
@@ -67,10 +68,8 @@ def init(
       7 could not look everywhere: nothing is written
     """
     from reconciler.export import First
-    from reconciler.kinds.worker import Worker
     from reconciler.manifest.files import DEFAULTS
     from reconciler.observe import observe
-    from reconciler.states import Desired, Observed
 
     folders = _checked(output, root_directory or ("/",), worker, owner)
     connection, branch = repository.look(given)
@@ -132,8 +131,6 @@ def _open(settings: Globals) -> AbstractContextManager[Api | None]:
 
 
 def _contents(api: Api | None, connection: Connection, branch: str, folder: str) -> Repository:
-    from reconciler.kinds.repository import Repository
-
     if api:
         try:
             return api.get(Repository.read(connection, branch, folder), Repository.decode)
@@ -188,7 +185,6 @@ def _owner(connection: Connection) -> str:
 def _text(first: First, observed: Observed, owner: str, account_id: str) -> str:
     from reconciler.export import Choices, export
     from reconciler.render.escape import clean_lines
-    from reconciler.states import Desired
 
     nothing, choices = Desired(owner=None), Choices(owner=owner)
     done = export(observed, nothing, choices, there={}, account_id=account_id, single=True, first=first)

@@ -202,19 +202,18 @@ def _silent(*, manifests: tuple[str, ...] = (), paths: tuple[str, ...] = (), **g
 
 manifest_options = bundle("manifests", Manifests, [PATHS, *PARAMS, *_source_options(told=True)])
 
-offline_options = bundle("manifests", _silent, [PATHS, *PARAMS, *_source_options(told=False)])
-"""For commands that never need a secret."""
 
-names_options = bundle(
-    "manifests",
-    _silent,
-    [
-        option("--manifests PATH", "Where names come from; default: those here.", multiple=True),
-        *PARAMS,
-        *_source_options(told=False),
-    ],
-)
-"""For commands that look names up in manifests, and take something else as arguments."""
+def offline_options(command: Command) -> Command:
+    """For commands that never need a secret; with the global options."""
+    params = [PATHS, *PARAMS, *_source_options(told=False)]
+    return bundle("manifests", _silent, params)(global_options(command))
+
+
+def names_options(command: Command) -> Command:
+    """For commands that look names up in manifests, and take something else as arguments; with the global options."""
+    given = option("--manifests PATH", "Where names come from; default: those here.", multiple=True)
+    params = [given, *PARAMS, *_source_options(told=False)]
+    return bundle("manifests", _silent, params)(global_options(command))
 
 
 def fingerprint_key() -> FingerprintKey | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -13,11 +13,8 @@ from reconciler.cli import session
 from reconciler.cli.options import option
 from reconciler.cli.output import asked, asks, read_json, tell
 from reconciler.errors import AnswerError, ApiError, UsageError
-from reconciler.kinds.connection import PROVIDERS
+from reconciler.kinds.connection import PROVIDERS, Connection
 from reconciler.remote import GITHUB, Remote, is_branch, provider_of, read_remote, split_path
-
-if TYPE_CHECKING:
-    from reconciler.kinds.connection import Connection
 
 API, SERVER = "https://api.github.com", "https://github.com"
 MAX_EVENT = 50_000_000  # bytes
@@ -39,7 +36,6 @@ Given = Mapping[str, str | None]
 def look(given: Given) -> tuple[Connection, str]:
     """The repository with its ids, and its production branch."""
     from reconciler import git
-    from reconciler.kinds.connection import Connection
 
     here = read_remote(git.remote_address())
     remote = _remote(given, here)

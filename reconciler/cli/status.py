@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, fingerprint_key, global_options, json_option, offline_options
+from reconciler.cli.options import Globals, Manifests, fingerprint_key, json_option, offline_options
 from reconciler.cli.output import data, say, tell_unread
 from reconciler.errors import Exit
 
 
 @click.command(params=[json_option()])
 @offline_options
-@global_options
 def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """Show what the last build of each declared trigger really used, against what is live now.
 
