@@ -70,7 +70,10 @@ def affected(
     if (base is None) == (not files):
         raise UsageError("say what changed", hint="--base REV, or --files FILE; --files - reads names from stdin")
     desired = session.load(manifests)
-    found, counted = _changed(base, files, committed=committed)
+    if base is not None:
+        found, counted = git.changed_files(base, committed=committed, why=WHY)
+    else:
+        found, counted = [name for one in files for name in (_from_stdin() if one == "-" else [one])], 1
     branch = branch or git.current_branch()
     if not branch:
         raise UsageError("no branch is checked out here", hint="name the one that is pushed with --branch")
@@ -82,15 +85,6 @@ def affected(
     if others:
         say(f"{others} trigger{'s' * (others != 1)} of other repositories left out\n")
     return Exit.OK
-
-
-def _changed(base: str | None, files: tuple[str, ...], *, committed: bool) -> tuple[list[str], int]:
-    """Which files, and in how many commits."""
-    from reconciler import git
-
-    if base is not None:
-        return git.changed_files(base, committed=committed, why=WHY)
-    return [name for one in files for name in (_from_stdin() if one == "-" else [one])], 1
 
 
 def _from_stdin() -> list[str]:

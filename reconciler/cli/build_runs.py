@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from reconciler.kinds.failure import Failure
     from reconciler.lookup import Named
 
-TIMEOUT = 3_600.0  # seconds; a build that takes longer is stopped by Cloudflare
 MAX_SEED = 4_000_000  # bytes of a seed_repo
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MAX_AGE = 1_000_000  # of a unit
@@ -37,8 +36,9 @@ def check_uuid(given: str) -> str:
 
 
 uuid_argument = Argument(["uuid"], callback=lambda _, __, given: check_uuid(given))
+# A build that takes an hour is stopped by Cloudflare.
 timeout_option = option(
-    "--timeout SECONDS", "Give up waiting (3600).", type=click.FloatRange(0, 86_400), default=TIMEOUT
+    "--timeout SECONDS", "Give up waiting (3600).", type=click.FloatRange(0, 86_400), default=3_600.0
 )
 
 

@@ -11,7 +11,7 @@ from reconciler.cli import session
 from reconciler.cli.apply import check_approval
 from reconciler.cli.options import Globals, Manifests, argument, ask_option, json_option, names_options
 from reconciler.cli.output import data, indented, say, tell
-from reconciler.errors import ApiError, AuthenticationError, Exit, ForbiddenError, UsageError
+from reconciler.errors import ApiError, Exit, UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
@@ -62,25 +62,22 @@ def purge(
             if not click.confirm(f"\nEmpty the build cache of {count}?", err=True):
                 raise UsageError("the answer was no: nothing was purged")
         api.allow_writes()
-        rows, errors = _purge(api, found, to=say if as_json else data)
+        rows, codes = _purge(api, found, to=say if as_json else data)
     if as_json:
         data(indented({"purged": rows}))
-    if len(errors) < len(found):
-        return Exit.PARTIAL if errors else Exit.OK
-    denied = any(isinstance(error, AuthenticationError | ForbiddenError) for error in errors)
-    return Exit.ACCESS if denied else Exit.ERROR
+    if len(codes) < len(found):
+        return Exit.PARTIAL if codes else Exit.OK
+    return Exit.ACCESS if Exit.ACCESS in codes else Exit.ERROR
 
 
-def _purge(
-    api: Api, found: Sequence[Named], *, to: Callable[[str], object]
-) -> tuple[list[dict[str, Any]], list[ApiError]]:
-    """One after the other, each told when it is done; one that fails holds up no other."""
+def _purge(api: Api, found: Sequence[Named], *, to: Callable[[str], object]) -> tuple[list[dict[str, Any]], list[int]]:
+    """One after the other, each told when it is done; one that fails holds up no other. The codes are of those."""
     from reconciler.kinds.trigger import Trigger
     from reconciler.render.escape import clean
     from reconciler.render.problems import error_text
 
     rows: list[dict[str, Any]] = []
-    errors: list[ApiError] = []
+    codes: list[int] = []
     for one in found:
         row = {"address": str(one.address), "trigger_uuid": one.live.id, "status": "done", "error": ""}
         try:
@@ -88,7 +85,7 @@ def _purge(
             off = "" if one.live.resource.build_caching_enabled else " (caching is off)"
             to(f"{clean(str(one.address))}: purged{off}\n")
         except ApiError as error:
-            errors.append(error)
+            codes.append(error.exit_code)
             row |= {"status": "failed", "error": str(error)}
             say(f"{clean(str(one.address))}: failed\n{error_text(error)}")
         rows.append(row)

@@ -123,17 +123,13 @@ class Globals:
         )
 
 
+def _either(name: str) -> list[str]:
+    return [PREFIX + name, f"CLOUDFLARE_{name}"]
+
+
 GLOBALS = [
-    option(
-        "--account-id ID",
-        "The account; also CLOUDFLARE_ACCOUNT_ID.",
-        envvar=["BUILDSCTL_ACCOUNT_ID", "CLOUDFLARE_ACCOUNT_ID"],
-    ),
-    option(
-        "--api-base-url URL",
-        "Where the API is; also CLOUDFLARE_API_BASE_URL.",
-        envvar=["BUILDSCTL_API_BASE_URL", "CLOUDFLARE_API_BASE_URL"],
-    ),
+    option("--account-id ID", "The account; also CLOUDFLARE_ACCOUNT_ID.", envvar=_either("ACCOUNT_ID")),
+    option("--api-base-url URL", "Where the API is; also CLOUDFLARE_API_BASE_URL.", envvar=_either("API_BASE_URL")),
     option("--sandbox", "Work on a stand-in of the API inside this process."),
     option("--sandbox-file FILE", "The sandbox's data; default .buildsctl/sandbox.db."),
     option("--allow-http", "Send the token over plain HTTP all the same.", weakens_safety=True),
