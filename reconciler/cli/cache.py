@@ -89,4 +89,4 @@ def _purge(api: Api, found: Sequence[Named], *, to: Callable[[str], object]) -> 
             row |= {"status": "failed", "error": str(error)}
             say(f"{clean(str(one.address))}: failed\n{error_text(error)}")
         rows.append(row)
-    return rows, errors
+    return rows, codes
