@@ -7,7 +7,6 @@ import importlib
 import os
 import signal
 import sys
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -38,9 +37,9 @@ COMMANDS = {
     "tokens": ("reconciler.cli.tokens:tokens", "List build tokens, find a token's id, prune."),
     "builds": ("reconciler.cli.builds:builds", "List builds, read logs, run, cancel, wait."),
     "cache": ("reconciler.cli.cache:cache", "Purge build caches."),
-    "limits": ("reconciler.cli.limits:limits", "Show the limits of the account's builds."),
+    "limits": ("reconciler.cli.builds:limits", "Show the limits of the account's builds."),
     "connections": ("reconciler.cli.connections:connections", "Delete a repository connection."),
-    "explain": ("reconciler.cli.explain:explain", "Explain a field or a lint rule."),
+    "explain": ("reconciler.cli.validate:explain", "Explain a field or a lint rule."),
     "schema": ("reconciler.cli.schema:schema", "Print a JSON Schema."),
     "completion": ("reconciler.cli.completion:completion", "Print the script that makes TAB complete."),
     "sandbox": ("reconciler.cli.sandbox:sandbox", "Run a stand-in of the API."),
@@ -115,7 +114,7 @@ def main() -> None:
     """Parse, run, exit."""
     gc.set_threshold(500_000)  # what is read and decided stays until the end: looking for garbage finds none
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts what runs behind it with SIGINT ignored
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     code = run(sys.argv[1:])
     if code == Exit.INTERRUPTED:
         os._exit(code)  # an ordinary exit would wait for the requests under way
@@ -144,15 +143,11 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         _say_usage(error)
         return Exit.ERROR
-    except ManifestError as error:
+    except BuildsctlError as error:
         from reconciler.render.problems import error_text, problems_text
 
-        say(problems_text(error.diagnostics) + "\n" + error_text(error))
-        return error.exit_code
-    except BuildsctlError as error:
-        from reconciler.render.problems import error_text
-
-        say(error_text(error))
+        problems = f"{problems_text(error.diagnostics)}\n" if isinstance(error, ManifestError) else ""
+        say(problems + error_text(error))
         return error.exit_code
     except Exception as error:
         if os.environ.get("BUILDSCTL_DEBUG"):
@@ -178,7 +173,3 @@ def _say_usage(error: click.ClickException) -> None:
     say(f"error: {clean_lines(error.format_message().expandtabs(2))}\n")
     if isinstance(error, click.UsageError) and error.ctx is not None:
         say(f"hint: `{error.ctx.command_path} --help` shows what there is\n")
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, Setting, format_option, global_options, offline_options
+from reconciler.cli.options import Globals, Manifests, json_option, offline_options, option
 from reconciler.cli.output import data, say
 from reconciler.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from reconciler.affected import Push
     from reconciler.model import Ref
     from reconciler.states import DeclaredTrigger, Desired
 
@@ -24,21 +23,16 @@ WHY = "--base compares with a Git revision; --files takes the names instead"
 
 @click.command(
     params=[
-        Setting(["--base"], metavar="REV", help="What differs from this Git revision, working tree included."),
-        Setting(["--committed"], is_flag=True, help="With --base: leave the working tree out."),
-        Setting(
-            ["--files"], multiple=True, metavar="FILE", help="A changed file; repeatable. - reads names from stdin."
-        ),
-        Setting(["--branch"], metavar="NAME", help="The branch that is pushed; default: Git's current one."),
-        Setting(
-            ["--commits"], type=click.IntRange(0), metavar="N", help="How many commits; default: Git's count, or 1."
-        ),
-        Setting(["--repo"], metavar="OWNER/REPO", help="Whose files; default: the only one declared, or Git's origin."),
-        format_option("text", "json"),
+        option("--base REV", "What differs from this Git revision, working tree included."),
+        option("--committed", "With --base: leave the working tree out."),
+        option("--files FILE", "A changed file; repeatable. - reads names from stdin.", multiple=True),
+        option("--branch NAME", "The branch that is pushed; default: Git's current one."),
+        option("--commits N", "How many commits; default: Git's count, or 1.", type=click.IntRange(0)),
+        option("--repo OWNER/REPO", "Whose files; default: the only one declared, or Git's origin."),
+        json_option(),
     ]
 )
 @offline_options
-@global_options
 def affected(
     *,
     settings: Globals,  # noqa: ARG001 - an option
@@ -49,7 +43,7 @@ def affected(
     branch: str | None,
     commits: int | None,
     repo: str | None,
-    format: str,  # noqa: A002 - the option's name
+    as_json: bool,
 ) -> int:
     """Show which declared triggers a push would build, each with the rule that decided. Offline.
 
@@ -68,40 +62,29 @@ def affected(
     \b
     Exit codes: 0 shown, whatever builds · 1 error
     """
-    from reconciler.affected import decide
+    from reconciler import git
+    from reconciler.affected import Push, decide
     from reconciler.render.affected import affected_document, affected_text
     from reconciler.render.json import dump
 
     if (base is None) == (not files):
         raise UsageError("say what changed", hint="--base REV, or --files FILE; --files - reads names from stdin")
     desired = session.load(manifests)
-    push = _push(base, files, committed=committed, branch=branch, commits=commits)
-    triggers, others = _triggers(desired, repo)
-    verdicts = decide(sorted(triggers, key=lambda one: one.address.path), push)
-    data(dump(affected_document(verdicts, push)) if format == "json" else affected_text(verdicts, push))
-    if others:
-        say(f"{others} trigger{'s' * (others != 1)} of other repositories left out\n")
-    return Exit.OK
-
-
-def _push(
-    base: str | None, files: tuple[str, ...], *, committed: bool, branch: str | None, commits: int | None
-) -> Push:
-    from reconciler import git
-    from reconciler.affected import Push
-
-    counted = 1
     if base is not None:
         found, counted = git.changed_files(base, committed=committed, why=WHY)
     else:
-        found = [name for one in files for name in (_from_stdin() if one == "-" else [one])]
+        found, counted = [name for one in files for name in (_from_stdin() if one == "-" else [one])], 1
     branch = branch or git.current_branch()
     if not branch:
         raise UsageError("no branch is checked out here", hint="name the one that is pushed with --branch")
-    names = dict.fromkeys(name.removeprefix("./") for name in found)
-    return Push(
-        branch=branch, files=tuple(name for name in names if name), commits=counted if commits is None else commits
-    )
+    changed = dict.fromkeys(name.removeprefix("./") for name in found)
+    push = Push(branch=branch, files=tuple(filter(None, changed)), commits=counted if commits is None else commits)
+    triggers, others = _triggers(desired, repo)
+    verdicts = decide(sorted(triggers, key=lambda one: one.address.path), push)
+    data(dump(affected_document(verdicts, push)) if as_json else affected_text(verdicts, push))
+    if others:
+        say(f"{others} trigger{'s' * (others != 1)} of other repositories left out\n")
+    return Exit.OK
 
 
 def _from_stdin() -> list[str]:
@@ -109,9 +92,8 @@ def _from_stdin() -> list[str]:
     content = sys.stdin.buffer.read(MAX_NAMES + 1) if sys.stdin else b""
     if len(content) > MAX_NAMES:
         raise UsageError(f"stdin holds more than {MAX_NAMES:,} bytes", hint="--base lets buildsctl ask Git itself")
-    if b"\0" in content:
-        return [os.fsdecode(one) for one in content.split(b"\0")]
-    return [os.fsdecode(one.rstrip(b"\r")) for one in content.split(b"\n")]
+    names = content.split(b"\0") if b"\0" in content else [line.rstrip(b"\r") for line in content.split(b"\n")]
+    return [os.fsdecode(one) for one in names]
 
 
 def _triggers(desired: Desired, repo: str | None) -> tuple[list[DeclaredTrigger], int]:

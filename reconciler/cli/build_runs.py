@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, Setting, argument, format_option, global_options, names_options
-from reconciler.cli.output import data, read_json, say
+from reconciler.cli.options import Argument, Globals, Manifests, Setting, argument, json_option, names_options, option
+from reconciler.cli.output import data, indented, read_json, say, tell
 from reconciler.errors import ApiError, Exit, GatewayError, NetworkError, RejectedError, UsageError
+from reconciler.kinds.answer import mapping
+from reconciler.kinds.build import SUCCESS, Build, seed_problem
 
 if TYPE_CHECKING:
     from reconciler.api import Api
     from reconciler.builds import Watch
-    from reconciler.kinds.build import Build
+    from reconciler.kinds.failure import Failure
     from reconciler.lookup import Named
 
-TIMEOUT = 3_600.0  # seconds; a build that takes longer is stopped by Cloudflare
 MAX_SEED = 4_000_000  # bytes of a seed_repo
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+MAX_AGE = 1_000_000  # of a unit
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -31,48 +35,43 @@ def check_uuid(given: str) -> str:
     return given
 
 
-def _uuid(_: click.Context, __: click.Parameter, given: str) -> str:
-    return check_uuid(given)
+uuid_argument = Argument(["uuid"], callback=lambda _, __, given: check_uuid(given))
+# A build that takes an hour is stopped by Cloudflare.
+timeout_option = option(
+    "--timeout SECONDS", "Give up waiting (3600).", type=click.FloatRange(0, 86_400), default=3_600.0
+)
 
 
-def _since(context: click.Context, option: click.Parameter, given: str | None) -> datetime | None:
-    from reconciler.cli.builds import since
-
-    return since(context, option, given)
+def since_option(text: str) -> Setting:
+    return option("--since TIME", text, callback=_since)
 
 
-def _timeout_option() -> Setting:
-    return Setting(
-        ["--timeout"],
-        type=click.FloatRange(0, 86_400),
-        default=TIMEOUT,
-        metavar="SECONDS",
-        help="Give up waiting (3600).",
-    )
+def _since(_: click.Context, __: click.Parameter, given: str | None) -> datetime | None:
+    """`2h` ago, or a time as ISO 8601 has it."""
+    from reconciler.builds import at
 
-
-def _open(settings: Globals, manifests: Manifests) -> Any:
-    return session.open_api(settings, session.account_id(settings, session.names(manifests, strict=False).account_id))
+    if not given:
+        return None
+    number, unit = given[:-1], UNITS.get(given[-1])
+    if unit and number.isascii() and number.isdigit() and int(number[:9]) <= MAX_AGE:
+        return datetime.now(UTC) - timedelta(**{unit: int(number[:9])})
+    found = at(given)
+    if found is None:
+        raise click.BadParameter("a time is 30m, 2h, 7d (ago), 2026-01-31 or 2026-01-31T12:00:00Z (UTC)")
+    return found
 
 
 @click.command(
     params=[
-        Setting(["--follow"], is_flag=True, help="Go on until the build stops."),
-        Setting(["--since"], metavar="TIME", callback=_since, help="Lines since then: 5m, or a time."),
-        format_option("text", "json"),
+        uuid_argument,
+        option("--follow", "Go on until the build stops."),
+        since_option("Lines since then: 5m, or a time."),
+        json_option(),
     ]
 )
-@argument("uuid", callback=_uuid)
 @names_options
-@global_options
 def logs(
-    *,
-    settings: Globals,
-    manifests: Manifests,
-    uuid: str,
-    follow: bool,
-    since: datetime | None,
-    format: str,  # noqa: A002 - the option's name
+    *, settings: Globals, manifests: Manifests, uuid: str, follow: bool, since: datetime | None, as_json: bool
 ) -> int:
     """Print the log of a build, each line with its time in UTC.
 
@@ -90,16 +89,19 @@ def logs(
     Exit codes: 0 read · 1 error · 6 authentication or permission
     """
     from reconciler.builds import Watch
+    from reconciler.render.builds import failure_text
 
-    with _open(settings, manifests) as api:
-        watch = Watch(api, uuid, tell=_tell)
-        failure = _print_log(watch, follow=follow, since=since, as_json=format == "json", to=data)
+    with session.open_named(settings, manifests) as (api, _):
+        watch = Watch(api, uuid, tell=tell)
+        failure = _print_log(watch, follow=follow, since=since, as_json=as_json, to=data)
         if failure and watch.look().has_failed:
-            _tell_why(failure)
+            say(failure_text(failure, "the build failed: "))
     return Exit.OK
 
 
-def _print_log(watch: Watch, *, follow: bool, since: datetime | None, as_json: bool, to: Any) -> Any:
+def _print_log(
+    watch: Watch, *, follow: bool, since: datetime | None, as_json: bool, to: Callable[[str], object]
+) -> Failure | None:
     """Page by page, so that a log of any length takes no more memory than a page; the last known cause."""
     from reconciler.builds import stamp
     from reconciler.kinds.failure import why
@@ -118,27 +120,24 @@ def _print_log(watch: Watch, *, follow: bool, since: datetime | None, as_json: b
         if text and to(text) is False:
             break  # nobody reads on
     if empty:
-        _tell(f"the log of build {watch.id} is empty" + ("" if follow else " so far; --follow waits for more"))
+        tell(f"the log of build {watch.id} is empty" + ("" if follow else " so far; --follow waits for more"))
     return failure
 
 
 @click.command(
     params=[
         # What is built is said on the command line: a variable that was set for `affected` must not deploy a branch.
-        Setting(
-            ["--branch"], metavar="NAME", weakens_safety=True, help="Build this; default: the trigger's one branch."
-        ),
-        Setting(["--commit"], metavar="SHA", weakens_safety=True, help="Build this commit."),
-        Setting(["--seed-repo"], metavar="FILE", help="JSON: what to put into a new repository first."),
-        Setting(["--wait"], is_flag=True, help="Wait until it stops; the exit code says how."),
-        Setting(["--logs"], is_flag=True, help="Print its log, and wait."),
-        _timeout_option(),
-        format_option("text", "json"),
+        option("--branch NAME", "Build this; default: the trigger's one branch.", weakens_safety=True),
+        option("--commit SHA", "Build this commit.", weakens_safety=True),
+        option("--seed-repo FILE", "JSON: what to put into a new repository first."),
+        option("--wait", "Wait until it stops; the exit code says how."),
+        option("--logs", "Print its log, and wait."),
+        timeout_option,
+        json_option(),
     ]
 )
 @argument("trigger", metavar="WORKER/TRIGGER")
 @names_options
-@global_options
 def run(
     *,
     settings: Globals,
@@ -150,7 +149,7 @@ def run(
     wait: bool,
     logs: bool,
     timeout: float,
-    format: str,  # noqa: A002 - the option's name
+    as_json: bool,
 ) -> int:
     """Start a build, and print its UUID.
 
@@ -172,25 +171,23 @@ def run(
     """
     from reconciler import lookup
 
-    seed = _seed_repo(seed_repo) if seed_repo else None
-    desired = session.names(manifests, strict=False)
-    with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
+    seed = {"seed_repo": _seed_repo(seed_repo)} if seed_repo else {}
+    with session.open_named(settings, manifests) as (api, desired):
         found = lookup.one_trigger(api, desired, trigger)
-        body = _body(found, branch, commit)
+        body = _body(found, branch, commit) | seed
         api.allow_writes()
-        started = _start(api, found, body | ({"seed_repo": seed} if seed else {}), as_json=format == "json")
+        started = _start(api, found, body, as_json=as_json)
         if started is None:
             return Exit.PARTIAL
         if not wait and not logs:
-            data(json.dumps(started, indent=2) + "\n" if format == "json" else f"{started['build_uuid']}\n")
+            data(indented(started) if as_json else f"{started['build_uuid']}\n")
             return Exit.OK
-        return _see_through(api, started["build_uuid"], timeout, logs=logs, as_json=format == "json")
+        return _see_through(api, started["build_uuid"], timeout, logs=logs, as_json=as_json)
 
 
 def _body(found: Named, branch: str | None, commit: str | None) -> dict[str, Any]:
     """What to build. A trigger with one branch has an obvious answer; a preview trigger has none."""
     from reconciler.affected import takes_branch
-    from reconciler.render.escape import clean
 
     if "" in (branch, commit):
         hint = "a variable that is not set? Without the option it builds the trigger's one branch"
@@ -204,32 +201,31 @@ def _body(found: Named, branch: str | None, commit: str | None) -> dict[str, Any
         branch = concrete[0]
     if branch and not takes_branch(trigger, branch):
         told = f"a push to `{branch}` would not build {found.address}; its deploy command `{trigger.deploy_command}`"
-        say(clean(f"warning: {told} runs on it now") + "\n")
-    given = {"branch": branch, "commit_hash": commit}
-    return {name: value for name, value in given.items() if value}
+        tell(f"warning: {told} runs on it now")
+    return {name: value for name, value in (("branch", branch), ("commit_hash", commit)) if value}
 
 
-def _start(api: Api, found: Named, body: dict[str, Any], *, as_json: bool) -> Any:
+def _start(api: Api, found: Named, body: dict[str, Any], *, as_json: bool) -> Mapping[str, Any] | None:
     """The API's answer; None where nobody knows what became of the request."""
-    from reconciler.kinds.build import Build
-    from reconciler.render.escape import clean
     from reconciler.settle import is_unsure
 
-    hint = f"hint: `buildsctl builds list {clean(found.address.path[0])} --limit 3` shows it if it was\n"
+    hint = f"hint: `buildsctl builds list {found.address.path[0]} --limit 3` shows it if it was"
     try:
-        started = api.write(Build.run(found.live.id, body), Build.decode_run)
+        started = api.write(Build.run(found.live.id, body), Build.decode_run) or {}
     except KeyboardInterrupt:
-        say(f"\nnobody knows whether the build was started\n{hint}")
+        say("\nnobody knows whether the build was started\n")
+        tell(hint)
         raise
     except ApiError as error:
         if not (is_unsure(error) or 200 <= error.status < 300):
             raise
-        say(f"error: nobody knows whether the build was started: {clean(str(error))}\n{hint}")
+        tell(f"error: nobody knows whether the build was started: {error}")
+        tell(hint)
         if as_json:
-            data(json.dumps({"status": "unknown", "error": str(error)}, indent=2) + "\n")
+            data(indented({"status": "unknown", "error": str(error)}))
         return None
     what = " ".join(f"{name.partition('_')[0]} {body[name]}" for name in ("branch", "commit_hash") if name in body)
-    say(clean(f"started build {started['build_uuid']} of {found.address}: {what}") + "\n" if started else "")
+    tell(f"started build {started['build_uuid']} of {found.address}: {what}")
     return started
 
 
@@ -237,68 +233,47 @@ def _see_through(api: Api, uuid: str, timeout: float, *, logs: bool, as_json: bo
     """Until the build stopped, with its log where it is asked for; how it ended."""
     from reconciler.builds import Watch
 
-    watch = Watch(api, uuid, timeout=timeout, tell=_tell, answered=True)
+    watch = Watch(api, uuid, timeout=timeout, tell=tell, answered=True)
     failure = None
     try:
         if logs:
             failure = _print_log(watch, follow=True, since=None, as_json=False, to=say if as_json else data)
-        if not watch.build or not (watch.build.is_stopped or watch.timed_out):
-            watch.wait()
+        build = watch.build
+        if not build or not (build.is_stopped or watch.timed_out):
+            build = watch.wait()
     except (KeyboardInterrupt, ApiError):
         say(f"\nthe build goes on; `buildsctl builds cancel {uuid}` stops it, `builds wait` waits on\n")
         raise
-    return _ending(api, watch, failure, as_json=as_json)
+    return _ending(api, build, failure, timeout, as_json=as_json)
 
 
-def _ending(api: Api, watch: Watch, failure: Any, *, as_json: bool) -> int:
+def _ending(api: Api, build: Build, failure: Failure | None, timeout: float, *, as_json: bool) -> int:
     """Tell how a build ended, and the exit code for it."""
     from reconciler import builds as reading
-    from reconciler.kinds.build import SUCCESS
     from reconciler.render.builds import build_document, build_text
-    from reconciler.render.escape import clean
 
-    build = watch.build
-    if build is None:
-        raise UsageError(f"build {watch.id} was not seen")
-    if build.has_failed and failure is None:
-        failure = _cause(api, build)
-    failure = failure if build.has_failed else None
+    if not build.has_failed:
+        failure = None
+    elif failure is None:
+        try:
+            failure = reading.cause(api, build)
+        except ApiError as error:  # that it failed is told all the same
+            tell(f"could not read the log: {error}")
     if as_json:
-        data(json.dumps(build_document(build, failure), indent=2) + "\n")
+        data(indented(build_document(build, failure)))
     else:
         data(build_text(reading.seen("", build, datetime.now(UTC), failure)))
     if build.build_outcome == SUCCESS:
         return Exit.OK
     if not build.is_stopped:
-        hint = f"`buildsctl builds wait {watch.id}` waits on, `buildsctl builds cancel {watch.id}` stops it"
-        say(clean(f"error: the build is still {build.status or 'under way'} after {watch.timeout:g} s") + "\n")
-        say(f"hint: {hint}\n")
+        tell(f"error: the build is still {build.status or 'under way'} after {timeout:g} s")
+        say(f"hint: `buildsctl builds wait {build.id}` waits on, `buildsctl builds cancel {build.id}` stops it\n")
     return Exit.ERROR
 
 
-def _cause(api: Api, build: Build) -> Any:
-    """Why it failed; a log that cannot be had does not hide that it did."""
-    from reconciler import builds as reading
-
-    try:
-        return reading.cause(api, build)
-    except ApiError as error:
-        _tell(f"could not read the log: {error}")
-        return None
-
-
-@click.command(params=[_timeout_option(), format_option("text", "json")])
-@argument("uuid", callback=_uuid)
+@click.command(params=[uuid_argument, timeout_option, json_option()])
 @names_options
-@global_options
-def wait(
-    *,
-    settings: Globals,
-    manifests: Manifests,
-    uuid: str,
-    timeout: float,
-    format: str,  # noqa: A002 - the option's name
-) -> int:
+def wait(*, settings: Globals, manifests: Manifests, uuid: str, timeout: float, as_json: bool) -> int:
     """Wait until a build stops; the exit code says how. It looks every second at first, later every ten.
 
     \b
@@ -312,23 +287,14 @@ def wait(
     """
     from reconciler.builds import Watch
 
-    with _open(settings, manifests) as api:
-        watch = Watch(api, uuid, timeout=timeout, tell=_tell)
-        watch.wait()
-        return _ending(api, watch, None, as_json=format == "json")
+    with session.open_named(settings, manifests) as (api, _):
+        build = Watch(api, uuid, timeout=timeout, tell=tell).wait()
+        return _ending(api, build, None, timeout, as_json=as_json)
 
 
-@click.command(params=[format_option("text", "json")])
-@argument("uuid", callback=_uuid)
+@click.command(params=[uuid_argument, json_option()])
 @names_options
-@global_options
-def cancel(
-    *,
-    settings: Globals,
-    manifests: Manifests,
-    uuid: str,
-    format: str,  # noqa: A002 - the option's name
-) -> int:
+def cancel(*, settings: Globals, manifests: Manifests, uuid: str, as_json: bool) -> int:
     """Cancel a build that waits or runs. One that is cancelled already is done.
 
     \b
@@ -339,51 +305,28 @@ def cancel(
     Exit codes: 0 cancelled · 1 error, or it had ended before
       6 authentication or permission
     """
-    from reconciler.kinds.answer import mapping
-    from reconciler.kinds.build import Build
-
-    with _open(settings, manifests) as api:
+    with session.open_named(settings, manifests) as (api, _):
         api.allow_writes()
         try:
             answer = api.write(Build.cancel(uuid), lambda result: mapping(result, "build"))
         except (GatewayError, NetworkError, RejectedError) as error:
-            build = _seen_after(api, uuid, error)
+            # It may have been cancelled all the same, or have ended before.
+            build = api.get(Build.read(uuid), Build.decode)
             if build.build_outcome != "cancelled":
-                raise
+                if not build.is_stopped:
+                    raise
+                told = f"there is nothing to cancel: the build ended before, with {build.build_outcome}"
+                raise UsageError(told) from error
             answer = build.answer
-    data(json.dumps(answer, indent=2) + "\n" if format == "json" else f"build {uuid}: cancelled\n")
+    data(indented(answer) if as_json else f"build {uuid}: cancelled\n")
     return Exit.OK
-
-
-def _seen_after(api: Api, uuid: str, error: ApiError) -> Build:
-    """The build after its cancelling failed: it may have been cancelled all the same, or have ended before."""
-    from reconciler.kinds.build import Build
-
-    build = api.get(Build.read(uuid), Build.decode)
-    if build.is_stopped and build.build_outcome != "cancelled":
-        raise UsageError(f"there is nothing to cancel: the build ended before, with {build.build_outcome}") from error
-    return build
 
 
 def _seed_repo(path: str) -> dict[str, Any]:
     """The file's `seed_repo`, checked here: the API would not say what is wrong with it (12002)."""
-    from reconciler.kinds.build import seed_problem
-
     hint = "a JSON object with branch, owner, path, provider and repository, and perhaps files"
     found = read_json(path, most=MAX_SEED, what="seed_repo", hint=hint)
     problem = seed_problem(found)
     if problem:
         raise UsageError(f"`{path}` is no seed_repo: {problem}", hint=hint)
     return dict(found)
-
-
-def _tell(text: str) -> None:
-    from reconciler.render.escape import clean
-
-    say(clean(text) + "\n")
-
-
-def _tell_why(failure: Any) -> None:
-    from reconciler.render.builds import failure_text
-
-    say(failure_text(failure, "the build failed: "))

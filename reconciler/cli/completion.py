@@ -149,19 +149,16 @@ def _paths(context: click.Context) -> Sequence[str]:
 
 
 def _named(kind: str, param: str, known: Names) -> Iterable[str]:
-    match kind:
-        case "WORKER":
-            return known.workers
-        case "WORKER/TRIGGER":
-            return (f"{one.worker}/{one.key}" for one in known.triggers)
-        case "OWNER/REPO":
-            return known.connections
-        case "OWNER":
-            return known.owners
-        case "VARIABLE":
-            return known.sources
-        case "K=V":
-            return (f"{name}=" for name in known.params)
+    plain: dict[str, Iterable[str]] = {
+        "WORKER": known.workers,
+        "WORKER/TRIGGER": (f"{one.worker}/{one.key}" for one in known.triggers),
+        "OWNER/REPO": known.connections,
+        "OWNER": known.owners,
+        "VARIABLE": known.sources,
+        "K=V": (f"{name}=" for name in known.params),
+    }
+    if kind in plain:
+        return plain[kind]
     addresses = (
         *(one.address for one in known.triggers),
         *(f"env/{one.worker}/{one.key}/{name}" for one in known.triggers for name in one.variables),

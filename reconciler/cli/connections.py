@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
-from reconciler.cli.options import Globals, Report, Setting, argument, ask_option, global_options, report_options
+from reconciler.cli.options import Globals, Report, argument, ask_option, global_options, option, report_options
 from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 from reconciler.kinds.connection import PROVIDERS, Connection
 from reconciler.model import Address, Declared
-
-if TYPE_CHECKING:
-    from reconciler.states import Desired
+from reconciler.states import Desired
 
 
 @click.group()
@@ -34,13 +32,12 @@ def connections() -> None:
     short_help="Delete a connection that no trigger uses.",
     params=[
         ask_option(),
-        Setting(["--repo-id"], metavar="ID", help="The repository's numeric id; default: the manifests'."),
-        Setting(["--provider-account-id"], metavar="ID", help="Its owner's; default: the manifests'."),
-        Setting(
-            ["--provider-type"],
+        option("--repo-id ID", "The repository's numeric id; default: the manifests'."),
+        option("--provider-account-id ID", "Its owner's; default: the manifests'."),
+        option(
+            "--provider-type TYPE",
+            f"{', '.join(PROVIDERS)}; default: the manifests', or github.",
             type=click.Choice(PROVIDERS),
-            metavar="TYPE",
-            help=f"{', '.join(PROVIDERS)}; default: the manifests', or github.",
         ),
     ],
 )
@@ -74,7 +71,6 @@ def delete(
     """
     from reconciler.observe import observe
     from reconciler.plan.connections import delete as decide
-    from reconciler.states import Desired
 
     with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, fingerprint_key, format_option, global_options, manifest_options
-from reconciler.cli.output import colored, data
+from reconciler.cli.options import Globals, Manifests, fingerprint_key, global_options, json_option, manifest_options
+from reconciler.cli.output import colored, data, width
 from reconciler.errors import BuildsctlError, Exit, ManifestError
 
 if TYPE_CHECKING:
     from reconciler.doctor import Line
+    from reconciler.ownership import FingerprintKey
+    from reconciler.states import Desired
 
 T = TypeVar("T")
+SANDBOX = "the sandbox"
 
 
-@click.command(params=[format_option("text", "json")])
+@click.command(params=[json_option()])
 @manifest_options
 @global_options
-def doctor(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002 - the option's name
+def doctor(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """Look at token, permissions, account, manifests and what they refer to; say what to do about each.
 
     It changes nothing. Whether the token may write is asked with an update of a trigger that cannot exist.
@@ -45,84 +46,77 @@ def doctor(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa
 
     lines: list[Line] = []
     color = colored(no_color=settings.no_color)
-    width = shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else 0
     for line in _lines(settings, manifests):
         lines.append(line)
-        if format == "text":
-            data(line_text(line, color=color, width=width))
+        if not as_json:
+            data(line_text(line, color=color, width=width() or 0))
     wrong = any(one.level is Level.ERROR for one in lines)
     holds = ((Exit.ACCESS, any(one.access for one in lines)), (Exit.ERROR, wrong))
     codes = [code for code, hold in holds if hold] or [Exit.OK]
-    data("\n" + ending_text(lines) if format == "text" else dump(doctor_document(lines, codes=codes)))
+    data(dump(doctor_document(lines, codes=codes)) if as_json else "\n" + ending_text(lines))
     return codes[0]
 
 
 def _lines(settings: Globals, manifests: Manifests) -> Iterator[Line]:
     """What is set here, then what the account says of it."""
-    from reconciler.doctor import Level, Line, examine, many, verify
+    from reconciler.doctor import Level, Line, examine, verify
 
-    desired = _read("manifests", lambda: session.load(manifests))
-    if isinstance(desired, Line):
-        yield desired
-    else:
-        count = len(desired.diagnostics)
-        told = f"good, with {many(count, 'warning')}: `buildsctl validate` shows them" if count else "good"
-        yield Line(Level.WARNING if count else Level.OK, "manifests", told)
-    yield _key()
-    url = _read("base URL", lambda: "the sandbox" if settings.sandbox else session.base_url(settings))
-    yield url if isinstance(url, Line) else _base_url(url, settings)
-    declared = None if isinstance(desired, Line) else desired.account_id
-    account = _read("account", lambda: session.account_id(settings, declared))
-    yield account if isinstance(account, Line) else Line(Level.OK, "account", account)
-    token = _read("token", lambda: "" if settings.sandbox else session.api_token(os.environ))
-    yield token if isinstance(token, Line) else _token(settings)
-    if isinstance(url, Line) or isinstance(token, Line):
+    desired = yield from _read("manifests", lambda: session.load(manifests), _of_manifests)
+    yield from _read("fingerprint key", fingerprint_key, _of_key)
+    url = yield from _read(
+        "base URL",
+        lambda: SANDBOX if settings.sandbox else session.base_url(settings),
+        lambda found: (found in (SANDBOX, session.BASE_URL), found, f"the live API is {session.BASE_URL}"),
+    )
+    declared = desired.account_id if desired else None
+    account = yield from _read(
+        "account", lambda: session.account_id(settings, declared), lambda found: (True, found, "")
+    )
+    token = yield from _read("token", lambda: "" if settings.sandbox else session.api_token(os.environ), _of_token)
+    if url is None or token is None:
         return
     try:
-        with session.open_api(settings, "" if isinstance(account, Line) else account) as api:
-            if isinstance(account, Line):
+        with session.open_api(settings, account or "") as api:
+            if account is None:
                 yield verify(api, token)
                 return
-            now = None if settings.sandbox else lambda: datetime.now(UTC)
-            yield from examine(None if isinstance(desired, Line) else desired, api, now)
+            yield from examine(desired, api, None if settings.sandbox else lambda: datetime.now(UTC))
     except BuildsctlError as error:
         access = error.exit_code == Exit.ACCESS
         yield Line(Level.ERROR, "token" if access else "API", str(error), error.hint, access=access)
 
 
-def _read(about: str, read: Callable[[], T]) -> T | Line:
-    """What is set, or the line that says what is wrong with it."""
+def _read(
+    about: str, read: Callable[[], T], told: Callable[[T], tuple[bool, str, str]]
+) -> Generator[Line, None, T | None]:
+    """What is set, None where it cannot be used, and the line about it: is it good, what it is, what to do if not."""
     from reconciler.doctor import Level, Line
 
     try:
-        return read()
+        found = read()
     except BuildsctlError as error:
         hint = "`buildsctl validate` shows them" if isinstance(error, ManifestError) else error.hint
-        return Line(Level.ERROR, about, str(error), hint, access=error.exit_code == Exit.ACCESS)
+        yield Line(Level.ERROR, about, str(error), hint, access=error.exit_code == Exit.ACCESS)
+        return None
+    good, summary, hint = told(found)
+    yield Line(Level.OK, about, summary) if good else Line(Level.WARNING, about, summary, hint)
+    return found
 
 
-def _base_url(url: str, settings: Globals) -> Line:
-    from reconciler.doctor import Level, Line
+def _of_manifests(desired: Desired) -> tuple[bool, str, str]:
+    from reconciler.doctor import many
 
-    if settings.sandbox or url == session.BASE_URL:
-        return Line(Level.OK, "base URL", url)
-    return Line(Level.WARNING, "base URL", url, f"the live API is {session.BASE_URL}")
-
-
-def _token(settings: Globals) -> Line:
-    from reconciler.doctor import Level, Line
-
-    names = [name for name in ("BUILDSCTL_API_TOKEN", "CLOUDFLARE_API_TOKEN") if os.environ.get(name, "").strip()]
-    return Line(Level.OK, "token", "the sandbox takes any" if settings.sandbox else f"{names[0]} is set")
+    count = len(desired.diagnostics)
+    return not count, f"good, with {many(count, 'warning')}: `buildsctl validate` shows them" if count else "good", ""
 
 
-def _key() -> Line:
-    from reconciler.doctor import Level, Line
-
-    key = _read("fingerprint key", fingerprint_key)
-    if isinstance(key, Line):
-        return key
+def _of_key(key: FingerprintKey | None) -> tuple[bool, str, str]:
     if key:
-        return Line(Level.OK, "fingerprint key", "set: secrets that changed are found")
+        return True, "set: secrets that changed are found", ""
     hint = "`openssl rand -base64 32` makes one, for BUILDSCTL_FINGERPRINT_KEY"
-    return Line(Level.WARNING, "fingerprint key", "not set: secrets are written once and never compared", hint)
+    return False, "not set: secrets are written once and never compared", hint
+
+
+def _of_token(token: str) -> tuple[bool, str, str]:
+    names = [name for name in session.TOKENS if os.environ.get(name, "").strip()]
+    return True, f"{names[0]} is set" if token else "the sandbox takes any", ""

@@ -13,10 +13,10 @@ from reconciler.cli.options import (
     Globals,
     Manifests,
     Report,
-    Setting,
     fingerprint_key,
     global_options,
     manifest_options,
+    option,
     report_options,
 )
 from reconciler.cli.output import check_writable, data, read_json, say, write_file
@@ -44,23 +44,11 @@ def _kinds(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]
 
 @click.command(
     params=[
-        Setting(["--all"], is_flag=True, help="Look at every Worker of the account."),
-        Setting(["--health"], is_flag=True, help="Find what is as declared, and broken."),
-        Setting(
-            ["--fail-on"],
-            default="live,health",
-            callback=_kinds,
-            metavar="KINDS",
-            help="What ends in 2 (live,health); or none.",
-        ),
-        Setting(
-            ["--stale-days"],
-            type=click.IntRange(0, 3650),
-            default=0,
-            metavar="N",
-            help="No success for N days is unhealthy.",
-        ),
-        Setting(["--baseline"], metavar="FILE", help="An earlier --out: tell new, known and gone; only new ends in 2."),
+        option("--all", "Look at every Worker of the account."),
+        option("--health", "Find what is as declared, and broken."),
+        option("--fail-on KINDS", "What ends in 2 (live,health); or none.", default="live,health", callback=_kinds),
+        option("--stale-days N", "No success for N days is unhealthy.", type=click.IntRange(0, 3650), default=0),
+        option("--baseline FILE", "An earlier --out: tell new, known and gone; only new ends in 2."),
     ]
 )
 @manifest_options
@@ -101,13 +89,13 @@ def drift(
     with reporting(_Reporter(report, reach)) as reporter:
         if report.out:
             check_writable(report.out)
-        before = _baseline(baseline) if baseline else None
-        reporter.baseline = before.baseline if before else None
+        if baseline:
+            reporter.baseline, *scope = _baseline(baseline)
         desired = session.load(manifests)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             reporter.plan = Plan(account_id=api.account_id, owner=desired.owner, changes=())
-            if before:
-                before.check(api.account_id, desired.owner)
+            if baseline:
+                _check_scope(baseline, scope, [api.account_id, desired.owner])
             found = reporter.found = _found(desired, api, reach, reporter.baseline)
         kinds = ((Exit.UNKNOWN, found.plan.unread), (Exit.CHANGES, found.fails(fail_on)))
         codes = [code for code, holds in kinds if holds] or [Exit.OK]
@@ -161,14 +149,14 @@ def _found(desired: Desired, api: Api, reach: Reach, baseline: Baseline | None) 
     from reconciler.observe import observe
     from reconciler.plan import Options, plan
 
-    everything, ill = reach.everything, bool(reach.health or reach.stale_days)
+    everything = reach.everything
     observed = observe(desired, api, everything=everything, tokens=reach.health or everything)
     decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
     findings = deciding.findings(decided)
     if everything:
         findings += deciding.undeclared(desired, observed)
         findings += deciding.unused_tokens(desired, observed, decided)
-    if ill:
+    if reach.health or reach.stale_days:
         now = datetime.now(UTC)
         seen = look(desired, observed, decided, api, now=now, health=reach.health, stale_days=reach.stale_days)
         findings += seen.findings
@@ -177,26 +165,18 @@ def _found(desired: Desired, api: Api, reach: Reach, baseline: Baseline | None) 
     return deciding.report(decided, findings, reach, baseline, reads=api.reads)
 
 
-@dataclass(frozen=True)
-class _Before:
-    """A baseline, and of which account and owner it tells."""
-
-    path: str
-    baseline: Baseline
-    account_id: str
-    owner: str | None
-
-    def check(self, account_id: str, owner: str | None) -> None:
-        """Another estate's findings are not known here. One that failed at once tells no account."""
-        if self.account_id and (self.account_id, self.owner) != (account_id, owner):
-            raise UsageError(
-                f"`{self.path}` tells of owner `{self.owner}` in account `{self.account_id}`, "
-                f"this run is about owner `{owner}` in account `{account_id}`",
-                hint="keep a baseline for each account and owner",
-            )
+def _check_scope(path: str, scope: list[str | None], wanted: list[str | None]) -> None:
+    """Another estate's findings are not known here. One that failed at once tells no account."""
+    if scope[0] and scope != wanted:
+        raise UsageError(
+            f"`{path}` tells of owner `{scope[1]}` in account `{scope[0]}`, "
+            f"this run is about owner `{wanted[1]}` in account `{wanted[0]}`",
+            hint="keep a baseline for each account and owner",
+        )
 
 
-def _baseline(path: str) -> _Before:
+def _baseline(path: str) -> tuple[Baseline, str, str | None]:
+    """With the account and the owner that it is about."""
     from reconciler.drift import Baseline, Reach
     from reconciler.render.json import FORMAT_VERSION
 
@@ -217,7 +197,6 @@ def _baseline(path: str) -> _Before:
         texts = (text for row in rows for text in row.values())
         if not all(isinstance(text, str) for text in (*texts, *reach.paths, scope["account_id"])):
             raise TypeError
-        baseline = Baseline(rows={row["id"]: row for row in rows}, reach=reach)
-        return _Before(path, baseline, scope["account_id"], scope["owner"])
+        return Baseline(rows={row["id"]: row for row in rows}, reach=reach), scope["account_id"], scope["owner"]
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise UsageError(f"`{path}` is no drift report of this version", hint=hint) from None

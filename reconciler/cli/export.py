@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Setting, global_options
-from reconciler.cli.output import data, say, write_file
+from reconciler.cli.options import Globals, global_options, option
+from reconciler.cli.output import data, say, tell_unread, write_file
 from reconciler.cli.schema import write_schema
-from reconciler.errors import Exit, UsageError
+from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.api import Api
-    from reconciler.states import Desired, Observed
+    from reconciler.states import Observed
 
 
 @click.command(
     params=[
-        Setting(["--worker"], multiple=True, metavar="WORKER", help="This Worker; repeatable."),
-        Setting(["--all"], is_flag=True, help="Every Worker of the account."),
-        Setting(["-o", "--output"], metavar="DIR", help="Write a file a Worker there; default: all to stdout."),
-        Setting(["--owner"], metavar="OWNER", help="Who is to manage them; default: that of the manifests in DIR."),
-        Setting(["--secret-sources"], is_flag=True, help="Say of each secret from which variable it will come."),
-        Setting(
-            ["--include-suspicious"],
-            is_flag=True,
-            weakens_safety=True,
-            help="Write plain values that look like credentials, too.",
-        ),
+        option("--worker WORKER", "This Worker; repeatable.", multiple=True),
+        option("--all", "Every Worker of the account."),
+        option("-o, --output DIR", "Write a file a Worker there; default: all to stdout."),
+        option("--owner OWNER", "Who is to manage them; default: that of the manifests in DIR."),
+        option("--secret-sources", "Say of each secret from which variable it will come."),
+        option("--include-suspicious", "Write plain values that look like credentials, too.", weakens_safety=True),
     ]
 )
 @global_options
@@ -64,14 +60,18 @@ def export(
     Exit codes: 0 written · 1 error · 6 authentication or permission
       7 could not look everywhere: what could be read is written
     """
+    from reconciler import manifest
     from reconciler.export import Choices
     from reconciler.export import export as made
-    from reconciler.render.escape import clean, clean_lines
+    from reconciler.render.escape import clean_lines
+    from reconciler.states import Desired
 
     if bool(worker) == all:
         raise UsageError("say which Workers to export", hint="--worker NAME, or --all")
     there = _there(output) if output else {}
-    known = _known(output, there)
+    known = Desired(owner=None)
+    if output and there:
+        known = manifest.load([output], manifest.Resolver({}, skip="is not asked"))
     with session.open_api(settings, session.account_id(settings, known.account_id)) as api:
         observed = _observed(api, worker)
         whose = known.owner if there else owner or _owner(observed)
@@ -91,9 +91,7 @@ def export(
         say(_written(output, done.files, there))
     for note in done.notes:
         say(clean_lines(f"note: {note}") + "\n")
-    for one in observed.unread:
-        say(clean(f"error: could not read {one.what}: {one.error}") + "\n")
-    return Exit.UNKNOWN if observed.unread else Exit.OK
+    return tell_unread(observed.unread)
 
 
 def _there(folder: str) -> dict[str, str]:
@@ -106,16 +104,6 @@ def _there(folder: str) -> dict[str, str]:
         return {}
     found = files.search(folder)
     return {os.path.relpath(path, folder): Path(path).read_bytes().decode() for path in found}
-
-
-def _known(folder: str | None, there: Mapping[str, str]) -> Desired:
-    """What the manifests of the folder want already."""
-    from reconciler import manifest
-    from reconciler.states import Desired
-
-    if folder is None or not there:
-        return Desired(owner=None)
-    return manifest.load([folder], manifest.Resolver({}, skip="is not asked"))
 
 
 def _observed(api: Api, names: tuple[str, ...]) -> Observed:
@@ -132,17 +120,14 @@ def _observed(api: Api, names: tuple[str, ...]) -> Observed:
 
 def _owner(observed: Observed) -> str:
     """A name to begin with: the account of the first repository."""
-    names = sorted(live.resource.provider_account_name for live in observed.connections)
-    name = (
-        "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in names[0]) if names else ""
-    )
-    return f"{name[:57] or 'my'}/builds"
+    name = min((live.resource.provider_account_name for live in observed.connections), default="")
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '-', name)[:57] or 'my'}/builds"
 
 
 def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str]) -> str:
     if not files:
         return f"nothing to add: the manifests of `{folder}` already say everything\n"
     added = sum(name in there for name in files)
-    counts = [f"{len(files) - added} written"] if added < len(files) else []
-    counts += [f"{added} added to"] if added else []
-    return f"{', '.join(counts)} of the files in `{folder}`; `buildsctl plan {folder}` shows what would be adopted\n"
+    counts = ((len(files) - added, "written"), (added, "added to"))
+    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    return f"{told} of the files in `{folder}`; `buildsctl plan {folder}` shows what would be adopted\n"

@@ -5,24 +5,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import repository, session
-from reconciler.cli.options import Globals, Setting, bundle, global_options
-from reconciler.cli.output import asked, check_writable, note, say, write_file
+from reconciler.cli.options import Globals, bundle, global_options, option
+from reconciler.cli.output import asked, check_writable, say, tell, tell_unread, write_file
 from reconciler.cli.schema import write_schema
 from reconciler.errors import AnswerError, Exit, NotFoundError, RejectedError, UsageError
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.repository import Repository
+from reconciler.kinds.worker import Worker
+from reconciler.states import Desired, Observed
 
 if TYPE_CHECKING:
     from reconciler.api import Api
     from reconciler.export import First
     from reconciler.export.first import Site
-    from reconciler.kinds.connection import Connection
-    from reconciler.kinds.repository import Repository
-    from reconciler.states import Observed
 
 NO_REPOSITORY = 12000
 MAX_OWNER = 64  # characters
@@ -30,16 +31,14 @@ MAX_OWNER = 64  # characters
 
 @click.command(
     params=[
-        Setting(
-            ["-o", "--output"], default="buildsctl.yaml", metavar="FILE", help="Where to write it (buildsctl.yaml)."
-        ),
-        Setting(["--root-directory"], multiple=True, metavar="DIR", help="The Worker's folder; default: the root."),
-        Setting(["--worker"], multiple=True, metavar="WORKER", help="The Worker; default: those that Builds finds."),
-        Setting(["--owner"], metavar="OWNER", help="Who is to manage it; default: OWNER/REPO."),
-        Setting(["--cloudflare-token-id"], metavar="ID", help="The API token that builds are to run under."),
+        option("-o, --output FILE", "Where to write it (buildsctl.yaml).", default="buildsctl.yaml"),
+        option("--root-directory DIR", "The Worker's folder; default: the root.", multiple=True),
+        option("--worker WORKER", "The Worker; default: those that Builds finds.", multiple=True),
+        option("--owner OWNER", "Who is to manage it; default: OWNER/REPO."),
+        option("--cloudflare-token-id ID", "The API token that builds are to run under."),
     ]
 )
-@bundle("given", repository.Given, repository.OPTIONS)
+@bundle("given", dict, repository.OPTIONS)
 @global_options
 def init(
     settings: Globals,
@@ -69,21 +68,19 @@ def init(
       7 could not look everywhere: nothing is written
     """
     from reconciler.export import First
-    from reconciler.kinds.worker import Worker
     from reconciler.manifest.files import DEFAULTS
     from reconciler.observe import observe
-    from reconciler.states import Desired, Observed
 
     folders = _checked(output, root_directory or ("/",), worker, owner)
     connection, branch = repository.look(given)
-    with ExitStack() as stack:
-        api = _open(settings, stack)
+    with _open(settings) as api:
         contents = {folder: _contents(api, connection, branch, folder) for folder in folders}
         workers = _workers(contents, worker)
         wanted = Desired(owner=None, workers=Worker.named(workers))
         observed = observe(wanted, api, tokens=True) if api else Observed()
-    if observed.unread:
-        return _refuse(observed)
+    if tell_unread(observed.unread):  # it might be live: a manifest that says otherwise would overwrite it
+        say("hint: nothing is written; run it again, or `buildsctl doctor` where a permission is missing\n")
+        return Exit.UNKNOWN
     first = First(connection=connection, branch=branch, workers=workers, cloudflare_token_id=cloudflare_token_id or "")
     account = api.account_id if api and api.account_id != session.SANDBOX_ACCOUNT else ""
     write_file(output, _text(first, observed, owner or _owner(connection), account))
@@ -122,28 +119,26 @@ def _check_worker(name: str) -> None:
         raise UsageError(f"`{name}` is no name of a Worker", hint=FORMS[WORKER])
 
 
-def _open(settings: Globals, stack: ExitStack) -> Api | None:
+def _open(settings: Globals) -> AbstractContextManager[Api | None]:
     """The API, where an account and a token are given: without them a manifest can be written as well."""
     if not (settings.sandbox or settings.account_id):
-        note("Cloudflare is not asked, since no account is named (CLOUDFLARE_ACCOUNT_ID)")
+        tell("note: Cloudflare is not asked, since no account is named (CLOUDFLARE_ACCOUNT_ID)")
     elif not (settings.sandbox or session.first_token(os.environ, *session.TOKENS)):
-        note(f"Cloudflare is not asked, since no API token is set ({session.TOKENS[-1]})")
+        tell(f"note: Cloudflare is not asked, since no API token is set ({session.TOKENS[-1]})")
     else:
-        return stack.enter_context(session.open_api(settings, session.account_id(settings, None)))
-    return None
+        return session.open_api(settings, session.account_id(settings, None))
+    return nullcontext()
 
 
 def _contents(api: Api | None, connection: Connection, branch: str, folder: str) -> Repository:
-    from reconciler.kinds.repository import Repository
-
     if api:
         try:
             return api.get(Repository.read(connection, branch, folder), Repository.decode)
         except (NotFoundError, RejectedError, AnswerError) as error:
             where = f"{connection.provider_account_name}/{connection.repo_name}, branch `{branch}`, folder `{folder}`"
-            note(f"Builds does not tell what is in {where}: {error}")
+            tell(f"note: Builds does not tell what is in {where}: {error}")
             if error.code == NO_REPOSITORY:
-                note("it sees only what is pushed, and where the Cloudflare Workers and Pages App is installed")
+                tell("note: it sees only what is pushed, and where the Cloudflare Workers and Pages App is installed")
     return Repository()
 
 
@@ -158,7 +153,7 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
         odd |= bad
         if not given:
             for why in bad.values():
-                note(f"{why}: it is left out")
+                tell(f"note: {why}: it is left out")
             if not some:
                 hint = "say --worker NAME, or in which folder it is with --root-directory"
                 missing = UsageError(f"nobody says which Worker is in `{folder}`", hint=hint)
@@ -166,7 +161,9 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
                 _check_worker(name)
                 some = {name: Site(root_directory=folder, repository=content)}
         for name in some.keys() & found.keys():
-            note(f"Worker `{name}` is in `{found[name].root_directory}` and in `{folder}`: the first one is taken")
+            tell(
+                f"note: Worker `{name}` is in `{found[name].root_directory}` and in `{folder}`: the first one is taken"
+            )
         found = {**some, **found}
     for name in given:
         if name in odd and name not in found:
@@ -181,14 +178,13 @@ def _owner(connection: Connection) -> str:
     """OWNER/REPO, as far as there is room."""
     whole = f"{connection.provider_account_name}/{connection.repo_name}"
     if len(whole) > MAX_OWNER:
-        note(f"the manifest's owner is cut to {MAX_OWNER} characters; --owner says another one")
+        tell(f"note: the manifest's owner is cut to {MAX_OWNER} characters; --owner says another one")
     return whole[:MAX_OWNER]
 
 
 def _text(first: First, observed: Observed, owner: str, account_id: str) -> str:
     from reconciler.export import Choices, export
     from reconciler.render.escape import clean_lines
-    from reconciler.states import Desired
 
     nothing, choices = Desired(owner=None), Choices(owner=owner)
     done = export(observed, nothing, choices, there={}, account_id=account_id, single=True, first=first)
@@ -197,13 +193,3 @@ def _text(first: First, observed: Observed, owner: str, account_id: str) -> str:
     if not done.found.workers:
         raise UsageError("nothing is left to write down", hint="name another Worker with --worker")
     return done.files[""]
-
-
-def _refuse(observed: Observed) -> int:
-    """Whatever could not be read might be live: a manifest that says otherwise would overwrite it."""
-    from reconciler.render.escape import clean
-
-    for one in observed.unread:
-        say(clean(f"error: could not read {one.what}: {one.error}") + "\n")
-    say("hint: nothing is written; run it again, or `buildsctl doctor` where a permission is missing\n")
-    return Exit.UNKNOWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import os
@@ -71,9 +72,16 @@ class Setting(Completed, click.Option):
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-            name = self.envvar if isinstance(self.envvar, str) else self.name
-            raise click.BadParameter(f"{name} must be a JSON array of strings", ctx=ctx, param=self)
+            raise click.BadParameter(f"{self.envvar} must be a JSON array of strings", ctx=ctx, param=self)
         return found
+
+
+def option(shape: str, text: str, **more: Any) -> Setting:
+    """An option as its help page shows it, `-o, --output FILE`; one without a metavar is a flag."""
+    words = shape.replace(",", "").split()
+    names = [word for word in words if word.startswith("-")]
+    metavar = "".join(words[len(names) :])
+    return Setting(names, metavar=metavar or None, is_flag=None if metavar else True, help=text, **more)
 
 
 def bundle(name: str, make: Callable[..., Any], params: Sequence[click.Parameter]) -> Callable[[Command], Command]:
@@ -115,36 +123,28 @@ class Globals:
         )
 
 
-def _globals(*, first: bool) -> list[click.Parameter]:
-    """Before the command's name they read the environment; behind it no help page tells of them: it is
-    about its command."""
+def _either(name: str) -> list[str]:
+    return [PREFIX + name, f"CLOUDFLARE_{name}"]
 
-    def option(*names: str, also: str = "", weakens_safety: bool = False, **settings: Any) -> Setting:
-        made = Setting([*names], told=first, weakens_safety=weakens_safety or not first, **settings)
-        if also and first:
-            made.envvar = [str(made.envvar), also]
-        return made
 
-    return [
-        option(
-            "--account-id", metavar="ID", also="CLOUDFLARE_ACCOUNT_ID", help="The account; also CLOUDFLARE_ACCOUNT_ID."
-        ),
-        option(
-            "--api-base-url",
-            metavar="URL",
-            also="CLOUDFLARE_API_BASE_URL",
-            help="Where the API is; also CLOUDFLARE_API_BASE_URL.",
-        ),
-        option("--sandbox", is_flag=True, help="Work on a stand-in of the API inside this process."),
-        option("--sandbox-file", metavar="FILE", help="The sandbox's data; default .buildsctl/sandbox.db."),
-        option("--allow-http", is_flag=True, weakens_safety=True, help="Send the token over plain HTTP all the same."),
-        option("--trace", is_flag=True, help="Tell each request: method, path, status, time, ray id."),
-        option("-v", "--verbose", is_flag=True, help="Show what is unchanged, too, and values in full; and --trace."),
-        option(
-            "--max-wait", type=click.FloatRange(0, 86_400), metavar="SECONDS", help="Wait no longer for the rate limit."
-        ),
-        option("--no-color", is_flag=True, help="No colour; also NO_COLOR."),
-    ]
+GLOBALS = [
+    option("--account-id ID", "The account; also CLOUDFLARE_ACCOUNT_ID.", envvar=_either("ACCOUNT_ID")),
+    option("--api-base-url URL", "Where the API is; also CLOUDFLARE_API_BASE_URL.", envvar=_either("API_BASE_URL")),
+    option("--sandbox", "Work on a stand-in of the API inside this process."),
+    option("--sandbox-file FILE", "The sandbox's data; default .buildsctl/sandbox.db."),
+    option("--allow-http", "Send the token over plain HTTP all the same.", weakens_safety=True),
+    option("--trace", "Tell each request: method, path, status, time, ray id."),
+    option("-v, --verbose", "Show what is unchanged, too, and values in full; and --trace."),
+    option("--max-wait SECONDS", "Wait no longer for the rate limit.", type=click.FloatRange(0, 86_400)),
+    option("--no-color", "No colour; also NO_COLOR."),
+]
+
+
+def _behind(one: Setting) -> Setting:
+    """Behind the command's name: it reads no environment, and no help page tells of it, which is about its command."""
+    later = copy.copy(one)
+    later.told, later.envvar = False, None
+    return later
 
 
 def _merged(**given: Any) -> Globals:
@@ -152,8 +152,8 @@ def _merged(**given: Any) -> Globals:
     return (earlier if isinstance(earlier, Globals) else Globals()).with_later(given)
 
 
-group_options = bundle("settings", lambda **given: Globals().with_later(given), _globals(first=True))
-global_options = bundle("settings", _merged, _globals(first=False))
+group_options = bundle("settings", lambda **given: Globals().with_later(given), GLOBALS)
+global_options = bundle("settings", _merged, [_behind(one) for one in GLOBALS])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,23 +177,17 @@ def _pair(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tupl
     return tuple(pairs)
 
 
-def _param_options() -> list[click.Parameter]:
-    return [
-        Setting(["--param"], multiple=True, metavar="K=V", callback=_pair, help="Set a param."),
-        Setting(["--param-file"], multiple=True, metavar="FILE", help="Set params from a YAML mapping."),
-    ]
+PATHS = Argument(["paths"], nargs=-1, metavar="[PATH]...")
+PARAMS = (
+    option("--param K=V", "Set a param.", multiple=True, callback=_pair),
+    option("--param-file FILE", "Set params from a YAML mapping.", multiple=True),
+)
 
 
-def _source_options(*, told: bool) -> list[click.Parameter]:
+def _source_options(*, told: bool) -> list[Setting]:
     return [
-        Setting(
-            ["--allow-commands"],
-            is_flag=True,
-            weakens_safety=True,
-            told=told,
-            help="Let manifests run commands for secrets.",
-        ),
-        Setting(["--no-secrets"], is_flag=True, told=told, help="Ask no source for its secret."),
+        option("--allow-commands", "Let manifests run commands for secrets.", weakens_safety=True, told=told),
+        option("--no-secrets", "Ask no source for its secret.", told=told),
     ]
 
 
@@ -202,29 +196,20 @@ def _silent(*, manifests: tuple[str, ...] = (), paths: tuple[str, ...] = (), **g
     return Manifests(**given | {"paths": paths or manifests, "allow_commands": False, "no_secrets": True})
 
 
-names_options = bundle(
-    "manifests",
-    _silent,
-    [
-        Setting(["--manifests"], multiple=True, metavar="PATH", help="Where names come from; default: those here."),
-        *_param_options(),
-        *_source_options(told=False),
-    ],
-)
-"""For commands that look names up in manifests, and take something else as arguments."""
+manifest_options = bundle("manifests", Manifests, [PATHS, *PARAMS, *_source_options(told=True)])
 
-offline_options = bundle(
-    "manifests",
-    _silent,
-    [Argument(["paths"], nargs=-1, metavar="[PATH]..."), *_param_options(), *_source_options(told=False)],
-)
-"""For commands that never need a secret."""
 
-manifest_options = bundle(
-    "manifests",
-    Manifests,
-    [Argument(["paths"], nargs=-1, metavar="[PATH]..."), *_param_options(), *_source_options(told=True)],
-)
+def offline_options(command: Command) -> Command:
+    """For commands that never need a secret; with the global options."""
+    params = [PATHS, *PARAMS, *_source_options(told=False)]
+    return bundle("manifests", _silent, params)(global_options(command))
+
+
+def names_options(command: Command) -> Command:
+    """For commands that look names up in manifests, and take something else as arguments; with the global options."""
+    given = option("--manifests PATH", "Where names come from; default: those here.", multiple=True)
+    params = [given, *PARAMS, *_source_options(told=False)]
+    return bundle("manifests", _silent, params)(global_options(command))
 
 
 def fingerprint_key() -> FingerprintKey | None:
@@ -255,35 +240,27 @@ def _natural(_: click.Context, __: click.Parameter, given: int) -> int:
 
 
 def _globs(name: str, text: str) -> Setting:
-    return Setting([name], multiple=True, weakens_safety=True, metavar="GLOB", help=text)
+    return option(f"{name} GLOB", text, multiple=True, weakens_safety=True)
 
 
 deciding_options = bundle(
     "deciding",
     _options,
     [
-        Setting(["--target"], multiple=True, metavar="GLOB", help="Look at and change only what this names."),
-        Setting(
-            ["--changed-since"], metavar="REV", default="", help="Look only at Workers that differ from a Git revision."
-        ),
+        option("--target GLOB", "Look at and change only what this names.", multiple=True),
+        option("--changed-since REV", "Look only at Workers that differ from a Git revision.", default=""),
         _globs("--delete-unmanaged", "Delete what nobody declares and nobody owns."),
         _globs("--take-over", "Take what another owner, or the newer builds surface, holds."),
         _globs("--accept-secret-loss", "Lose variables that cannot be written again."),
         _globs("--rewrite-secrets", "Write secrets again, though nothing says that they changed."),
-        Setting(
-            ["--prune"],
-            is_flag=True,
-            weakens_safety=True,
-            help="Read every Worker; delete what is ours and not declared.",
-        ),
-        Setting(
-            ["--max-deletes"],
+        option("--prune", "Read every Worker; delete what is ours and not declared.", weakens_safety=True),
+        option(
+            "--max-deletes N",
+            "Refuse a plan that deletes or replaces more than N (5).",
             weakens_safety=True,
             type=int,
             callback=_natural,
             default=5,
-            metavar="N",
-            help="Refuse a plan that deletes or replaces more than N (5).",
         ),
     ],
 )
@@ -298,18 +275,23 @@ class Report:
 
 
 def ask_option() -> Setting:
-    return Setting(["--auto-approve"], is_flag=True, weakens_safety=True, help="Do not ask; needed without a terminal.")
+    return option("--auto-approve", "Do not ask; needed without a terminal.", weakens_safety=True)
 
 
 def owner_option() -> Setting:
-    return Setting(["--owner"], metavar="OWNER", help="Whose; default: the owner of the manifests here.")
+    return option("--owner OWNER", "Whose; default: the owner of the manifests here.")
 
 
-def format_option(*formats: str) -> Setting:
-    told = f"{', '.join(formats[:-1])} or {formats[-1]}"
-    return Setting(
-        ["--format"], type=click.Choice(formats), default=formats[0], metavar="FORMAT", help=f"How to report: {told}."
-    )
+def format_option(*formats: str, **more: Any) -> Setting:
+    told = f"How to report: {', '.join(formats[:-1])} or {formats[-1]}."
+    return option("--format FORMAT", told, type=click.Choice(formats), default=formats[0], **more)
+
+
+def json_option() -> Setting:
+    """Text, or with `as_json` JSON."""
+    made = format_option("text", "json", callback=lambda _, __, given: given == "json")
+    made.name = "as_json"
+    return made
 
 
 report_options = bundle(
@@ -317,6 +299,6 @@ report_options = bundle(
     Report,
     [
         format_option("text", "json", "markdown", "html"),
-        Setting(["--out"], metavar="FILE", help="Write the JSON too, on failure as well."),
+        option("--out FILE", "Write the JSON too, on failure as well."),
     ],
 )

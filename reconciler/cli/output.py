@@ -7,14 +7,17 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from reconciler.errors import UsageError
+from reconciler.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.model import Unread
 
 QUICK_SECONDS = 0.5  # what takes no longer needs no progress
 LONG_SECONDS = 5.0  # of a pause that is counted down
@@ -51,11 +54,25 @@ def _write(stream: TextIO | None, text: str) -> bool:
         return False
 
 
-def note(text: str) -> None:
-    """Something that somebody should know, on one line of stderr."""
+def tell(text: str) -> None:
+    """Something that somebody should know, on one line of stderr, with what could move a cursor written out."""
     from reconciler.render.escape import clean
 
-    say(clean(f"note: {text}") + "\n")
+    say(clean(text) + "\n")
+
+
+def tell_unread(unread: Iterable[Unread], mark: str = "error: ") -> int:
+    """What could not be read, and the exit code for it."""
+    code = Exit.OK
+    for one in unread:
+        tell(f"{mark}could not read {one.what}: {one.error}")
+        code = Exit.UNKNOWN
+    return code
+
+
+def indented(value: Any) -> str:
+    """JSON for an object of the API's own."""
+    return json.dumps(value, indent=2) + "\n"
 
 
 def asks() -> bool:

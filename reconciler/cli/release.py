@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
+    from reconciler.model import Plan
     from reconciler.states import Observed
 
 
@@ -39,17 +41,29 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
     """
     from reconciler.plan.release import release as decide
 
+    def made(whose: str, api: Api) -> Plan:
+        plan = decide(whose, _observed(api, globs), globs, account_id=api.account_id)
+        for glob in globs if not plan.unread else ():
+            if not any(change.address.matches(glob) for change in plan.changes):
+                hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
+                raise UsageError(f"nothing of owner `{whose}` matches {glob}", hint=hint)
+        return plan
+
+    return of_owner(owner, made, settings, report, auto_approve=auto_approve)
+
+
+def of_owner(
+    given: str | None, decide: Callable[[str, Api], Plan], settings: Globals, report: Report, *, auto_approve: bool
+) -> int:
+    """Carry out what is decided for the owner that is given, else for that of the manifests here."""
     with reporting(Reporter(report)) as reporter:
         check_approval(auto_approve=auto_approve)
-        declared = session.here(strict=not owner)
-        whose = session.owner(owner, declared)
+        declared = session.here(strict=not given)
+        owner = given or declared.owner
+        if not owner:
+            raise UsageError("the manifests have no owner", hint="name one with --owner")
         with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
-            plan = decide(whose, _observed(api, globs), globs, account_id=api.account_id)
-            for glob in globs if not plan.unread else ():
-                if not any(change.address.matches(glob) for change in plan.changes):
-                    hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
-                    raise UsageError(f"nothing of owner `{whose}` matches {glob}", hint=hint)
-            return carry_out(plan, api, reporter, settings, ask=not auto_approve)
+            return carry_out(decide(owner, api), api, reporter, settings, ask=not auto_approve)
 
 
 def _observed(api: Api, globs: tuple[str, ...]) -> Observed:

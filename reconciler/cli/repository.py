@@ -3,80 +3,61 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Setting
-from reconciler.cli.output import asked, asks, note, read_json
+from reconciler.cli.options import option
+from reconciler.cli.output import asked, asks, read_json, tell
 from reconciler.errors import AnswerError, ApiError, UsageError
-from reconciler.kinds.connection import PROVIDERS
+from reconciler.kinds.connection import PROVIDERS, Connection
 from reconciler.remote import GITHUB, Remote, is_branch, provider_of, read_remote, split_path
-
-if TYPE_CHECKING:
-    from reconciler.kinds.connection import Connection
 
 API, SERVER = "https://api.github.com", "https://github.com"
 MAX_EVENT = 50_000_000  # bytes
 IDS = "say --provider-account-id and --repo-id"
 IDS_OF_GITHUB = f"{IDS}; GITHUB_TOKEN is used where it is set"
 OPTIONS = (
-    Setting(["--repo"], metavar="OWNER/REPO", help="The repository; default: the Git remote `origin`."),
-    Setting(
-        ["--provider-type"],
-        type=click.Choice(PROVIDERS),
-        metavar="TYPE",
-        help=f"{', '.join(PROVIDERS)}; default: what the remote shows.",
+    option("--repo OWNER/REPO", "The repository; default: the Git remote `origin`."),
+    option(
+        "--provider-type TYPE", f"{', '.join(PROVIDERS)}; default: what the remote shows.", type=click.Choice(PROVIDERS)
     ),
-    Setting(["--provider-account-id"], metavar="ID", help="Its owner's numeric id; default: asked of GitHub."),
-    Setting(["--repo-id"], metavar="ID", help="Its numeric id; default: asked of GitHub."),
-    Setting(["--branch"], metavar="NAME", help="The production branch; default: the remote's default branch."),
+    option("--provider-account-id ID", "Its owner's numeric id; default: asked of GitHub."),
+    option("--repo-id ID", "Its numeric id; default: asked of GitHub."),
+    option("--branch NAME", "The production branch; default: the remote's default branch."),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """What the options say."""
-
-    repo: str | None
-    provider_type: str | None
-    provider_account_id: str | None
-    repo_id: str | None
-    branch: str | None
+Given = Mapping[str, str | None]
+"""What the options say, by their names."""
 
 
 def look(given: Given) -> tuple[Connection, str]:
     """The repository with its ids, and its production branch."""
     from reconciler import git
-    from reconciler.kinds.connection import Connection
 
     here = read_remote(git.remote_address())
     remote = _remote(given, here)
     provider = _provider(given, remote)
     cloned = here is not None and here.path.casefold() == remote.path.casefold()
-    told = {
-        "provider_account_id": given.provider_account_id or "",
-        "repo_id": given.repo_id or "",
-        "branch": given.branch or (git.default_branch() if cloned else ""),
-    }
+    told = {name: given[name] or "" for name in ("provider_account_id", "repo_id", "branch")}
+    told["branch"] = told["branch"] or (git.default_branch() if cloned else "")
     why: UsageError | None = None
-    if provider == "github" and _is_on_server(remote.host):
-        _fill(told, _from_actions(remote))
+    for source in (_from_actions, _from_github) if provider == "github" and _is_on_server(remote.host) else ():
         if not all(told.values()):
             try:
-                _fill(told, _from_github(remote))
+                more = source(remote)
             except UsageError as error:
-                why = error
+                more, why = {}, error
                 if asks():
-                    note(error.message)
+                    tell(f"note: {error.message}")
+            told = {name: text or more.get(name, "") for name, text in told.items()}
     no_ids = why or UsageError(f"nobody tells the ids of {remote.path}", hint=IDS)
     account = _number("--provider-account-id", told["provider_account_id"] or asked("The owner's numeric id", no_ids))
     repo = _number("--repo-id", told["repo_id"] or asked("The repository's numeric id", no_ids))
     branch = told["branch"]
-    if not given.branch:
+    if not given["branch"]:
         told_why = f": {why.message}" if why else ""
         missing = UsageError(f"nobody tells the production branch of {remote.path}{told_why}", hint="say --branch NAME")
         branch = asked("Production branch", missing, branch or (git.current_branch() if cloned and asks() else ""))
@@ -94,20 +75,19 @@ def look(given: Given) -> tuple[Connection, str]:
 
 def _remote(given: Given, here: Remote | None) -> Remote:
     """`host` is empty where nobody says it: then it is GitHub's."""
-    path = given.repo or ("" if here else os.environ.get("GITHUB_REPOSITORY", ""))
+    path = given["repo"] or ("" if here else os.environ.get("GITHUB_REPOSITORY", ""))
     if here and not path:
         return here
-    missing = UsageError(
-        "there is no Git remote `origin` here that says which repository it is", hint="say --repo OWNER/REPO"
-    )
+    told = "there is no Git remote `origin` here that says which repository it is"
+    missing = UsageError(told, hint="say --repo OWNER/REPO")
     found = split_path(path or asked("Repository (OWNER/REPO)", missing))
     if found is None:
         raise UsageError("the repository is not OWNER/REPO", hint="say --repo OWNER/REPO, without a host")
-    return Remote(host=here.host if here and not given.provider_type else "", owner=found[0], name=found[1])
+    return Remote(host=here.host if here and not given["provider_type"] else "", owner=found[0], name=found[1])
 
 
 def _provider(given: Given, remote: Remote) -> str:
-    found = given.provider_type or (provider_of(remote.host, {*GITHUB, _server()}) if remote.host else "github")
+    found = given["provider_type"] or (provider_of(remote.host, {*GITHUB, _server()}) if remote.host else "github")
     if not found:
         hint = f"{IDS} with --provider-type, or --repo OWNER/REPO --provider-type github where it stands for github.com"
         missing = UsageError(f"`{remote.host}` is neither GitHub nor GitLab, as far as its name tells", hint=hint)
@@ -133,10 +113,6 @@ def _is_on_server(host: str) -> bool:
     return not host or host == server or {host, server} <= GITHUB
 
 
-def _fill(told: dict[str, str], more: dict[str, str]) -> None:
-    told |= {name: value for name, value in more.items() if not told[name]}
-
-
 def _from_actions(remote: Remote) -> dict[str, str]:
     """Its variables and its event, where they are about this repository."""
     if os.environ.get("GITHUB_REPOSITORY", "").casefold() != remote.path.casefold():
@@ -144,12 +120,11 @@ def _from_actions(remote: Remote) -> dict[str, str]:
     ids = {"provider_account_id": "GITHUB_REPOSITORY_OWNER_ID", "repo_id": "GITHUB_REPOSITORY_ID"}
     found = {name: os.environ.get(variable, "").strip() for name, variable in ids.items()}
     try:
-        path = os.environ.get("GITHUB_EVENT_PATH", "")
-        event = read_json(path, most=MAX_EVENT, what="event", hint="")
+        event = read_json(os.environ.get("GITHUB_EVENT_PATH", ""), most=MAX_EVENT, what="event", hint="")
     except UsageError:
         event = None
-    repository = event.get("repository") if isinstance(event, dict) else None
-    return {**{name: one for name, one in found.items() if _is_number(one)}, "branch": _default_branch(repository)}
+    branch = _default_branch(event.get("repository") if isinstance(event, dict) else None)
+    return {**{name: one for name, one in found.items() if _is_number(one)}, "branch": branch}
 
 
 def _from_github(remote: Remote) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.options import Globals, Setting, argument, global_options
-from reconciler.cli.output import data
+from reconciler.cli import output
+from reconciler.cli.options import Globals, argument, global_options, option
 from reconciler.cli.session import SANDBOX_FILE, sandbox_folder
 from reconciler.errors import Exit, UsageError
 
@@ -30,31 +30,21 @@ def sandbox() -> None:
     """
 
 
-@sandbox.command(short_help="Serve the sandbox over HTTP on 127.0.0.1.")
-@click.option(
-    "--port",
-    cls=Setting,
-    type=click.IntRange(0, 65535),
-    default=8787,
-    metavar="PORT",
-    help="Which (8787); 0 picks a free one.",
+@sandbox.command(
+    short_help="Serve the sandbox over HTTP on 127.0.0.1.",
+    params=[
+        option("--port PORT", "Which (8787); 0 picks a free one.", type=click.IntRange(0, 65535), default=8787),
+        option("--data FILE", "Keep the data in a file; default in memory."),
+        option("--seed FILE", "Start with the Workers and objects of a JSON file."),
+        option("--fault SPEC", "Fail at some requests; repeatable.", multiple=True),
+    ],
 )
-@click.option(
-    "--data",
-    "data_file",
-    cls=Setting,
-    envvar="BUILDSCTL_DATA",
-    metavar="FILE",
-    help="Keep the data in a file; default in memory.",
-)
-@click.option("--seed", cls=Setting, metavar="FILE", help="Start with the Workers and objects of a JSON file.")
-@click.option("--fault", cls=Setting, multiple=True, metavar="SPEC", help="Fail at some requests; repeatable.")
 @global_options
 def serve(
     settings: Globals,  # noqa: ARG001
     *,
     port: int,
-    data_file: str | None,
+    data: str | None,
     seed: str | None,
     fault: tuple[str, ...],
 ) -> int:
@@ -95,14 +85,14 @@ def serve(
     from reconciler.sandbox.server import serve as bind
 
     faults = _read_faults(fault)
-    held = _open(data_file or ":memory:", seed)
+    held = _open(data or ":memory:", seed)
     for one in faults:
         held.faults.add(one)
     try:
         server = bind(held, port=port)
     except OSError as error:
         raise UsageError(f"port {port} cannot be used: {error.strerror}", hint="--port 0 picks a free one") from None
-    data(f"http://127.0.0.1:{server.server_address[1]}/client/v4\n")
+    output.data(f"http://127.0.0.1:{server.server_address[1]}/client/v4\n")
     try:
         with suppress(KeyboardInterrupt):  # how it is meant to end
             server.serve_forever()
@@ -141,7 +131,7 @@ def seed(settings: Globals, *, file: str) -> int:
     """
     path = settings.sandbox_file or SANDBOX_FILE
     _open(path, file).close()
-    data(f"{file} → {path}\n")
+    output.data(f"{file} → {path}\n")
     return Exit.OK
 
 

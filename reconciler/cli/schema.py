@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from importlib import resources
 
 import click
 
 from reconciler.cli.options import Globals, argument, global_options
-from reconciler.cli.output import data, write_file
+from reconciler.cli.output import data, indented, write_file
 from reconciler.errors import Exit
 
 
@@ -49,4 +48,4 @@ def write_schema(folder: str) -> None:
 def _manifest_schema() -> str:
     from reconciler.manifest.schema import manifest_schema
 
-    return json.dumps(manifest_schema(), indent=2) + "\n"
+    return indented(manifest_schema())

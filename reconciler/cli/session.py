@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from reconciler.cli.options import Globals, Manifests
-from reconciler.cli.output import count_down, has_progress, progress, say
+from reconciler.cli.output import count_down, has_progress, progress, say, tell
 from reconciler.errors import AuthenticationError, UsageError
 
 if TYPE_CHECKING:
@@ -54,23 +54,25 @@ def narrow(options: Options, manifests: Manifests) -> Options | None:
 
 def load_offline(manifests: Manifests) -> ManifestSet:
     """The set with all its problems; no source is asked."""
+    return _check(manifests, "is not asked offline")[0]
+
+
+def _check(manifests: Manifests, skip: str) -> tuple[ManifestSet, Desired]:
     from reconciler import manifest
 
-    resolver = manifest.Resolver({}, skip="is not asked offline")
-    return manifest.check(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)[0]
+    resolver = manifest.Resolver({}, skip=skip)
+    return manifest.check(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)
 
 
 def names(manifests: Manifests, *, strict: bool) -> Desired:
     """What the manifests, where there are any, call things; no source is asked. Where not all of them have to be
     known, what can be read of broken ones does: they must not hold up who has to act."""
-    from reconciler import manifest
     from reconciler.manifest import files
     from reconciler.states import Desired
 
     if not manifests.paths and not any(os.path.exists(name) for name in files.DEFAULTS):
         return Desired(owner=None)
-    resolver = manifest.Resolver({}, skip="is not asked")
-    found, wanted = manifest.check(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)
+    found, wanted = _check(manifests, "is not asked")
     if strict:
         found.problems.raise_errors()
     elif found.problems.failed:
@@ -84,12 +86,12 @@ def here(*, strict: bool) -> Desired:
     return names(Manifests(paths=(), param=(), param_file=(), allow_commands=False, no_secrets=True), strict=strict)
 
 
-def owner(given: str | None, declared: Desired) -> str:
-    """The owner that an option names, else that of the manifests here."""
-    found = given or declared.owner
-    if not found:
-        raise UsageError("the manifests have no owner", hint="name one with --owner")
-    return found
+@contextmanager
+def open_named(settings: Globals, manifests: Manifests, *, strict: bool = False) -> Iterator[tuple[Api, Desired]]:
+    """The API, and what the manifests call things."""
+    desired = names(manifests, strict=strict)
+    with open_api(settings, account_id(settings, desired.account_id)) as api:
+        yield api, desired
 
 
 def account_id(settings: Globals, declared: str | None) -> str:
@@ -120,32 +122,19 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
         hint = "say --sandbox as well; without it the live account would be meant"
         raise UsageError("--sandbox-file is given without --sandbox", hint=hint)
     traced = settings.trace or settings.verbose
-    trace = _say_trace if traced else None
-    if settings.sandbox:
-        with _sandbox(settings) as handler:
-            api = Api(
-                base_url="http://sandbox/client/v4",
-                account_id=account,
-                token="sandbox",  # noqa: S106 - the sandbox takes any
-                handler=handler,
-                trace=trace,
-                tell=_say_wait,
-                max_wait=settings.max_wait,
-            )
-            with api:
-                yield api
-        return
-    shown = has_progress(hidden=traced)
-    with progress(hidden=traced) as show:
+    hidden = traced or settings.sandbox
+    url = "http://sandbox/client/v4" if settings.sandbox else base_url(settings)
+    with _sandbox(settings) as handler, progress(hidden=hidden) as show:
         api = Api(
-            base_url=(url := base_url(settings)),
+            base_url=url,
             loopback=_is_loopback(urlsplit(url).hostname or ""),
             account_id=account,
-            token=token or api_token(os.environ),
-            trace=trace,
-            tell=_say_wait,
+            token="sandbox" if handler else token or api_token(os.environ),
+            handler=handler,
+            trace=_say_trace if traced else None,
+            tell=lambda text: say(f"{text}\n"),
             progress=show,
-            sleep=(lambda seconds: count_down(api.stop.wait, seconds)) if shown else None,
+            sleep=(lambda seconds: count_down(api.stop.wait, seconds)) if has_progress(hidden=hidden) else None,
             max_wait=settings.max_wait,
         )
         with api:
@@ -153,7 +142,10 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
 
 
 @contextmanager
-def _sandbox(settings: Globals) -> Iterator[Handler]:
+def _sandbox(settings: Globals) -> Iterator[Handler | None]:
+    if not settings.sandbox:
+        yield None
+        return
     from reconciler.sandbox import Sandbox, StoreError
 
     path = settings.sandbox_file or SANDBOX_FILE
@@ -237,13 +229,6 @@ def first_token(environment: Mapping[str, str], *names: str) -> str:
     return token
 
 
-def _say_wait(text: str) -> None:
-    say(f"{text}\n")
-
-
 def _say_trace(trace: Trace) -> None:
-    from reconciler.render.escape import clean
-
-    status = trace.status or "no answer"
     ray = f" ray {trace.ray}" if trace.ray else ""
-    say(clean(f"{trace.method} {trace.path} {status} {trace.milliseconds:.0f} ms{ray}") + "\n")
+    tell(f"{trace.method} {trace.path} {trace.status or 'no answer'} {trace.milliseconds:.0f} ms{ray}")

@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, fingerprint_key, format_option, global_options, offline_options
-from reconciler.cli.output import data, say
+from reconciler.cli.options import Globals, Manifests, fingerprint_key, json_option, offline_options
+from reconciler.cli.output import data, say, tell_unread
 from reconciler.errors import Exit
 
 
-@click.command(params=[format_option("text", "json")])
+@click.command(params=[json_option()])
 @offline_options
-@global_options
-def status(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002 - the option's name
+def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """Show what the last build of each declared trigger really used, against what is live now.
 
     An apply changes nothing that runs before the next build. This tells which triggers have built with
@@ -38,7 +37,6 @@ def status(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa
     from reconciler.observe import observe
     from reconciler.plan import Options, plan
     from reconciler.plan.summary import errored
-    from reconciler.render.escape import clean
     from reconciler.render.json import dump
     from reconciler.render.status import status_document, status_text
     from reconciler.render.text import troubles_text
@@ -52,12 +50,11 @@ def status(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa
     rows = deciding.status(desired, observed, decided, last)
     unread = bool(decided.unread or last.unread)
     codes = [code for code, holds in ((Exit.ERROR, errored(decided)), (Exit.UNKNOWN, unread)) if holds] or [Exit.OK]
-    if format == "json":
+    if as_json:
         data(dump(status_document(rows, codes)))
     else:
         now = datetime.now(UTC)
         data(status_text(rows, lambda build: reading.seen("", build, now)))
     say(troubles_text(decided))
-    for one in dict.fromkeys(last.unread.values()):
-        say(clean(f"error: could not read {one.what}: {one.error}") + "\n")
+    tell_unread(dict.fromkeys(last.unread.values()))
     return codes[0]

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
-from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import session
-from reconciler.cli.apply import carry_out, check_approval
 from reconciler.cli.options import (
     Globals,
     Report,
-    Setting,
     ask_option,
-    format_option,
     global_options,
+    json_option,
+    option,
     owner_option,
     report_options,
 )
-from reconciler.cli.output import data
-from reconciler.cli.plan import Reporter, reporting
+from reconciler.cli.output import data, indented, tell_unread
+from reconciler.cli.release import of_owner
 from reconciler.errors import Exit, UsageError
-
-if TYPE_CHECKING:
-    from reconciler.states import Observed
 
 
 @click.group()
@@ -40,9 +34,9 @@ def tokens() -> None:
     """
 
 
-@tokens.command("list", short_help="List build tokens, and who uses them.", params=[format_option("text", "json")])
+@tokens.command("list", short_help="List build tokens, and who uses them.", params=[json_option()])
 @global_options
-def list_(settings: Globals, format: str) -> int:  # noqa: A002 - the option's name
+def list_(settings: Globals, as_json: bool) -> int:
     """List the build tokens of the account, and the triggers that use them. Reads every Worker.
 
     \b
@@ -61,29 +55,19 @@ def list_(settings: Globals, format: str) -> int:  # noqa: A002 - the option's n
     with session.open_api(settings, session.account_id(settings, session.here(strict=False).account_id)) as api:
         observed = observe(Desired(owner=None), api, everything=True)
     rows = token_rows(observed)
-    data(json.dumps(rows, indent=2) + "\n" if format == "json" else tokens_text(rows, complete=not observed.unread))
-    return _complete(observed)
-
-
-def _complete(observed: Observed) -> int:
-    from reconciler.cli.output import say
-    from reconciler.render.escape import clean
-
-    for one in observed.unread:
-        say(clean(f"could not read {one.what}: {one.error}") + "\n")
-    return Exit.UNKNOWN if observed.unread else Exit.OK
+    data(indented(rows) if as_json else tokens_text(rows, complete=not observed.unread))
+    return tell_unread(observed.unread, mark="")
 
 
 @tokens.command(
     "id",
     short_help="Print the `cloudflare_token_id` of an API token.",
     params=[
-        Setting(
-            ["--env"],
+        option(
+            "--env VARIABLE",
+            "The variable of the environment that holds the token.",
             required=True,
-            metavar="VARIABLE",
             weakens_safety=True,
-            help="The variable of the environment that holds the token.",
         )
     ],
 )
@@ -137,11 +121,12 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
     from reconciler.plan.tokens import prune as decide
     from reconciler.states import Desired
 
-    with reporting(Reporter(report)) as reporter:
-        check_approval(auto_approve=auto_approve)
-        declared = session.here(strict=not owner)
-        whose = session.owner(owner, declared)
-        with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
-            observed = observe(Desired(owner=whose), api, everything=True)
-            plan = decide(whose, observed, account_id=api.account_id)
-            return carry_out(plan, api, reporter, settings, ask=not auto_approve)
+    return of_owner(
+        owner,
+        lambda whose, api: decide(
+            whose, observe(Desired(owner=whose), api, everything=True), account_id=api.account_id
+        ),
+        settings,
+        report,
+        auto_approve=auto_approve,
+    )
