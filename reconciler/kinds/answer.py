@@ -70,3 +70,11 @@ def texts(item: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise AnswerError(f"the API's answer has a `{name}` that is not a list of strings")
     return tuple(value)
+
+
+_READERS = {"string": text_or_blank, "boolean": flag, "array": texts}
+
+
+def fields(item: Mapping[str, Any], schema: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Those of a kind's `schema`, each by its type."""
+    return {name: _READERS[one.get("type", "string")](item, name) for name, one in schema.items()}
