@@ -136,9 +136,11 @@ def check_deletes(board: Board) -> None:
     ]
     count = len(gone) + len(secrets)
     if count > board.options.max_deletes:
-        board.refuse_all(
+        board.refuse(
+            None,
             f"{count} resources would go, and --max-deletes is {board.options.max_deletes}",
             hint=f"if all of them are meant, say --max-deletes {count}",
         )
     if count and board.desired.empty:
-        board.refuse_all("the manifests declare nothing, and the plan would delete", hint="is this the right folder?")
+        summary = "the manifests declare nothing, and the plan would delete"
+        board.refuse(None, summary, hint="is this the right folder?")

@@ -10,8 +10,8 @@ from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.kinds.worker import Worker
 from reconciler.model import Action, Address, Cause, Declared, Disposition, FieldChange, MarkerDraft, Ref, Secret, Trial
-from reconciler.plan import losses, variables
-from reconciler.plan.board import Board, Seen
+from reconciler.plan import losses, steps, variables
+from reconciler.plan.board import Board, Phase, Seen
 from reconciler.plan.steps import Variables
 from reconciler.states import DeclaredTrigger
 
@@ -118,8 +118,7 @@ def _decide_absent(board: Board, worker: Declared[Worker], trigger: DeclaredTrig
     )
     board.changes.extend(found.changes)
     board.made[trigger.address] = want
-    draft = _draft(board, trigger, want, found)
-    board.branch(name).create(trigger.address, want, found, draft, needs=_refers_to(trigger))
+    steps.create(board, want, found, _draft(board, trigger, want, found), needs=_refers_to(trigger))
 
 
 def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings: Sequence[Seen]) -> None:
@@ -162,15 +161,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     )
     board.changes.extend(found.changes)
     if writes or adopts:
-        board.branch(trigger.address.path[0]).update(
-            trigger.address,
-            seen.live.id,
-            want=want,
-            fields=fields,
-            variables=found,
-            marker=draft,
-            trial=_trial(board, trigger, seen, want),
-        )
+        steps.update(board, want, fields, found, draft, trial=_trial(board, trigger, seen, want))
 
 
 def _cause(fields: tuple[FieldChange, ...], why: list[str]) -> Cause | None:
@@ -207,11 +198,11 @@ def _decide_replace(
         return
     board.after[seen.live.id] = (trigger.address, None)
     board.made[trigger.address] = want
-    branch = board.branch(trigger.address.path[0])
-    needs = _refers_to(trigger)
-    others, trial = tuple(change.address for change in gone), _trial(board, trigger, seen, want)
-    branch.delete(trigger.address, seen.live.id, others, needs=needs, trial=trial)
-    branch.create(trigger.address, want, found, _draft(board, trigger, want, found), needs=needs)
+    # What is made in its place needs those: where they fail, or the trial of its token, it stays.
+    needs, trial = _refers_to(trigger), _trial(board, trigger, seen, want)
+    covers = (trigger.address, *(change.address for change in gone))
+    board.write(Phase.DELETES, Trigger.delete(seen.live.id), *covers, needs=needs, trial=trial)
+    steps.create(board, want, found, _draft(board, trigger, want, found), needs=needs)
 
 
 def _trial(board: Board, trigger: DeclaredTrigger, seen: Seen, want: Trigger) -> Trial | None:

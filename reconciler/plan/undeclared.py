@@ -8,7 +8,7 @@ from reconciler import ownership
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.model import Action, Address, Cause, Disposition
 from reconciler.plan import losses
-from reconciler.plan.board import Board, Seen
+from reconciler.plan.board import Board, Phase, Seen
 from reconciler.states import DeclaredTrigger
 
 WITHHELD = "not deleted, since not everything could be read"
@@ -73,7 +73,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
         cause=Cause.LIVE if named else Cause.MANIFEST,
     )
     board.after[seen.live.id] = (address, None)
-    board.branch(address.path[0]).delete(address, seen.live.id, (), needs=frozenset())
+    board.write(Phase.DELETES, Trigger.delete(seen.live.id), address)
     return True
 
 

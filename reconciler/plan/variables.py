@@ -204,7 +204,7 @@ def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) 
     if seen is None or seen.is_secret != declared.resource.is_secret:
         reason = f"it should exist as a {kind}, and is missing" if seen is None else f"it is no {kind}"
         hint = "set it where its value is looked after, or give it a value here"
-        board.warn(reason, hint=hint, address=declared.address, position=declared.position)
+        board.warn(declared, reason, hint=hint)
     return _row(declared, Action.NO_OP, seen, reason=reason)
 
 
