@@ -27,19 +27,14 @@ class ManifestSet:
 
     problems: Problems
     root: Node
-    head: Mapping[str, Node] = field(default_factory=dict)
+    head: Node
     workers: Mapping[str, Node] = field(default_factory=dict)
     triggers: tuple[Effective, ...] = ()
 
-    def section(self, name: str) -> dict[str, Node]:
-        """`connections` or `tokens`, without those that are broken."""
-        node = self.head.get(name)
-        return node.mapping if node else {}
-
     @property
     def owner(self) -> str | None:
-        node = self.head.get("owner")
-        return node.value if node else None
+        owner: str | None = self.head.get("owner").value
+        return owner
 
 
 def load(paths: Sequence[str], resolver: Resolver, **options: Any) -> Desired:
@@ -71,7 +66,9 @@ def read(
     problems.hide_secrets(root)
     broken = schema.check(root, problems)
     if not whole or overrides is None or broken & {("",), ("defaults",), ("params",), ("lint",)}:
-        return ManifestSet(problems=problems, root=root)  # what follows would only repeat it
+        return ManifestSet(
+            problems=problems, root=root, head=Node(None, root.position)
+        )  # what follows would only repeat it
     _check_head(root, broken, problems)
     return _effective(root, broken, overrides, problems)
 
@@ -125,8 +122,7 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
 def _allowed_rules(node: Node) -> Iterator[Node]:
     """The names in every `lint.allow`, wherever the schema lets one stand."""
     for key, child in node.mapping.items():
-        allowed = child.get("allow") if key == "lint" else None
-        yield from allowed.items if allowed else ()
+        yield from child.get("allow").items if key == "lint" else ()
         if key not in ("params", merge.VARIABLES, "connections", "tokens"):
             yield from _allowed_rules(child)
 
@@ -134,7 +130,7 @@ def _allowed_rules(node: Node) -> Iterator[Node]:
 def _effective(
     root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems
 ) -> ManifestSet:
-    scope = params.Scope({**params.params_of(root), **overrides}, problems)
+    scope = params.Scope({**root.get("params").mapping, **overrides}, problems)
     before = len(problems.found)
     head: dict[str, Node] = {
         name: params.interpolate(root.mapping[name], scope)
@@ -144,7 +140,7 @@ def _effective(
     for section in ("connections", "tokens"):
         bodies = {
             key: params.interpolate(body, scope.inside(schema.where([section, key])))
-            for key, body in _section(root, section).items()
+            for key, body in root.get(section).mapping.items()
             if (section, key) not in broken
         }
         head[section] = Node(bodies, root.position)
@@ -152,7 +148,7 @@ def _effective(
     triggers: list[Effective] = []
     changed: dict[str, Node] = {}
     has_marker = "owner" not in head or head["owner"].value is not None
-    for name, body in _section(root, "workers").items():
+    for name, body in root.get("workers").mapping.items():
         if ("workers", name) in broken:
             continue
         profiles = merge.profiles_of(root, body, problems, f"worker/{name}")
@@ -160,7 +156,7 @@ def _effective(
             continue
         given: dict[str, Node] = {}
         for layer in (root, *profiles, body):
-            given |= params.params_of(layer)
+            given |= layer.get("params").mapping
         inside = params.Scope({**given, **overrides}, problems).inside(f"worker/{name}", worker=name)
         workers[name], found, changes = _worker(root, name, body, profiles, inside)
         lint.check(found, problems, has_marker=has_marker)
@@ -170,16 +166,13 @@ def _effective(
         # What came out of expressions has to fit the schema as well as what stood there from the start.
         schema.check(Node({**head, "workers": Node(changed, root.position)}, root.position), problems, final=True)
     _report_unused(root, broken, overrides, problems)
-    return ManifestSet(problems=problems, root=root, head=head, workers=workers, triggers=tuple(triggers))
-
-
-def _section(root: Node, section: str) -> dict[str, Node]:
-    node = root.get(section)
-    return node.mapping if node else {}
+    return ManifestSet(
+        problems=problems, root=root, head=Node(head, root.position), workers=workers, triggers=tuple(triggers)
+    )
 
 
 def _broken_profiles(root: Node, broken: set[tuple[str, ...]]) -> list[Node]:
-    return [body for name, body in _section(root, "profiles").items() if ("profiles", name) in broken]
+    return [body for name, body in root.get("profiles").mapping.items() if ("profiles", name) in broken]
 
 
 def _worker(
@@ -219,9 +212,9 @@ def _interpolated(trigger: Effective, scope: params.Scope) -> Effective:
 
 def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems) -> None:
     """Each param has to be referred to where it holds: by its Worker, by the users of its profile."""
-    top, defaults = params.params_of(root), root.get("defaults")
-    profiles, workers = _section(root, "profiles"), _section(root, "workers")
-    every = [params.params_of(one) for one in (*profiles.values(), *workers.values())]
+    top, defaults = root.get("params").mapping, root.get("defaults")
+    profiles, workers = root.get("profiles").mapping, root.get("workers").mapping
+    every = [one.get("params").mapping for one in (*profiles.values(), *workers.values())]
     used = params.referenced([root], [top, overrides, *every])
     params.report_unused(top, used, problems)
     params.report_unused(overrides, used, problems)
@@ -234,12 +227,12 @@ def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[
         for profile, one in profiles.items():
             if any(one is other for other in mine):
                 users[profile].append(body)
-        if not params.params_of(body):
+        if not body.get("params").mapping:
             continue
-        layers = [params.params_of(one) for one in (root, *mine, body)]
+        layers = [one.get("params").mapping for one in (root, *mine, body)]
         used = params.referenced([defaults, *mine, body], [*layers, overrides])
-        params.report_unused(params.params_of(body), used, problems, address=f"worker/{name}")
+        params.report_unused(body.get("params").mapping, used, problems, address=f"worker/{name}")
     for name, body in profiles.items():
-        layers = [params.params_of(one) for one in (root, body, *users[name])]
+        layers = [one.get("params").mapping for one in (root, body, *users[name])]
         used = params.referenced([defaults, body, *users[name]], [*layers, overrides])
-        params.report_unused(params.params_of(body), used, problems, address=schema.where(["profiles", name]))
+        params.report_unused(body.get("params").mapping, used, problems, address=schema.where(["profiles", name]))

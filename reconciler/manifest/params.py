@@ -33,11 +33,6 @@ class Scope:
         return Scope(self.params, self.problems, {**self.names, **more}, address)
 
 
-def params_of(node: Node | None) -> dict[str, Node]:
-    found = node.get("params") if node else None
-    return found.mapping if found else {}
-
-
 def interpolate(node: Node, scope: Scope) -> Node:
     """`node` with every expression replaced; the same object where there is none."""
     value = node.value
@@ -98,10 +93,10 @@ def _say(scope: Scope, summary: str, node: Node, hint: str = "") -> None:
     scope.problems.error(summary, at=node.position, hint=hint, address=scope.address)
 
 
-def referenced(nodes: Iterable[Node | None], params: Iterable[Mapping[str, Node]]) -> set[str]:
+def referenced(nodes: Iterable[Node], params: Iterable[Mapping[str, Node]]) -> set[str]:
     """The params that expressions in `nodes` refer to, and those that these refer to in turn."""
     found: set[str] = set()
-    new = {name for node in nodes if node for name in _names(node)}
+    new = {name for node in nodes for name in _names(node)}
     layers = list(params)
     while new - found:
         found |= new

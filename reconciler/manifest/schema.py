@@ -13,7 +13,7 @@ from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.shape import field, text, texts
 from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
-from reconciler.manifest.nodes import Node, Problems, key_position, nearest
+from reconciler.manifest.nodes import Node, Problems, nearest
 from reconciler.manifest.sources import SOURCES
 
 OWNER = r"^[A-Za-z0-9._/-]{1,64}$(?!\n)"
@@ -292,14 +292,14 @@ def _report(root: Node, error: Any, problems: Problems) -> None:
     say = partial(problems.error, address=where(path))
     rule = error.validator_value
     if "propertyNames" in error.absolute_schema_path:
-        place = key_position(node.mapping, error.instance) or at
+        place = node.mapping[error.instance].place if error.instance in node.mapping else at
         hint = "letters, digits and a few signs; see the manifest reference"
         hint = "a connection's key is `owner/repo`" if path == ["connections"] else hint
         say(f"`{error.instance}` cannot be a key of {name}", at=place, hint=hint)
         return
     match error.validator:
         case "additionalProperties":
-            _report_unknown(node, at, error.schema.get("properties", {}), say)
+            _report_unknown(node, error.schema.get("properties", {}), say)
         case "type":
             _report_type(node, rule if isinstance(rule, list) else [rule], name, say)
         case "required":
@@ -328,16 +328,14 @@ def _report(root: Node, error: Any, problems: Problems) -> None:
             say(f"{name} is not what the schema wants ({error.validator})", at=node.position)
 
 
-def _report_unknown(node: Node, at: Position, known: Mapping[str, Any], say: Callable[..., None]) -> None:
-    for key in node.mapping:
-        if key not in known:
+def _report_unknown(node: Node, known: Mapping[str, Any], say: Callable[..., None]) -> None:
+    for key, child in node.mapping.items():
+        if key == "<<":
+            say("`<<` is no merge key in YAML 1.2", at=child.place, hint="use a profile")
+        elif key not in known:
             alias = ALIASES.get(key)
-            if key == "<<":
-                say("`<<` is no merge key in YAML 1.2", at=node.mapping[key].place, hint="use a profile")
-                continue
             hint = f"did you mean `{alias}`?" if alias in known else nearest(key, known)
-            place = key_position(node.mapping, key) or at
-            say(f"unknown field `{key}`", at=place, hint=hint or f"known here: {', '.join(sorted(known))}")
+            say(f"unknown field `{key}`", at=child.place, hint=hint or f"known here: {', '.join(sorted(known))}")
 
 
 def _report_type(node: Node, types: Sequence[str], name: str, say: Callable[..., None]) -> None:

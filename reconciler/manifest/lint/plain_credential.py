@@ -51,6 +51,6 @@ def check(site: Site) -> Findings:
     """A secret stands in no manifest and no plan, and the API never tells it again."""
     for name, node in site.trigger.variables.items():
         plain = node.get("value") if node.mapping else node
-        if plain and isinstance(plain.value, str) and looks_like_credential(name, plain.value):
+        if isinstance(plain.value, str) and looks_like_credential(name, plain.value):
             summary = f"the plain value of `{name}` looks like a credential"
             yield Finding(summary, HINTS[0], node.position, variable=name)
