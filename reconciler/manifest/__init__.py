@@ -10,7 +10,6 @@ from reconciler.errors import Position
 from reconciler.manifest import desired, files, lint, merge, params, schema
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Node, Problems, nearest
-from reconciler.manifest.parse import parse
 from reconciler.manifest.sources import Resolver
 from reconciler.states import Desired
 
@@ -59,30 +58,17 @@ def read(
     """The set as it stands, its problems collected."""
     problems = Problems()
     found = files.find(paths)
-    roots = [_parse(name, problems) for name in found]
+    roots = [files.load(name, problems) for name in found]
     whole = None not in roots
     overrides = _overrides(given, param_files, problems)
     root = merge.merge_files([one for one in roots if one], Position(filename=found[0], line=1, column=1), problems)
     problems.hide_secrets(root)
     broken = schema.check(root, problems)
     if not whole or overrides is None or broken & {("",), ("defaults",), ("params",), ("lint",)}:
-        return ManifestSet(
-            problems=problems, root=root, head=Node(None, root.position)
-        )  # what follows would only repeat it
+        # What follows would only repeat it.
+        return ManifestSet(problems=problems, root=root, head=Node(None, root.position))
     _check_head(root, broken, problems)
     return _effective(root, broken, overrides, problems)
-
-
-def _parse(filename: str, problems: Problems) -> Node | None:
-    """A file's mapping, empty where the file is; None where it cannot be read."""
-    text = files.read(filename, problems)
-    if text is None:
-        return None
-    before = len(problems.found)
-    root = parse(text, filename, problems)
-    if root is None and len(problems.found) == before:
-        return Node({}, Position(filename=filename, line=1, column=1))
-    return root
 
 
 def _overrides(
@@ -92,7 +78,7 @@ def _overrides(
     found: dict[str, Node] = {}
     usable = True
     for filename in param_files:
-        node = _parse(filename, problems)
+        node = files.load(filename, problems)
         if node and not isinstance(node.value, dict):
             problems.error("a param file is a mapping of names to strings", at=node.position)
             node = None
@@ -103,7 +89,8 @@ def _overrides(
             else:
                 hint = f'quote it: "{value.text}"' if value.text else ""
                 problems.error(f"the param `{name}` must be a string", at=value.position, hint=hint)
-    return found | params.from_options(given, "--param") if usable else None
+    at = Position(filename="--param", line=0, column=0)
+    return found | {name: Node(value, at, value) for name, value in given} if usable else None
 
 
 def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) -> None:
@@ -148,11 +135,12 @@ def _effective(
     triggers: list[Effective] = []
     changed: dict[str, Node] = {}
     has_marker = "owner" not in head or head["owner"].value is not None
+    bad = [body for name, body in root.get("profiles").mapping.items() if ("profiles", name) in broken]
     for name, body in root.get("workers").mapping.items():
         if ("workers", name) in broken:
             continue
         profiles = merge.profiles_of(root, body, problems, f"worker/{name}")
-        if any(one is bad for one in profiles for bad in _broken_profiles(root, broken)):
+        if any(one is other for one in profiles for other in bad):
             continue
         given: dict[str, Node] = {}
         for layer in (root, *profiles, body):
@@ -169,10 +157,6 @@ def _effective(
     return ManifestSet(
         problems=problems, root=root, head=Node(head, root.position), workers=workers, triggers=tuple(triggers)
     )
-
-
-def _broken_profiles(root: Node, broken: set[tuple[str, ...]]) -> list[Node]:
-    return [body for name, body in root.get("profiles").mapping.items() if ("profiles", name) in broken]
 
 
 def _worker(

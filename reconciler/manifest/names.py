@@ -10,7 +10,6 @@ from reconciler.manifest import files, merge
 from reconciler.manifest.desired import env_sources
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Problems
-from reconciler.manifest.parse import parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +28,8 @@ class Names:
 def read(paths: Sequence[str]) -> Names:
     """The names of the set at `paths`. Raises `UsageError` or `ManifestError` where a file cannot be read."""
     problems = Problems()
-    roots = []
-    for filename in files.find(paths):
-        text = files.read(filename, problems)
-        root = parse(text, filename, problems) if text is not None else None
-        roots += [root] if root else []
-    whole = merge.merge_files(roots, Position(filename="", line=0, column=0), problems)
+    roots = [files.load(name, problems) for name in files.find(paths)]
+    whole = merge.merge_files([one for one in roots if one], Position(filename="", line=0, column=0), problems)
     problems.raise_errors()
     workers = whole.get("workers").mapping
     layers = (whole, *whole.get("profiles").mapping.values(), *workers.values())

@@ -109,12 +109,8 @@ class Problems:
         for one in self.found:
             # A problem in a profile is met once for each Worker that uses it, and told once.
             once.setdefault((one.severity, one.summary, one.position, one.rule), one)
-
-        def place(one: Diagnostic) -> tuple[str, int, int]:
-            at = one.position
-            return (at.filename, at.line, at.column) if at else ("", 0, 0)
-
-        return tuple(replace(one, source_line=self._line(one.position)) for one in sorted(once.values(), key=place))
+        in_order = sorted(once.values(), key=lambda one: one.position or Position("", 0, 0))
+        return tuple(replace(one, source_line=self._line(one.position)) for one in in_order)
 
     def _line(self, at: Position | None) -> str:
         if at is None or not at.line or (at.filename, at.line) in self.hidden:

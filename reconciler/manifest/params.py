@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.errors import Position
 from reconciler.manifest.nodes import Node, Problems, nearest
 
 _PART = re.compile(r"\$\$\{\{|\$\{\{([^{}]*)\}\}|\$\{\{")
@@ -127,9 +126,3 @@ def report_unused(params: Mapping[str, Node], used: set[str], problems: Problems
         if name not in inner or set(unused) <= inner:
             hint = nearest(name, used) or f"refer to it as `${{{{ params.{name} }}}}`, or take it out"
             problems.error(f"the param `{name}` is never used", at=node.place, hint=hint, address=address)
-
-
-def from_options(pairs: Iterable[tuple[str, str]], source: str) -> dict[str, Node]:
-    """Params given on the command line."""
-    at = Position(filename=source, line=0, column=0)
-    return {name: Node(value, at, value) for name, value in pairs}

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import Any
 
-from reconciler.errors import Position
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.shape import field, text, texts
@@ -230,19 +229,6 @@ def _leaves(error: Any) -> Iterator[Any]:
         yield error
 
 
-def _walk(root: Node, path: Sequence[str | int]) -> tuple[Node, Position]:
-    """The node at `path`, and the place of its key."""
-    node, at = root, root.position
-    for part in path:
-        if isinstance(part, int):
-            node = node.items[part]
-            at = node.position
-        else:
-            node = node.mapping[part]
-            at = node.place
-    return node, at
-
-
 def where(path: Sequence[str | int]) -> str:
     """A path in the manifest as an address where it has one: `trigger/web/production`."""
     match [str(part) for part in path]:
@@ -250,12 +236,8 @@ def where(path: Sequence[str | int]) -> str:
             return f"env/{worker}/{trigger}/{key}"
         case ["workers", worker, "triggers", trigger, *_]:
             return f"trigger/{worker}/{trigger}"
-        case ["workers", worker, *_]:
-            return f"worker/{worker}"
-        case ["connections", name, *_]:
-            return f"connection/{name}"
-        case ["tokens", name, *_]:
-            return f"token/{name}"
+        case ["workers" | "connections" | "tokens" as section, name, *_]:
+            return f"{section.removesuffix('s')}/{name}"
         case parts:
             return ".".join(parts)
 
@@ -286,16 +268,16 @@ def _named(path: Sequence[str | int]) -> str:
 
 
 def _report(root: Node, error: Any, problems: Problems) -> None:
-    path = list(error.absolute_path)
-    node, at = _walk(root, path)
-    name = _named(path)
+    path, node = list(error.absolute_path), root
+    for part in path:
+        node = node.items[part] if isinstance(part, int) else node.mapping[part]
+    name, at = _named(path), node.place
     say = partial(problems.error, address=where(path))
     rule = error.validator_value
     if "propertyNames" in error.absolute_schema_path:
-        place = node.mapping[error.instance].place if error.instance in node.mapping else at
         hint = "letters, digits and a few signs; see the manifest reference"
         hint = "a connection's key is `owner/repo`" if path == ["connections"] else hint
-        say(f"`{error.instance}` cannot be a key of {name}", at=place, hint=hint)
+        say(f"`{error.instance}` cannot be a key of {name}", at=node.mapping[error.instance].place, hint=hint)
         return
     match error.validator:
         case "additionalProperties":
@@ -318,8 +300,6 @@ def _report(root: Node, error: Any, problems: Problems) -> None:
             say(f"{name} is not of the form: {FORMS.get(form, form)}", at=node.position)
         case "minLength" | "minItems":
             say(f"{name} must not be empty", at=node.position)
-        case "maxLength":
-            say(f"{name} is longer than {rule} characters", at=node.position)
         case "minProperties" | "maxProperties":
             known = ", ".join(f"`{field}`" for field in error.schema.get("properties", {}))
             hint = f"give one of {known}" if known else EITHER_OR

@@ -163,8 +163,7 @@ def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
     if site.stopped:
         yield from (one.resource.repo_connection_uuid for one in site.declared)
     for trigger, seen in _selected(board, site):
-        shown = seen is None or bool(seen.live.resource.repo_connection_uuid)
-        ignored = (seen and trigger.ignores("repo_connection_uuid")) or not shown
+        ignored = seen and (trigger.ignores("repo_connection_uuid") or not seen.live.resource.repo_connection_uuid)
         if not ignored and not _unread_rival(site, trigger, seen) and not triggers.cannot_tell(board, trigger, seen):
             yield trigger.resource.repo_connection_uuid
 

@@ -33,9 +33,8 @@ class Resolver:
     def resolve(self, value_from: Mapping[str, Any], folder: str, *, allow_empty: bool) -> Secret:
         name, spec = next(iter(value_from.items()))
         source = next(source for source in SOURCES if name == source.NAME)
-        called = (
-            f"{name} {spec if isinstance(spec, str) else spec[0]}"  # of a command no arguments: one may be a secret
-        )
+        # Of a command no arguments: they may be long, and somebody may have put a secret there.
+        called = f"{name} {spec if isinstance(spec, str) else spec[0]}"
         if self.skip:
             return Secret(None, called, self.skip)
         key = (name, f"{folder}\0{spec!r}")
