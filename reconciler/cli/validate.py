@@ -49,7 +49,7 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
         data(github_text(_in_repository(problems)))
     elif format == "sarif":
         from reconciler.manifest import lint
-        from reconciler.manifest.lint.about import rule_texts
+        from reconciler.manifest.lint.finding import rule_texts
         from reconciler.render import json
         from reconciler.render.sarif import sarif_document
 

@@ -152,8 +152,7 @@ def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, l
 
 def _selected(board: Board, site: _Site) -> Iterator[tuple[DeclaredTrigger, Seen | None]]:
     """The pairs that are decided about: matching sees all declared triggers, `--target` selects afterwards."""
-    globs = board.options.target
-    return (pair for pair in site.pairs if not globs or target.selects(globs, pair[0]))
+    return (pair for pair in site.pairs if target.selects(board.options.target, pair[0]))
 
 
 def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
@@ -170,9 +169,8 @@ def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
 
 def _decide_site(board: Board, site: _Site) -> None:
     """Every declared trigger of a Worker with its variables, then what is live beside them."""
-    globs = board.options.target
     for trigger in site.declared if site.stopped else ():
-        if not globs or target.selects(globs, trigger):
+        if target.selects(board.options.target, trigger):
             triggers.stop(board, trigger, Disposition.UNKNOWN, site.stopped)
     board.addresses |= {seen.live.id: trigger.address for trigger, seen in site.pairs if seen}
     for trigger, seen in _selected(board, site):

@@ -65,7 +65,7 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
 def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool) -> None:
     if not needed:
         who = "trigger that --target names" if board.desired.witnesses.get(declared.address) else "trigger"
-        board.row(declared, disposition=Disposition.DECLARED, reason=f"no {who} needs it, so it is not put")
+        board.row(declared, reason=f"no {who} needs it, so it is not put")
     elif board.observed.unread_scripts or board.observed.unread_workers:
         board.unknown[declared.address] = "not every Worker's triggers could be read, one may show it"
         board.row(declared, disposition=Disposition.UNKNOWN, reason=board.unknown[declared.address])

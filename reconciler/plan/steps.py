@@ -20,8 +20,7 @@ class Variables:
     `marker` is ours, or None where the trigger is nobody's or is being taken over; `memory` is also that of
     the owner it is taken over from: it tells of declared variables, and of nothing else. `live` is the
     trigger's UUID where it has one. `unfinished` is a trigger whose creation was cut short: it still gets
-    what is only sent on create. `absent` says why a variable is not there. `left` are the variables that
-    stay live beside those declared with a value.
+    what is only sent on create. `absent` says why a variable is not there.
     """
 
     trigger: DeclaredTrigger
@@ -34,7 +33,6 @@ class Variables:
     writes: dict[str, EnvVar] = field(default_factory=dict)
     deletes: list[str] = field(default_factory=list)
     entries: dict[str, str | FingerprintDraft] = field(default_factory=dict)
-    left: set[str] = field(default_factory=set)
 
     @property
     def covers(self) -> tuple[Address, ...]:

@@ -120,11 +120,7 @@ def _decide_reference(board: Board, declared: Declared[TokenReference], want: To
     if len(lives) == 1:
         board.ids[declared.address] = lives[0].id
         board.row(
-            declared,
-            disposition=Disposition.DECLARED,
-            reason="a reference: found, and never changed",
-            before=lives[0].resource.fields,
-            after=want.fields,
+            declared, reason="a reference: found, and never changed", before=lives[0].resource.fields, after=want.fields
         )
         return {lives[0].id}
     called = f"`{want.build_token_name or want.build_token_uuid}`"

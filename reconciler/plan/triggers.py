@@ -130,7 +130,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
         absent="not there: the dashboard made its trigger anew" if _is_remade(board, seen, siblings) else "not there",
     )
     variables.for_live_trigger(board, found, seen.variables)
-    losses.check_variables(board, trigger, found)
+    losses.check_variables(board, trigger, seen, found)
     board.after[seen.live.id] = (trigger.address, want)
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)

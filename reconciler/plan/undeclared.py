@@ -77,9 +77,9 @@ def _why_kept(board: Board, address: Address, seen: Seen, declared: Sequence[Dec
     if seen.unread or board.named(address, board.options.delete_unmanaged):
         return ""  # unknown, not kept; or meant
     if marker is None:
-        if seen.live.resource.path_includes == PENDING_PATHS:
-            return "its creation by buildsctl was cut short, and nobody declares it any more"
-        return "nobody declared it, and buildsctl did not make it"
+        begun = seen.live.resource.path_includes == PENDING_PATHS
+        reason = "its creation by buildsctl was cut short, and nobody declares it any more"
+        return reason if begun else "nobody declared it, and buildsctl did not make it"
     twin = any(
         trigger.address.name == marker.key and trigger.resource.is_preview == seen.live.resource.is_preview
         for trigger in declared
