@@ -171,7 +171,13 @@ def _worker(
     changed = {field: node for field, node in own.items() if node is not body.mapping[field]}
     triggers, changed_triggers = [], {}
     for raw in merge.effective_triggers(root, name, body, profiles):
-        one = _interpolated(raw, scope.inside(raw.address, trigger=raw.key))
+        inside = scope.inside(raw.address, trigger=raw.key)
+        one = replace(
+            raw,
+            fields={key: params.interpolate(node, inside) for key, node in raw.fields.items()},
+            variables={key: params.interpolate(node, inside) for key, node in raw.variables.items()},
+            ignore=tuple(params.interpolate(node, inside) for node in raw.ignore),
+        )
         triggers.append(one)
         fields = {key: node for key, node in one.fields.items() if node is not raw.fields[key]}
         found = {key: node for key, node in one.variables.items() if node is not raw.variables[key]}
@@ -183,15 +189,6 @@ def _worker(
         changed["triggers"] = Node(changed_triggers, body.position)
     whole = Node({**body.mapping, **own}, body.position, key=body.key)
     return whole, triggers, Node(changed, body.position)
-
-
-def _interpolated(trigger: Effective, scope: params.Scope) -> Effective:
-    return replace(
-        trigger,
-        fields={name: params.interpolate(node, scope) for name, node in trigger.fields.items()},
-        variables={key: params.interpolate(node, scope) for key, node in trigger.variables.items()},
-        ignore=tuple(params.interpolate(node, scope) for node in trigger.ignore),
-    )
 
 
 def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems) -> None:

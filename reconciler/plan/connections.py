@@ -40,9 +40,8 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
     fields: tuple[FieldChange, ...] = ()
     reason = "as declared"
     if needed and want.provider_account_id != seen.provider_account_id:
-        fields = (
-            FieldChange(path="provider_account_id", before=seen.provider_account_id, after=want.provider_account_id),
-        )
+        before, after = seen.provider_account_id, want.provider_account_id
+        fields = (FieldChange(path="provider_account_id", before=before, after=after),)
         reason = (
             "`provider_account_id` differs: putting the connection again re-points every trigger of "
             f"repository {want.provider_account_name}/{want.repo_name}, of undeclared Workers too"

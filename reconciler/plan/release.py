@@ -26,7 +26,6 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
 
 
 def _release(board: Board, seen: Seen, marker: ownership.Marker, trigger: Address, globs: Sequence[str]) -> None:
-    whole = board.named(trigger, globs)
     rest = [glob for glob in globs if not trigger.matches(glob)]
     names = [key for key in seen.variables if marker.knows(key) and board.named(EnvVar.address(trigger, key), rest)]
     covers = tuple(EnvVar.address(trigger, key) for key in names)
@@ -34,7 +33,7 @@ def _release(board: Board, seen: Seen, marker: ownership.Marker, trigger: Addres
         fields = seen.variables[address.name].fields
         reason = "it leaves the marker: from here on nobody owns it"
         board.row(address, Action.UPDATE, before=fields, after=fields, reason=reason)
-    if whole:
+    if board.named(trigger, globs):
         fields = seen.live.resource.fields
         reason = "its marker is removed: from here on nobody owns it"
         board.row(trigger, Action.UPDATE, before=fields, after=fields, reason=reason)
