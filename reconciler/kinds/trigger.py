@@ -90,6 +90,9 @@ class Trigger:
         """A trigger is of the preview kind where `*` is among its branches (field notes, Triggers)."""
         return "*" in self.branch_includes
 
+    def uses(self, id: Ref) -> bool:  # noqa: A002 - the API's own word
+        return id in (self.build_token_uuid, self.repo_connection_uuid)
+
     @classmethod
     def parse(cls, worker: Ref, key: str, body: Mapping[str, Any]) -> Trigger:
         """The merged, interpolated fields of one trigger; `repo_connection_uuid` and `build_token_uuid`

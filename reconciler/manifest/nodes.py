@@ -77,8 +77,8 @@ class Problems:
     hidden: set[tuple[str, int]] = field(default_factory=set)
     found: list[Diagnostic] = field(default_factory=list)
 
-    def error(self, summary: str, *, at: Position | None, hint: str = "", address: str = "", rule: str = "") -> None:
-        self.add(Severity.ERROR, summary, at=at, hint=hint, address=address, rule=rule)
+    def error(self, summary: str, *, at: Position | None, hint: str = "", address: str = "") -> None:
+        self.add(Severity.ERROR, summary, at=at, hint=hint, address=address)
 
     def add(
         self,

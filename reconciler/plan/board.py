@@ -83,6 +83,11 @@ class Seen:
         return found if isinstance(found, ownership.Marker) and found.owner == owner else None
 
 
+def called(live: Live[Trigger]) -> str:
+    """A live trigger that has no address."""
+    return f"trigger `{live.resource.trigger_name}` of Worker `{live.scope}`"
+
+
 @dataclass(kw_only=True)
 class Board:
     """The only mutable value of a decision.
@@ -178,14 +183,13 @@ class Board:
         still: list[Address | str] = []
         until: list[Address] = []
         for one in self.observed.triggers:
-            uses = (one.resource.build_token_uuid, one.resource.repo_connection_uuid)
             address, after = self.after.get(one.id, (None, one.resource))
             hidden = after is not None and not after.repo_connection_uuid and is_connection
-            if after and (hidden or live in (after.build_token_uuid, after.repo_connection_uuid)):
-                still.append(address or f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`")
-            elif live in uses and address:
+            if after and (hidden or after.uses(live)):
+                still.append(address or called(one))
+            elif one.resource.uses(live) and address:
                 until.append(address)
-        used = any(live in (one.build_token_uuid, one.repo_connection_uuid) for one in self.made.values())
+        used = any(one.uses(live) for one in self.made.values())
         return [*still, *(["a new trigger"] if used else [])], until
 
     def refuse(self, address: Address | None, summary: str, *, detail: str = "", hint: str) -> None:

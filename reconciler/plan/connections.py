@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from reconciler.kinds.connection import Connection
 from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, FieldChange, Live, Plan, Ref
-from reconciler.plan.board import Board, Options, Phase
+from reconciler.plan.board import Board, Options, Phase, called
 from reconciler.states import Desired, Observed
 
 
@@ -105,11 +105,8 @@ def delete(declared: Declared[Connection], observed: Observed, *, account_id: st
     """Delete one that no trigger of the account shows: only a put tells its UUID."""
     board, want = Board(desired=Desired(owner=None), observed=observed, options=Options()), declared.resource
     shown = {live.id for live in observed.connections if live.resource.natural_key == want.natural_key}
-    users = [
-        f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`"
-        for one in observed.triggers
-        if one.resource.repo_connection_uuid in {*shown, ""}  # not shown: it may be this one
-    ]
+    # One that a trigger does not show may be this one.
+    users = [called(one) for one in observed.triggers if one.resource.repo_connection_uuid in {*shown, ""}]
     if users:
         hint = "delete those first, or point them to another repository"
         board.refuse(declared.address, f"still used by {', '.join(users)}", hint=hint)

@@ -10,6 +10,7 @@ from typing import Protocol
 from reconciler.errors import Position, Severity
 from reconciler.manifest.merge import Effective
 
+ERROR, WARNING = Severity.ERROR, Severity.WARNING
 # Papers that the authors of a rule have, and its readers do not.
 _PAPERS = re.compile(r"\s*\((?:field notes|DESIGN)[^)]*\)")
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 
 NAME = "plain-credential"
-SEVERITY = Severity.WARNING
+SEVERITY = WARNING
 FIELDS = ("environment_variables", "value")
 HINTS = ("make it a secret: `value_from: {env: NAME}`",)
 MAX_LENGTH = 5_000  # of a value that is searched: the API takes no longer one (field notes, Environment variables)

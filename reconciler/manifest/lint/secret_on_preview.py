@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 
 NAME = "secret-on-preview"
-SEVERITY = Severity.WARNING
+SEVERITY = WARNING
 FIELDS = ("environment_variables", "value_from", "is_secret")
 HINTS = ("give previews credentials of their own, with fewer rights, or none",)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "variable-length"
-SEVERITY = Severity.ERROR
+SEVERITY = ERROR
 FIELDS = ("environment_variables", "value")
 HINTS = ("keep the text in the repository, and its path in the variable",)
 MAX_LENGTH = 5_000
