@@ -20,7 +20,7 @@ from reconciler.errors import ApiError, BuildsctlError, Exit, Severity
 from reconciler.manifest import lint
 from reconciler.manifest.fields import FieldText
 from reconciler.manifest.fields import fields as all_fields
-from reconciler.manifest.lint.about import rule_texts
+from reconciler.manifest.lint.finding import rule_texts
 from reconciler.model import Request
 from reconciler.render.explain import flow
 from reconciler.sandbox import Sandbox

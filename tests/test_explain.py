@@ -13,7 +13,7 @@ from reconciler import cli
 from reconciler.kinds.trigger import Trigger
 from reconciler.manifest import lint
 from reconciler.manifest.fields import FieldText, fields
-from reconciler.manifest.lint.about import RuleText, rule_texts
+from reconciler.manifest.lint.finding import RuleText, rule_texts
 from reconciler.manifest.nodes import Problems
 from reconciler.manifest.parse import parse
 from reconciler.manifest.schema import ALIASES, manifest_schema

@@ -48,7 +48,7 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
         data(github_text(_in_repository(problems)))
     elif format == "sarif":
         from reconciler.manifest import lint
-        from reconciler.manifest.lint.about import rule_texts
+        from reconciler.manifest.lint.finding import rule_texts
         from reconciler.render import json
         from reconciler.render.sarif import sarif_document
 
@@ -128,7 +128,7 @@ def explain(settings: Globals, *, name: str | None) -> int:  # noqa: ARG001 - ta
     """
     from reconciler.manifest import lint
     from reconciler.manifest.fields import fields
-    from reconciler.manifest.lint.about import rule_texts
+    from reconciler.manifest.lint.finding import rule_texts
     from reconciler.manifest.nodes import nearest
     from reconciler.manifest.schema import ALIASES
     from reconciler.render.explain import field_text, overview_text, rule_text

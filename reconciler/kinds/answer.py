@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.errors import AnswerError
 
+T = TypeVar("T")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -46,27 +47,35 @@ def identifier(item: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def optional(item: Mapping[str, Any], name: str, kind: type[T], words: str) -> T | None:
+    """A value of the type `kind`, called `words`; None where it is null or missing."""
+    value = item.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise AnswerError(f"the API's answer has a `{name}` that is not {words}")
+    return value
+
+
 def text_or_blank(item: Mapping[str, Any], name: str) -> str:
     """A string; null and missing are the empty one."""
-    value = item.get(name)
-    if value is not None and not isinstance(value, str):
-        raise AnswerError(f"the API's answer has a `{name}` that is not a string")
-    return value or ""
+    return optional(item, name, str, "a string") or ""
 
 
 def flag(item: Mapping[str, Any], name: str) -> bool:
     """A boolean; null and missing are false."""
-    value = item.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise AnswerError(f"the API's answer has a `{name}` that is not true or false")
-    return bool(value)
+    return bool(optional(item, name, bool, "true or false"))
 
 
 def texts(item: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """A list of strings; null and missing are the empty one."""
-    value = item.get(name)
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    value = optional(item, name, list, "a list of strings") or []
+    if not all(isinstance(one, str) for one in value):
         raise AnswerError(f"the API's answer has a `{name}` that is not a list of strings")
     return tuple(value)
+
+
+_READERS = {"string": text_or_blank, "boolean": flag, "array": texts}
+
+
+def fields(item: Mapping[str, Any], schema: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Those of a kind's `schema`, each by its type."""
+    return {name: _READERS[one.get("type", "string")](item, name) for name, one in schema.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from reconciler.errors import AnswerError, ApiError
 from reconciler.kinds.answer import identifier, items, mapping, text_or_blank
@@ -36,8 +36,6 @@ class Build:
     `metadata` is `build_trigger_metadata` as it came: the commands, branch, commit and token that it used.
     `answer` is the whole of what the API said; a secret in it has no value.
     """
-
-    kind: ClassVar[str] = "build"
 
     id: str
     status: str = ""

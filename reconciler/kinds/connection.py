@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from reconciler.errors import Position
-from reconciler.kinds.answer import identifier, mapping, text_or_blank
+from reconciler.kinds.answer import fields, identifier, mapping, text_or_blank
+from reconciler.kinds.shape import field, text
 from reconciler.model import Address, Declared, Live, Ref, Request, Value
 
 PROVIDERS = ("github", "gitlab", "gitlab_internal", "origin")
@@ -28,36 +29,17 @@ class Connection:
         "additionalProperties": False,
         "required": ["provider_account_id", "repo_id"],
         "properties": {
-            "provider_type": {
-                "enum": list(PROVIDERS),
-                "default": "github",
-                "description": "Who hosts the repository.",
-                "examples": ["gitlab"],
-            },
-            "provider_account_id": {
-                "type": "string",
-                "minLength": 1,
-                "description": "The provider's numeric id of the account that owns the repository, quoted.",
-                "examples": ["41612145"],
-            },
-            "provider_account_name": {
-                "type": "string",
-                "minLength": 1,
-                "description": "The owner's name. Default: what stands before the last slash of the key.",
-                "examples": ["acme"],
-            },
-            "repo_id": {
-                "type": "string",
-                "minLength": 1,
-                "description": "The provider's numeric id of the repository, quoted.",
-                "examples": ["1332648945"],
-            },
-            "repo_name": {
-                "type": "string",
-                "minLength": 1,
-                "description": "The repository's name. Default: what stands after the last slash of the key.",
-                "examples": ["site"],
-            },
+            "provider_type": field("Who hosts the repository.", "gitlab", enum=list(PROVIDERS), default="github"),
+            "provider_account_id": text(
+                "The provider's numeric id of the account that owns the repository, quoted.", "41612145", minLength=1
+            ),
+            "provider_account_name": text(
+                "The owner's name. Default: what stands before the last slash of the key.", "acme", minLength=1
+            ),
+            "repo_id": text("The provider's numeric id of the repository, quoted.", "1332648945", minLength=1),
+            "repo_name": text(
+                "The repository's name. Default: what stands after the last slash of the key.", "site", minLength=1
+            ),
         },
     }
 
@@ -80,17 +62,8 @@ class Connection:
     def parse(cls, name: str, body: Mapping[str, Any], position: Position | None) -> Declared[Connection]:
         """`connections.NAME` of a manifest."""
         owner, _, repo = name.rpartition("/")
-        return Declared(
-            address=Address.of(cls.kind, name),
-            position=position,
-            resource=cls(
-                provider_type=body.get("provider_type") or "github",
-                provider_account_id=body["provider_account_id"],
-                provider_account_name=body.get("provider_account_name") or owner,
-                repo_id=body["repo_id"],
-                repo_name=body.get("repo_name") or repo,
-            ),
-        )
+        given = {"provider_type": "github", "provider_account_name": owner, "repo_name": repo, **body}
+        return Declared(address=Address.of(cls.kind, name), position=position, resource=cls(**given))
 
     @classmethod
     def decode(cls, result: Any) -> Live[Connection] | None:
@@ -98,18 +71,10 @@ class Connection:
         if result is None:
             return None
         item = mapping(result, "connection")
-        return Live(
-            id=identifier(item, "repo_connection_uuid"),
-            created_on=text_or_blank(item, "created_on"),
-            resource=cls(
-                provider_type=text_or_blank(item, "provider_type") or "github",
-                provider_account_id=text_or_blank(item, "provider_account_id"),
-                provider_account_name=text_or_blank(item, "provider_account_name"),
-                repo_id=text_or_blank(item, "repo_id"),
-                repo_name=text_or_blank(item, "repo_name"),
-                deleted=bool(item.get("deleted_on")),
-            ),
-        )
+        uuid, created_on = identifier(item, "repo_connection_uuid"), text_or_blank(item, "created_on")
+        shown = fields(item, cls.schema["properties"])
+        shown["provider_type"] = shown["provider_type"] or "github"
+        return Live(id=uuid, created_on=created_on, resource=cls(**shown, deleted=bool(item.get("deleted_on"))))
 
     def put(self) -> Request:
         """Create it, or re-point it in place: an upsert that gives the same UUID back."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from reconciler.errors import AnswerError
 from reconciler.kinds.answer import flag, mapping
+from reconciler.kinds.shape import field, text
 from reconciler.model import Address, Ref, Request, Secret, Value
 
 KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -32,24 +33,15 @@ class EnvVar:
             "additionalProperties": False,
             "minProperties": 1,
             "properties": {
-                "value": {
-                    "type": "string",
-                    "description": "The plain value; the same as a bare string.",
-                    "examples": ["24"],
-                },
-                "is_secret": {
-                    "type": "boolean",
-                    "description": "Whether it is a secret; without a value, it should exist with one from elsewhere.",
-                    "examples": [True],
-                },
+                "value": text("The plain value; the same as a bare string.", "24"),
+                "is_secret": field(
+                    "Whether it is a secret; without a value, it should exist with one from elsewhere.",
+                    True,
+                    type="boolean",
+                ),
                 "value_from": {"$ref": "#/$defs/value_from"},
                 "value_version": {"$ref": "#/$defs/value_version"},
-                "allow_empty": {
-                    "type": "boolean",
-                    "default": False,
-                    "description": "An empty secret is meant.",
-                    "examples": [True],
-                },
+                "allow_empty": field("An empty secret is meant.", True, type="boolean", default=False),
             },
         },
         "else": {"type": "string"},
@@ -98,8 +90,7 @@ class EnvVar:
     @staticmethod
     def upsert(trigger: Ref, variables: Mapping[str, Value]) -> Request:
         """All of `variables` (`{KEY: {is_secret, value}}`) in one request; others stay."""
-        path = ("builds", "triggers", trigger, "environment_variables")
-        return Request(method="PATCH", path=path, json=variables)
+        return Request(method="PATCH", path=("builds", "triggers", trigger, "environment_variables"), json=variables)
 
     @staticmethod
     def delete(trigger: Ref, key: str) -> Request:

@@ -21,45 +21,32 @@ class Failure:
 
 
 # Whole phrases: a word less, and a warning or what a program prints would pass for the cause.
-_KNOWN = (
-    (
-        (f"{_TOKEN} deleted", f"{_TOKEN} rolled"),
-        Failure(
-            DEAD_TOKEN,
-            "its build token was deleted or rolled: every build fails",
-            "give the token a new `cloudflare_token_id` and secret, and apply: the triggers are pointed to it",
-        ),
+_PHRASES = {
+    Failure(
+        DEAD_TOKEN,
+        "its build token was deleted or rolled: every build fails",
+        "give the token a new `cloudflare_token_id` and secret, and apply: the triggers are pointed to it",
+    ): (f"{_TOKEN} deleted", f"{_TOKEN} rolled"),
+    Failure(
+        "name-mismatch",
+        "the name in the repository's Wrangler file is not the Worker's",
+        "make them equal, or give the deploy command the right `--env` or `--name`",
+    ): ("must match the name of your Worker",),
+    Failure(
+        "missing-script",
+        "a command runs a script that `package.json` does not have",
+        "add the script, or correct `build_command` or `deploy_command`",
+    ): ('Missing script: "', "ERR_PNPM_NO_SCRIPT", 'error: Script not found "'),
+    # What the live API says is unknown.
+    Failure("minutes-used-up", "the account's build minutes are used up", "wait for the refresh, or upgrade"): (
+        "Build minutes limit reached",
     ),
-    (
-        ("must match the name of your Worker",),
-        Failure(
-            "name-mismatch",
-            "the name in the repository's Wrangler file is not the Worker's",
-            "make them equal, or give the deploy command the right `--env` or `--name`",
-        ),
-    ),
-    (
-        ('Missing script: "', "ERR_PNPM_NO_SCRIPT", 'error: Script not found "'),
-        Failure(
-            "missing-script",
-            "a command runs a script that `package.json` does not have",
-            "add the script, or correct `build_command` or `deploy_command`",
-        ),
-    ),
-    (
-        ("Build minutes limit reached",),  # what the live API says is unknown
-        Failure("minutes-used-up", "the account's build minutes are used up", "wait for the refresh, or upgrade"),
-    ),
-    (
-        ("Failed: error occurred while cloning repository",),
-        Failure(
-            "cannot-clone",
-            "Builds cannot clone the repository",
-            "check the Cloudflare Workers and Pages App of the repository's owner, and `provider_account_id`",
-        ),
-    ),
-)
-_TEXTS = tuple((text, failure) for texts, failure in _KNOWN for text in texts)
+    Failure(
+        "cannot-clone",
+        "Builds cannot clone the repository",
+        "check the Cloudflare Workers and Pages App of the repository's owner, and `provider_account_id`",
+    ): ("Failed: error occurred while cloning repository",),
+}
 
 
 def why(lines: Iterable[str]) -> Failure | None:
@@ -68,7 +55,7 @@ def why(lines: Iterable[str]) -> Failure | None:
     for line in lines:
         told = line[:MAX_TOLD]
         told = _COLOR.sub("", told) if "\x1b" in told else told
-        for text, failure in _TEXTS:
-            if text in told:
-                found = failure
+        for failure, phrases in _PHRASES.items():
+            for phrase in phrases:
+                found = failure if phrase in told else found
     return found

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from itertools import dropwhile
 from typing import Any
 
-from reconciler.errors import AnswerError
-from reconciler.kinds.answer import mapping, text_or_blank
+from reconciler.kinds.answer import mapping, optional, text_or_blank
 from reconciler.kinds.connection import Connection
 from reconciler.model import Request
 
@@ -86,9 +85,5 @@ def _environment(deploy_command: str, variable: str | None) -> str | None:
 
 
 def _texts(item: Mapping[str, Any], name: str) -> dict[str, str]:
-    value = item.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise AnswerError(f"the API's answer has a `{name}` that is not a map")
+    value = optional(item, name, dict, "a map") or {}
     return {str(key): one for key, one in value.items() if isinstance(one, str)}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from reconciler.errors import Position
 from reconciler.kinds.answer import identifier, mapping, text_or_blank
+from reconciler.kinds.shape import field, text
 from reconciler.model import Address, Declared, Live, Ref, Repeat, Request, Secret, Value
 
 PER_PAGE = 200  # the largest page the API gives (field notes, Build tokens)
@@ -27,29 +28,24 @@ class Token:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "cloudflare_token_id": {
-                "type": "string",
-                "minLength": 1,
-                "description": "The id of an existing Cloudflare API token (managed tokens).",
-                "examples": ["ed17574386854bf78a67040be0a770b0"],
-            },
-            "build_token_secret": {
-                "$ref": "#/$defs/secret",
-                "description": "Where that token's value comes from (managed tokens).",
-                "examples": [{"value_from": {"env": "DEPLOY_TOKEN"}}],
-            },
-            "build_token_name": {
-                "type": "string",
-                "minLength": 1,
-                "description": "The exact name of a token made elsewhere (references).",
-                "examples": ["Workers Builds - 2026-01-02 10:00"],
-            },
-            "build_token_uuid": {
-                "type": "string",
-                "minLength": 1,
-                "description": "The UUID of a token made elsewhere (references).",
-                "examples": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"],
-            },
+            "cloudflare_token_id": text(
+                "The id of an existing Cloudflare API token (managed tokens).",
+                "ed17574386854bf78a67040be0a770b0",
+                minLength=1,
+            ),
+            "build_token_secret": field(
+                "Where that token's value comes from (managed tokens).",
+                {"value_from": {"env": "DEPLOY_TOKEN"}},
+                **{"$ref": "#/$defs/secret"},
+            ),
+            "build_token_name": text(
+                "The exact name of a token made elsewhere (references).",
+                "Workers Builds - 2026-01-02 10:00",
+                minLength=1,
+            ),
+            "build_token_uuid": text(
+                "The UUID of a token made elsewhere (references).", "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e", minLength=1
+            ),
         },
         "minProperties": 1,
         "dependentRequired": {
@@ -68,12 +64,11 @@ class Token:
 
     @property
     def fields(self) -> Mapping[str, Value]:
-        shown: dict[str, Value] = {
+        return {
             "build_token_name": self.build_token_name,
             "cloudflare_token_id": self.cloudflare_token_id,
             "build_token_secret": self.build_token_secret or Secret(None),
         }
-        return shown
 
     @staticmethod
     def read(page: int) -> Request:
@@ -84,21 +79,13 @@ class Token:
     def decode(cls, item: Any) -> Live[Token]:
         """One item of the list, or the answer of a create."""
         item = mapping(item, "token")
-        return Live(
-            id=identifier(item, "build_token_uuid"),
-            resource=cls(
-                build_token_name=text_or_blank(item, "build_token_name"),
-                cloudflare_token_id=text_or_blank(item, "cloudflare_token_id"),
-            ),
-        )
+        name, api_token = text_or_blank(item, "build_token_name"), text_or_blank(item, "cloudflare_token_id")
+        resource = cls(build_token_name=name, cloudflare_token_id=api_token)
+        return Live(id=identifier(item, "build_token_uuid"), resource=resource)
 
     def create(self, live_name: str) -> Request:
-        return Request(
-            method="POST",
-            path=("builds", "tokens"),
-            json={**self.fields, "build_token_name": live_name},
-            repeat=Repeat.KEYED,
-        )
+        body = {**self.fields, "build_token_name": live_name}
+        return Request(method="POST", path=("builds", "tokens"), json=body, repeat=Repeat.KEYED)
 
     @staticmethod
     def delete(id: Ref) -> Request:  # noqa: A002 - the API's own word
@@ -123,15 +110,7 @@ def parse(name: str, body: Mapping[str, Any], position: Position | None) -> Decl
     """`tokens.NAME` of a manifest; `build_token_secret` is a `(Secret, value_version)` pair by now."""
     address = Address.of(Token.kind, name)
     if "cloudflare_token_id" not in body:
-        reference = TokenReference(
-            build_token_name=body.get("build_token_name") or "", build_token_uuid=body.get("build_token_uuid") or ""
-        )
-        return Declared(address=address, position=position, resource=reference)
+        return Declared(address=address, position=position, resource=TokenReference(**body))
     secret, version = body["build_token_secret"]
-    token = Token(
-        build_token_name=name,
-        cloudflare_token_id=body["cloudflare_token_id"],
-        build_token_secret=secret,
-        value_version=version,
-    )
-    return Declared(address=address, position=position, resource=token)
+    made = {"cloudflare_token_id": body["cloudflare_token_id"], "build_token_secret": secret, "value_version": version}
+    return Declared(address=address, position=position, resource=Token(build_token_name=name, **made))

@@ -6,14 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from reconciler.kinds.answer import flag, identifier, items, mapping, text_or_blank, texts
+from reconciler.kinds.answer import fields, identifier, items, mapping, text_or_blank
 from reconciler.kinds.connection import Connection
+from reconciler.kinds.shape import field, text, texts
 from reconciler.model import Live, Ref, Repeat, Request, Value
 
 PENDING_PATHS = (".buildsctl-pending/*",)
 """What a trigger watches from its creation until its variables are there: nothing (DESIGN section 6)."""
-
-_LIST = {"type": "array", "items": {"type": "string"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,80 +31,41 @@ class Trigger:
         "build_token": "build_token_uuid",
     }
     schema: ClassVar[Mapping[str, Any]] = {
-        "trigger_name": {
-            "type": "string",
-            "minLength": 1,
-            "description": "What the dashboard calls it. Default: the trigger's key.",
-            "examples": ["Deploy default branch"],
-        },
-        "repo_connection": {
-            "type": "string",
-            "description": "The key of a connection of this set. Default: its only one.",
-            "examples": ["acme/site"],
-        },
-        "repo_connection_uuid": {
-            "type": "string",
-            "minLength": 1,
-            "description": "Instead of `repo_connection`: one that this set does not define.",
-            "examples": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"],
-        },
-        "build_token": {
-            "type": "string",
-            "description": "The key of a token of this set. Default: its only one.",
-            "examples": ["deploy"],
-        },
-        "build_token_uuid": {
-            "type": "string",
-            "minLength": 1,
-            "description": "Instead of `build_token`: one that this set does not define.",
-            "examples": ["182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"],
-        },
-        "branch_includes": {
-            **_LIST,
-            "description": "Branches that build; `*` alone makes a preview trigger. Required.",
-            "examples": [["main"], ["*"]],
-        },
-        "branch_excludes": {
-            **_LIST,
-            "default": [],
-            "description": "Branches that do not build: for a preview trigger the production branch.",
-            "examples": [["main"]],
-        },
-        "path_includes": {
-            **_LIST,
-            "default": ["*"],
-            "description": "Watch paths, from the top of the repository: a push that changes one of them builds.",
-            "examples": [["apps/web/*", "packages/*"]],
-        },
-        "path_excludes": {
-            **_LIST,
-            "default": [],
-            "description": "Watch paths whose changes do not count; they go before `path_includes`.",
-            "examples": [["*.md"]],
-        },
-        "build_command": {
-            "type": "string",
-            "default": "",
-            "description": "What builds the Worker; no build step where it is empty.",
-            "examples": ["npm run build"],
-        },
-        "deploy_command": {
-            "type": "string",
-            "description": "What deploys the Worker once it is built. Required.",
-            "examples": ["npx wrangler deploy", "npx wrangler versions upload"],
-        },
-        "root_directory": {
-            "type": "string",
-            "default": "/",
-            "description": "The folder of the repository in which the commands run.",
-            "examples": ["apps/web"],
-        },
-        "build_caching_enabled": {
-            "type": "boolean",
-            "default": False,
-            "description": "Keep dependencies and build output between builds.",
-            "examples": [True],
-        },
+        "trigger_name": text(
+            "What the dashboard calls it. Default: the trigger's key.", "Deploy default branch", minLength=1
+        ),
+        "repo_connection": text("The key of a connection of this set. Default: its only one.", "acme/site"),
+        "repo_connection_uuid": text(
+            "Instead of `repo_connection`: one that this set does not define.",
+            "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e",
+            minLength=1,
+        ),
+        "build_token": text("The key of a token of this set. Default: its only one.", "deploy"),
+        "build_token_uuid": text(
+            "Instead of `build_token`: one that this set does not define.",
+            "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e",
+            minLength=1,
+        ),
+        "branch_includes": texts("Branches that build; `*` alone makes a preview trigger. Required.", ["main"], ["*"]),
+        "branch_excludes": texts(
+            "Branches that do not build: for a preview trigger the production branch.", ["main"], default=[]
+        ),
+        "path_includes": texts(
+            "Watch paths, from the top of the repository: a push that changes one of them builds.",
+            ["apps/web/*", "packages/*"],
+            default=["*"],
+        ),
+        "path_excludes": texts(
+            "Watch paths whose changes do not count; they go before `path_includes`.", ["*.md"], default=[]
+        ),
+        "build_command": text("What builds the Worker; no build step where it is empty.", "npm run build", default=""),
+        "deploy_command": text(
+            "What deploys the Worker once it is built. Required.", "npx wrangler deploy", "npx wrangler versions upload"
+        ),
+        "root_directory": text("The folder of the repository in which the commands run.", "apps/web", default="/"),
+        "build_caching_enabled": field(
+            "Keep dependencies and build output between builds.", True, type="boolean", default=False
+        ),
     }
 
     external_script_id: Ref
@@ -123,24 +83,15 @@ class Trigger:
 
     @property
     def fields(self) -> Mapping[str, Value]:
-        return {
-            "trigger_name": self.trigger_name,
-            "repo_connection_uuid": self.repo_connection_uuid,
-            "build_token_uuid": self.build_token_uuid,
-            "branch_includes": self.branch_includes,
-            "branch_excludes": self.branch_excludes,
-            "path_includes": self.path_includes,
-            "path_excludes": self.path_excludes,
-            "build_command": self.build_command,
-            "deploy_command": self.deploy_command,
-            "root_directory": self.root_directory,
-            "build_caching_enabled": self.build_caching_enabled,
-        }
+        return {name: getattr(self, name) for name in _FIELDS}
 
     @property
     def is_preview(self) -> bool:
         """A trigger is of the preview kind where `*` is among its branches (field notes, Triggers)."""
         return "*" in self.branch_includes
+
+    def uses(self, id: Ref) -> bool:  # noqa: A002 - the API's own word
+        return id in (self.build_token_uuid, self.repo_connection_uuid)
 
     @classmethod
     def parse(cls, worker: Ref, key: str, body: Mapping[str, Any]) -> Trigger:
@@ -160,35 +111,20 @@ class Trigger:
 
         One with `deleted_on` set is absent; whether the API ever shows one is unknown (field notes).
         """
-        present = [item for item in items(result, "trigger") if not item.get("deleted_on")]
-        return [cls.decode_one(worker, item) for item in present]
+        return [cls.decode_one(worker, item) for item in items(result, "trigger") if not item.get("deleted_on")]
 
     @classmethod
     def decode_one(cls, worker: str, result: Any) -> tuple[Live[Trigger], Live[Connection] | None]:
         """One trigger as the list shows it, or as a write echoes it."""
         item = mapping(result, "trigger")
         connection = Connection.decode(item.get("repo_connection"))
+        shown = {**item, "repo_connection_uuid": connection.id} if connection else item
         trigger = cls(
             external_script_id=text_or_blank(item, "external_script_id"),
-            trigger_name=text_or_blank(item, "trigger_name"),
-            repo_connection_uuid=connection.id if connection else text_or_blank(item, "repo_connection_uuid"),
-            build_token_uuid=text_or_blank(item, "build_token_uuid"),
-            branch_includes=texts(item, "branch_includes"),
-            branch_excludes=texts(item, "branch_excludes"),
-            path_includes=texts(item, "path_includes"),
-            path_excludes=texts(item, "path_excludes"),
-            build_command=text_or_blank(item, "build_command"),
-            deploy_command=text_or_blank(item, "deploy_command"),
-            root_directory=text_or_blank(item, "root_directory"),
-            build_caching_enabled=flag(item, "build_caching_enabled"),
+            **fields(shown, {name: cls.schema[name] for name in _FIELDS}),
         )
-        live = Live(
-            id=identifier(item, "trigger_uuid"),
-            resource=trigger,
-            scope=worker,
-            created_on=text_or_blank(item, "created_on"),
-        )
-        return live, connection
+        uuid, created_on = identifier(item, "trigger_uuid"), text_or_blank(item, "created_on")
+        return Live(id=uuid, resource=trigger, scope=worker, created_on=created_on), connection
 
     def create(self) -> Request:
         """All eleven required fields, and caching always: its default differs (field notes, Triggers)."""
@@ -208,3 +144,6 @@ class Trigger:
     def purge_cache(id: Ref) -> Request:  # noqa: A002 - the API's own word
         """An empty cache stays empty: sending it again does no harm."""
         return Request(method="POST", path=("builds", "triggers", id, "purge_build_cache"))
+
+
+_FIELDS = tuple(name for name in Trigger.schema if name not in Trigger.references)

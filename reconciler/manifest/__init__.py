@@ -10,7 +10,6 @@ from reconciler.errors import Position
 from reconciler.manifest import desired, files, lint, merge, params, schema
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Node, Problems, nearest
-from reconciler.manifest.parse import parse
 from reconciler.manifest.sources import Resolver
 from reconciler.states import Desired
 
@@ -27,19 +26,14 @@ class ManifestSet:
 
     problems: Problems
     root: Node
-    head: Mapping[str, Node] = field(default_factory=dict)
+    head: Node
     workers: Mapping[str, Node] = field(default_factory=dict)
     triggers: tuple[Effective, ...] = ()
 
-    def section(self, name: str) -> dict[str, Node]:
-        """`connections` or `tokens`, without those that are broken."""
-        node = self.head.get(name)
-        return node.mapping if node else {}
-
     @property
     def owner(self) -> str | None:
-        node = self.head.get("owner")
-        return node.value if node else None
+        owner: str | None = self.head.get("owner").value
+        return owner
 
 
 def load(paths: Sequence[str], resolver: Resolver, **options: Any) -> Desired:
@@ -64,28 +58,17 @@ def read(
     """The set as it stands, its problems collected."""
     problems = Problems()
     found = files.find(paths)
-    roots = [_parse(name, problems) for name in found]
+    roots = [files.load(name, problems) for name in found]
     whole = None not in roots
     overrides = _overrides(given, param_files, problems)
     root = merge.merge_files([one for one in roots if one], Position(filename=found[0], line=1, column=1), problems)
     problems.hide_secrets(root)
     broken = schema.check(root, problems)
     if not whole or overrides is None or broken & {("",), ("defaults",), ("params",), ("lint",)}:
-        return ManifestSet(problems=problems, root=root)  # what follows would only repeat it
+        # What follows would only repeat it.
+        return ManifestSet(problems=problems, root=root, head=Node(None, root.position))
     _check_head(root, broken, problems)
     return _effective(root, broken, overrides, problems)
-
-
-def _parse(filename: str, problems: Problems) -> Node | None:
-    """A file's mapping, empty where the file is; None where it cannot be read."""
-    text = files.read(filename, problems)
-    if text is None:
-        return None
-    before = len(problems.found)
-    root = parse(text, filename, problems)
-    if root is None and len(problems.found) == before:
-        return Node({}, Position(filename=filename, line=1, column=1))
-    return root
 
 
 def _overrides(
@@ -95,7 +78,7 @@ def _overrides(
     found: dict[str, Node] = {}
     usable = True
     for filename in param_files:
-        node = _parse(filename, problems)
+        node = files.load(filename, problems)
         if node and not isinstance(node.value, dict):
             problems.error("a param file is a mapping of names to strings", at=node.position)
             node = None
@@ -106,7 +89,8 @@ def _overrides(
             else:
                 hint = f'quote it: "{value.text}"' if value.text else ""
                 problems.error(f"the param `{name}` must be a string", at=value.position, hint=hint)
-    return found | params.from_options(given, "--param") if usable else None
+    at = Position(filename="--param", line=0, column=0)
+    return found | {name: Node(value, at, value) for name, value in given} if usable else None
 
 
 def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) -> None:
@@ -125,8 +109,7 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
 def _allowed_rules(node: Node) -> Iterator[Node]:
     """The names in every `lint.allow`, wherever the schema lets one stand."""
     for key, child in node.mapping.items():
-        allowed = child.get("allow") if key == "lint" else None
-        yield from allowed.items if allowed else ()
+        yield from child.get("allow").items if key == "lint" else ()
         if key not in ("params", merge.VARIABLES, "connections", "tokens"):
             yield from _allowed_rules(child)
 
@@ -134,7 +117,7 @@ def _allowed_rules(node: Node) -> Iterator[Node]:
 def _effective(
     root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems
 ) -> ManifestSet:
-    scope = params.Scope({**params.params_of(root), **overrides}, problems)
+    scope = params.Scope({**root.get("params").mapping, **overrides}, problems)
     before = len(problems.found)
     head: dict[str, Node] = {
         name: params.interpolate(root.mapping[name], scope)
@@ -144,7 +127,7 @@ def _effective(
     for section in ("connections", "tokens"):
         bodies = {
             key: params.interpolate(body, scope.inside(schema.where([section, key])))
-            for key, body in _section(root, section).items()
+            for key, body in root.get(section).mapping.items()
             if (section, key) not in broken
         }
         head[section] = Node(bodies, root.position)
@@ -152,15 +135,16 @@ def _effective(
     triggers: list[Effective] = []
     changed: dict[str, Node] = {}
     has_marker = "owner" not in head or head["owner"].value is not None
-    for name, body in _section(root, "workers").items():
+    bad = [body for name, body in root.get("profiles").mapping.items() if ("profiles", name) in broken]
+    for name, body in root.get("workers").mapping.items():
         if ("workers", name) in broken:
             continue
         profiles = merge.profiles_of(root, body, problems, f"worker/{name}")
-        if any(one is bad for one in profiles for bad in _broken_profiles(root, broken)):
+        if any(one is other for one in profiles for other in bad):
             continue
         given: dict[str, Node] = {}
         for layer in (root, *profiles, body):
-            given |= params.params_of(layer)
+            given |= layer.get("params").mapping
         inside = params.Scope({**given, **overrides}, problems).inside(f"worker/{name}", worker=name)
         workers[name], found, changes = _worker(root, name, body, profiles, inside)
         lint.check(found, problems, has_marker=has_marker)
@@ -170,16 +154,9 @@ def _effective(
         # What came out of expressions has to fit the schema as well as what stood there from the start.
         schema.check(Node({**head, "workers": Node(changed, root.position)}, root.position), problems, final=True)
     _report_unused(root, broken, overrides, problems)
-    return ManifestSet(problems=problems, root=root, head=head, workers=workers, triggers=tuple(triggers))
-
-
-def _section(root: Node, section: str) -> dict[str, Node]:
-    node = root.get(section)
-    return node.mapping if node else {}
-
-
-def _broken_profiles(root: Node, broken: set[tuple[str, ...]]) -> list[Node]:
-    return [body for name, body in _section(root, "profiles").items() if ("profiles", name) in broken]
+    return ManifestSet(
+        problems=problems, root=root, head=Node(head, root.position), workers=workers, triggers=tuple(triggers)
+    )
 
 
 def _worker(
@@ -194,7 +171,13 @@ def _worker(
     changed = {field: node for field, node in own.items() if node is not body.mapping[field]}
     triggers, changed_triggers = [], {}
     for raw in merge.effective_triggers(root, name, body, profiles):
-        one = _interpolated(raw, scope.inside(raw.address, trigger=raw.key))
+        inside = scope.inside(raw.address, trigger=raw.key)
+        one = replace(
+            raw,
+            fields={key: params.interpolate(node, inside) for key, node in raw.fields.items()},
+            variables={key: params.interpolate(node, inside) for key, node in raw.variables.items()},
+            ignore=tuple(params.interpolate(node, inside) for node in raw.ignore),
+        )
         triggers.append(one)
         fields = {key: node for key, node in one.fields.items() if node is not raw.fields[key]}
         found = {key: node for key, node in one.variables.items() if node is not raw.variables[key]}
@@ -208,20 +191,11 @@ def _worker(
     return whole, triggers, Node(changed, body.position)
 
 
-def _interpolated(trigger: Effective, scope: params.Scope) -> Effective:
-    return replace(
-        trigger,
-        fields={name: params.interpolate(node, scope) for name, node in trigger.fields.items()},
-        variables={key: params.interpolate(node, scope) for key, node in trigger.variables.items()},
-        ignore=tuple(params.interpolate(node, scope) for node in trigger.ignore),
-    )
-
-
 def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems) -> None:
     """Each param has to be referred to where it holds: by its Worker, by the users of its profile."""
-    top, defaults = params.params_of(root), root.get("defaults")
-    profiles, workers = _section(root, "profiles"), _section(root, "workers")
-    every = [params.params_of(one) for one in (*profiles.values(), *workers.values())]
+    top, defaults = root.get("params").mapping, root.get("defaults")
+    profiles, workers = root.get("profiles").mapping, root.get("workers").mapping
+    every = [one.get("params").mapping for one in (*profiles.values(), *workers.values())]
     used = params.referenced([root], [top, overrides, *every])
     params.report_unused(top, used, problems)
     params.report_unused(overrides, used, problems)
@@ -234,12 +208,12 @@ def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[
         for profile, one in profiles.items():
             if any(one is other for other in mine):
                 users[profile].append(body)
-        if not params.params_of(body):
+        if not body.get("params").mapping:
             continue
-        layers = [params.params_of(one) for one in (root, *mine, body)]
+        layers = [one.get("params").mapping for one in (root, *mine, body)]
         used = params.referenced([defaults, *mine, body], [*layers, overrides])
-        params.report_unused(params.params_of(body), used, problems, address=f"worker/{name}")
+        params.report_unused(body.get("params").mapping, used, problems, address=f"worker/{name}")
     for name, body in profiles.items():
-        layers = [params.params_of(one) for one in (root, body, *users[name])]
+        layers = [one.get("params").mapping for one in (root, body, *users[name])]
         used = params.referenced([defaults, body, *users[name]], [*layers, overrides])
-        params.report_unused(params.params_of(body), used, problems, address=schema.where(["profiles", name]))
+        params.report_unused(body.get("params").mapping, used, problems, address=schema.where(["profiles", name]))

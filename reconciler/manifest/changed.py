@@ -34,8 +34,8 @@ def changed_addresses(
         shared = [
             f"{kind}/{name}"
             for kind, section in (("connection", "connections"), ("token", "tokens"))
-            for name, body in now.section(section).items()
-            if _bare(body) != _bare(then.section(section).get(name))
+            for name, body in now.head.get(section).mapping.items()
+            if body.bare() != then.head.get(section, name).bare()
         ]
         return [*(f"worker/{name}" for name in now.workers if _says(now, name) != _says(then, name)), *shared]
 
@@ -63,10 +63,6 @@ def _read_revision(
         return None  # the paths are new, or hold links that lead out
 
 
-def _bare(node: Node | None) -> Any:
-    return None if node is None else node.bare()
-
-
 def _says(found: ManifestSet, name: str) -> Any:
     """What a Worker's triggers come to, with what they refer to; places do not count."""
     if name not in found.workers:
@@ -76,20 +72,17 @@ def _says(found: ManifestSet, name: str) -> Any:
             {field: node.bare() for field, node in one.fields.items()},
             {key: node.bare() for key, node in one.variables.items()},
             [node.bare() for node in one.ignore],
-            [_bare(_referred(found, one, *names)) for names in REFERENCES],
+            [_referred(found, one, *names).bare() for names in REFERENCES],
         )
         for one in found.triggers
         if one.worker == name
     }
-    own = {field: _bare(found.workers[name].get(field)) for field in ("tag", "take_over_from")}
-    shared = [_bare(found.head.get(field)) for field in ("owner", "account_id", "take_over_from")]
+    own = [found.workers[name].get(field).bare() for field in ("tag", "take_over_from")]
+    shared = [found.head.get(field).bare() for field in ("owner", "account_id", "take_over_from")]
     return own, triggers, shared
 
 
-def _referred(found: ManifestSet, trigger: Effective, field: str, section: str) -> Node | None:
+def _referred(found: ManifestSet, trigger: Effective, field: str, section: str) -> Node:
     """The connection or token that a trigger means: the one it names, else the set's only one."""
-    known = found.section(section)
-    name = trigger.text(field)
-    if not name and len(known) == 1:
-        return next(iter(known.values()))
-    return known.get(name)
+    known, name = found.head.get(section), trigger.text(field)
+    return next(iter(known.mapping.values())) if not name and len(known.mapping) == 1 else known.get(name)

@@ -31,7 +31,7 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
     """What the set wants. Problems go on the set's list; the result is only good where none is an error."""
     problems = found.problems
     connections = [
-        Connection.parse(name, body.bare(), body.place) for name, body in found.section("connections").items()
+        Connection.parse(name, body.bare(), body.place) for name, body in found.head.get("connections").mapping.items()
     ]
     _check_natural_keys(connections, problems)
     for one in connections:
@@ -43,12 +43,11 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
     _check_tags(found)
     _check_own_references(found)
     resolver.withheld = frozenset(env_sources(found.root))
-    tokens = [_token(name, body, found, resolver) for name, body in found.section("tokens").items()]
+    tokens = [_token(name, body, found, resolver) for name, body in found.head.get("tokens").mapping.items()]
     triggers = [_trigger(one, found, resolver) for one in found.triggers]
-    account_id = found.head.get("account_id")
     return Desired(
         owner=found.owner,
-        account_id=account_id.value if account_id else None,
+        account_id=found.head.get("account_id").value,
         take_over_from=_names(found.head.get("take_over_from")),
         workers={name: _worker(name, body) for name, body in found.workers.items()},
         connections=tuple(connections),
@@ -59,31 +58,30 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
 
 def env_sources(node: Node) -> Iterator[str]:
     """The variables of the environment that secrets of the set come from, those that a layer overrides too."""
-    name = node.get("value_from", "env")
-    if name and isinstance(name.value, str):
-        yield name.value
+    name = node.get("value_from", "env").value
+    if isinstance(name, str):
+        yield name
     for child in node.mapping.values():
         if child.mapping:
             yield from env_sources(child)
 
 
-def _names(node: Node | None) -> frozenset[str]:
-    return frozenset(item.value for item in node.items) if node else frozenset()
+def _names(node: Node) -> frozenset[str]:
+    return frozenset(item.value for item in node.items)
 
 
 def _worker(name: str, body: Node) -> Declared[Worker]:
-    tag = body.get("tag")
-    resource = Worker(name=name, tag=tag.value if tag else None, take_over_from=_names(body.get("take_over_from")))
+    resource = Worker(name=name, tag=body.get("tag").value, take_over_from=_names(body.get("take_over_from")))
     return Declared(address=Address.of(Worker.kind, name), position=body.place, resource=resource)
 
 
 def _check_own_references(found: ManifestSet) -> None:
     """A managed token of the set is referred to by its key: by its live name it would lag a generation behind."""
-    tokens = found.section("tokens")
+    tokens = found.head.get("tokens").mapping
     for key, body in tokens.items():
         name = body.get("build_token_name")
-        owner, _, managed = str(name.value).partition(":") if name else ("", "", "")
-        if name and owner == found.owner and managed in tokens and tokens[managed].get("cloudflare_token_id"):
+        owner, _, managed = str(name.value).partition(":")
+        if owner == found.owner and managed in tokens and "cloudflare_token_id" in tokens[managed].mapping:
             hint = f"refer to it with `build_token: {managed}`"
             summary = f"`{managed}` is a managed token of this set"
             found.problems.error(summary, at=name.position, hint=hint, address=f"token/{key}")
@@ -93,8 +91,8 @@ def _check_tags(found: ManifestSet) -> None:
     first: dict[str, str] = {}
     for name, body in found.workers.items():
         tag = body.get("tag")
-        other = first.setdefault(tag.value, name) if tag else name
-        if tag and other != name:
+        other = first.setdefault(tag.value, name)
+        if tag.value and other != name:
             summary = f"the same tag as Worker `{other}`: they are one"
             found.problems.error(summary, at=tag.position, hint="declare it once", address=f"worker/{name}")
 
@@ -117,9 +115,9 @@ def _token(
 ) -> Declared[Token] | Declared[TokenReference] | None:
     bare: dict[str, Any] = body.bare()
     secret = body.get("build_token_secret")
-    if secret is None:
+    if secret.value is None:
         return token.parse(name, bare, body.place)
-    if "owner" in found.head and found.owner is None:
+    if "owner" in found.head.mapping and found.owner is None:
         hint = "a token's live name carries its owner: set one, or refer to a token by `build_token_name`"
         summary = "with `owner: null` no token can be managed"
         found.problems.error(summary, at=body.place, hint=hint, address=f"token/{name}")
@@ -133,14 +131,12 @@ def _secret(node: Node, problems: Problems, resolver: Resolver, address: str) ->
     value_from = node.mapping["value_from"]
     name, spec = next(iter(value_from.mapping.items()))
     refused = next(source.refuse(spec.bare()) for source in SOURCES if name == source.NAME)
-    version = node.get("value_version")
     if refused:
         problems.error(refused, at=spec.position, hint="give the secret a variable of its own", address=address)
         return Secret(None, "", refused), ""
-    allow_empty = node.get("allow_empty")
     folder = os.path.dirname(value_from.position.filename)
-    secret = resolver.resolve(value_from.bare(), folder, allow_empty=bool(allow_empty and allow_empty.value))
-    return secret, version.value if version else ""
+    secret = resolver.resolve(value_from.bare(), folder, allow_empty=bool(node.get("allow_empty").value))
+    return secret, node.get("value_version").value or ""
 
 
 def _trigger(one: Effective, found: ManifestSet, resolver: Resolver) -> DeclaredTrigger | None:
@@ -180,8 +176,7 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
     if long in one.fields:
         return str(one.fields[long].value)
     kind, section = ("connection", "connections") if short == "repo_connection" else ("token", "tokens")
-    node_of_section = found.root.get(section)
-    known = node_of_section.mapping if node_of_section else {}
+    known = found.root.get(section).mapping
     if short in one.fields:
         node = one.fields[short]
         if node.value in known:
@@ -198,16 +193,14 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
 
 
 def _variable(one: Effective, key: str, node: Node, problems: Problems, resolver: Resolver) -> EnvVar:
-    if isinstance(node.value, str) and key != MARKER:
-        return EnvVar(is_secret=False, value=node.value)
     address = f"env/{one.worker}/{one.key}/{key}"
     if key == MARKER:
-        hint = "choose another name"
-        problems.error(f"`{MARKER}` is buildsctl's own variable", at=node.position, hint=hint, address=address)
+        summary = f"`{MARKER}` is buildsctl's own variable"
+        problems.error(summary, at=node.position, hint="choose another name", address=address)
     if isinstance(node.value, str):
         return EnvVar(is_secret=False, value=node.value)
     fields = node.mapping
-    is_secret = fields["is_secret"].value if "is_secret" in fields else None
+    is_secret = node.get("is_secret").value
     problem = _contradiction(set(fields), is_secret)
     if problem:
         summary, hint = problem

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reconciler.errors import Position, UsageError
-from reconciler.manifest.nodes import Problems
+from reconciler.manifest.nodes import Node, Problems
+from reconciler.manifest.parse import parse
 
 MAX_BYTES = 5_000_000  # of one file
 MAX_FILES = 20_000
@@ -69,8 +70,15 @@ def search(folder: str) -> Iterator[str]:
                 yield os.path.join(where, name)
 
 
-def read(filename: str, problems: Problems) -> str | None:
-    """The text of a file; None, and a problem, where it cannot be had."""
+def load(filename: str, problems: Problems) -> Node | None:
+    """What a file holds, an empty mapping where it is empty; None, and a problem, where it cannot be had."""
+    before, text = len(problems.found), _read(filename, problems)
+    root = parse(text, filename, problems) if text is not None else None
+    empty = root is None and len(problems.found) == before
+    return Node({}, Position(filename=filename, line=1, column=1)) if empty else root
+
+
+def _read(filename: str, problems: Problems) -> str | None:
     at = Position(filename=filename, line=1, column=1)
     try:
         kind = os.stat(filename)

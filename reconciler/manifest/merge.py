@@ -92,11 +92,9 @@ class Effective:
 def profiles_of(root: Node, worker: Node, problems: Problems, address: str) -> list[Node]:
     """The profiles of a Worker, in order; `defaults.profile` where it names none."""
     named = worker.get("profile") if "profile" in worker.mapping else root.get("defaults", "profile")
-    if named is None or named.value is None:
+    if named.value is None:
         return []
-    profiles = root.get("profiles")
-    known = profiles.mapping if profiles else {}
-    found = []
+    known, found = root.get("profiles").mapping, []
     for name in named.items if isinstance(named.value, list) else [named]:
         if name.value in known:
             found.append(known[name.value])
@@ -115,7 +113,7 @@ def effective_triggers(root: Node, name: str, worker: Node, profiles: Sequence[N
         _add_blocks(blocks, layer)
     own: dict[str, list[Node]] = {key: [] for key in blocks}
     _add_blocks(own, worker)
-    top = [node for node in (root, root.get("defaults"), *profiles) if node]  # of `root` only `lint`
+    top = [root, root.get("defaults"), *profiles]  # of `root` only `lint`
     inherited = {key: [*top, *blocks[key]] for key in own if blocks.get(key)}
     flattened = _flattened(worker, inherited, own)
     for key, mine in own.items():
@@ -150,8 +148,7 @@ def _flattened(
 
 def _leaves(layer: Node) -> dict[str, Node]:
     """What one layer says itself, `null` as well: fields by name, variables by `environment_variables.NAME`."""
-    given = layer.get(VARIABLES)
-    variables = {f"{VARIABLES}.{name}": node for name, node in (given.mapping if given else {}).items()}
+    variables = {f"{VARIABLES}.{name}": node for name, node in layer.get(VARIABLES).mapping.items()}
     return {name: node for name, node in layer.mapping.items() if _is_field(name)} | variables
 
 
@@ -160,8 +157,7 @@ def _is_field(name: str) -> bool:
 
 
 def _add_blocks(blocks: dict[str, list[Node]], layer: Node) -> None:
-    triggers = layer.get("triggers")
-    for key, body in (triggers.mapping if triggers else {}).items():
+    for key, body in layer.get("triggers").mapping.items():
         if body.value is None:
             blocks.pop(key, None)
         else:
@@ -180,8 +176,7 @@ def _merge_layers(layers: Iterable[Node], start: Effective) -> Effective:
             elif name == "ignore":
                 ignore += node.items
             elif name == "lint":
-                allowed = node.get("allow")
-                allow |= {item.value: item.position for item in (allowed.items if allowed else ())}
+                allow |= {item.value: item.position for item in node.get("allow").items}
             elif _is_field(name):
                 _merge_field(fields, name, node)
     return replace(start, fields=fields, variables=variables, ignore=tuple(ignore), allow=allow)

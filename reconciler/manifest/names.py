@@ -9,9 +9,7 @@ from reconciler.errors import Position
 from reconciler.manifest import files, merge
 from reconciler.manifest.desired import env_sources
 from reconciler.manifest.merge import Effective
-from reconciler.manifest.nodes import Node, Problems
-from reconciler.manifest.params import params_of
-from reconciler.manifest.parse import parse
+from reconciler.manifest.nodes import Problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +28,12 @@ class Names:
 def read(paths: Sequence[str]) -> Names:
     """The names of the set at `paths`. Raises `UsageError` or `ManifestError` where a file cannot be read."""
     problems = Problems()
-    roots = []
-    for filename in files.find(paths):
-        text = files.read(filename, problems)
-        root = parse(text, filename, problems) if text is not None else None
-        roots += [root] if root else []
-    whole = merge.merge_files(roots, Position(filename="", line=0, column=0), problems)
+    roots = [files.load(name, problems) for name in files.find(paths)]
+    whole = merge.merge_files([one for one in roots if one], Position(filename="", line=0, column=0), problems)
     problems.raise_errors()
-    profiles, workers = _section(whole, "profiles"), _section(whole, "workers")
-    layers = (whole, *profiles.values(), *workers.values())
-    owner, others = whole.get("owner"), whole.get("take_over_from")
+    workers = whole.get("workers").mapping
+    layers = (whole, *whole.get("profiles").mapping.values(), *workers.values())
+    owners = (whole.get("owner"), *whole.get("take_over_from").items)
     return Names(
         workers=tuple(workers),
         triggers=tuple(
@@ -47,16 +41,9 @@ def read(paths: Sequence[str]) -> Names:
             for name, body in workers.items()
             for one in merge.effective_triggers(whole, name, body, merge.profiles_of(whole, body, problems, ""))
         ),
-        connections=tuple(_section(whole, "connections")),
-        tokens=tuple(_section(whole, "tokens")),
-        params=tuple(dict.fromkeys(name for layer in layers for name in params_of(layer))),
-        owners=tuple(
-            one.value for one in (owner, *(others.items if others else ())) if one and isinstance(one.value, str)
-        ),
+        connections=tuple(whole.get("connections").mapping),
+        tokens=tuple(whole.get("tokens").mapping),
+        params=tuple(dict.fromkeys(name for layer in layers for name in layer.get("params").mapping)),
+        owners=tuple(one.value for one in owners if isinstance(one.value, str)),
         sources=tuple(dict.fromkeys(env_sources(whole))),
     )
-
-
-def _section(root: Node, name: str) -> dict[str, Node]:
-    node = root.get(name)
-    return node.mapping if node else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -37,11 +37,11 @@ class Node(NamedTuple):  # as `Position`
         """Where its key stands, or it itself."""
         return self.key or self.position
 
-    def get(self, *path: str) -> Node | None:
-        """The node at `path`, or None."""
-        node: Node | None = self
+    def get(self, *path: str) -> Node:
+        """The node at `path`; a null where there is none."""
+        node = self
         for part in path:
-            node = node.mapping.get(part) if node else None
+            node = node.mapping.get(part) or Node(None, node.position)
         return node
 
     def bare(self) -> Any:
@@ -58,12 +58,6 @@ class Node(NamedTuple):  # as `Position`
             yield self
         for child in (*self.mapping.values(), *self.items):
             yield from child.scalars()
-
-
-def key_position(mapping: Mapping[str, Node], key: str) -> Position | None:
-    """Where `key` stands in `mapping`."""
-    node = mapping.get(key)
-    return node.place if node else None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -83,8 +77,8 @@ class Problems:
     hidden: set[tuple[str, int]] = field(default_factory=set)
     found: list[Diagnostic] = field(default_factory=list)
 
-    def error(self, summary: str, *, at: Position | None, hint: str = "", address: str = "", rule: str = "") -> None:
-        self.add(Severity.ERROR, summary, at=at, hint=hint, address=address, rule=rule)
+    def error(self, summary: str, *, at: Position | None, hint: str = "", address: str = "") -> None:
+        self.add(Severity.ERROR, summary, at=at, hint=hint, address=address)
 
     def add(
         self,
@@ -115,12 +109,8 @@ class Problems:
         for one in self.found:
             # A problem in a profile is met once for each Worker that uses it, and told once.
             once.setdefault((one.severity, one.summary, one.position, one.rule), one)
-
-        def place(one: Diagnostic) -> tuple[str, int, int]:
-            at = one.position
-            return (at.filename, at.line, at.column) if at else ("", 0, 0)
-
-        return tuple(replace(one, source_line=self._line(one.position)) for one in sorted(once.values(), key=place))
+        in_order = sorted(once.values(), key=lambda one: one.position or Position("", 0, 0))
+        return tuple(replace(one, source_line=self._line(one.position)) for one in in_order)
 
     def _line(self, at: Position | None) -> str:
         if at is None or not at.line or (at.filename, at.line) in self.hidden:
@@ -132,7 +122,7 @@ class Problems:
         """Note the lines on which somebody may have written a secret where its source belongs."""
         for node in _where_secrets_go(root):
             source = node.get("value_from")
-            named = set(source.scalars()) if source and source.mapping else set()
+            named = set(source.scalars()) if source.mapping else set()
             for scalar in node.scalars():
                 if scalar not in named and not isinstance(scalar.value, bool | None):
                     last = scalar.position.line + str(scalar.value).count("\n")

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.errors import Position
 from reconciler.manifest.nodes import Node, Problems, nearest
 
 _PART = re.compile(r"\$\$\{\{|\$\{\{([^{}]*)\}\}|\$\{\{")
@@ -31,11 +30,6 @@ class Scope:
         """The same params at a place that has more names."""
         more = {f"{name}.name": value for name, value in names.items()}
         return Scope(self.params, self.problems, {**self.names, **more}, address)
-
-
-def params_of(node: Node | None) -> dict[str, Node]:
-    found = node.get("params") if node else None
-    return found.mapping if found else {}
 
 
 def interpolate(node: Node, scope: Scope) -> Node:
@@ -98,10 +92,10 @@ def _say(scope: Scope, summary: str, node: Node, hint: str = "") -> None:
     scope.problems.error(summary, at=node.position, hint=hint, address=scope.address)
 
 
-def referenced(nodes: Iterable[Node | None], params: Iterable[Mapping[str, Node]]) -> set[str]:
+def referenced(nodes: Iterable[Node], params: Iterable[Mapping[str, Node]]) -> set[str]:
     """The params that expressions in `nodes` refer to, and those that these refer to in turn."""
     found: set[str] = set()
-    new = {name for node in nodes if node for name in _names(node)}
+    new = {name for node in nodes for name in _names(node)}
     layers = list(params)
     while new - found:
         found |= new
@@ -132,9 +126,3 @@ def report_unused(params: Mapping[str, Node], used: set[str], problems: Problems
         if name not in inner or set(unused) <= inner:
             hint = nearest(name, used) or f"refer to it as `${{{{ params.{name} }}}}`, or take it out"
             problems.error(f"the param `{name}` is never used", at=node.place, hint=hint, address=address)
-
-
-def from_options(pairs: Iterable[tuple[str, str]], source: str) -> dict[str, Node]:
-    """Params given on the command line."""
-    at = Position(filename=source, line=0, column=0)
-    return {name: Node(value, at, value) for name, value in pairs}

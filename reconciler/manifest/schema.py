@@ -7,12 +7,12 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import Any
 
-from reconciler.errors import Position
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.shape import field, text, texts
 from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
-from reconciler.manifest.nodes import Node, Problems, key_position, nearest
+from reconciler.manifest.nodes import Node, Problems, nearest
 from reconciler.manifest.sources import SOURCES
 
 OWNER = r"^[A-Za-z0-9._/-]{1,64}$(?!\n)"
@@ -33,32 +33,34 @@ ALIASES = {
 }
 """What other tools call a field of ours."""
 
-CONNECTIONS = {"acme/site": {"provider_account_id": "41612145", "repo_id": "1332648945"}}
-TOKENS = {"from-dashboard": {"build_token_name": "Workers Builds - 2026-01-02 10:00"}}
-TRIGGERS = {"production": {"branch_includes": ["main"], "deploy_command": "npx wrangler deploy"}}
-PROFILE = {"profile": "node"}
-
+EXAMPLES = {
+    "connections": {"acme/site": {"provider_account_id": "41612145", "repo_id": "1332648945"}},
+    "tokens": {"from-dashboard": {"build_token_name": "Workers Builds - 2026-01-02 10:00"}},
+    "triggers": {"production": {"branch_includes": ["main"], "deploy_command": "npx wrangler deploy"}},
+    "profiles": {"node": {"build_command": "npm run build"}},
+    "workers": {"web": {"profile": "node"}},
+}
 _STRINGS = {"type": "array", "items": {"type": "string"}}
+_NOTHING = {"type": ["object", "null"]}
+_LINT_REF = {"$ref": "#/$defs/lint"}
 _LINT = {
-    "type": "object",
-    "additionalProperties": False,
-    "description": "What the lint rules may leave alone; unites over all layers.",
-    "examples": [{"allow": ["secret-on-preview"]}],
+    **field(
+        "What the lint rules may leave alone; unites over all layers.",
+        {"allow": ["secret-on-preview"]},
+        type="object",
+        additionalProperties=False,
+    ),
     "properties": {
-        "allow": {
-            **_STRINGS,
-            "description": "Names of lint rules to turn off; `buildsctl explain` lists them.",
-            "examples": [["secret-on-preview"]],
-        }
+        "allow": texts("Names of lint rules to turn off; `buildsctl explain` lists them.", ["secret-on-preview"])
     },
 }
-_PARAMS = {
-    "type": ["object", "null"],
-    "additionalProperties": {"type": "string"},
-    "propertyNames": {"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$(?!\n)"},
-    "description": "Values for ${{ params.NAME }}; top level < profile < Worker < --param-file < --param.",
-    "examples": [{"branch": "main"}],
-}
+_PARAMS = field(
+    "Values for ${{ params.NAME }}; top level < profile < Worker < --param-file < --param.",
+    {"branch": "main"},
+    **_NOTHING,
+    additionalProperties={"type": "string"},
+    propertyNames={"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$(?!\n)"},
+)
 
 
 def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,35 +73,31 @@ def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _trigger_fields() -> dict[str, Any]:
     return {
         **{name: _nullable(schema) for name, schema in Trigger.schema.items()},
-        "environment_variables": {
-            "type": ["object", "null"],
-            "additionalProperties": {"$ref": "#/$defs/environment_variable"},
-            "default": {},
-            "description": "Variables of the builds, by name: a string, `{value_from: …}`, `{is_secret: true}`.",
-            "examples": [{"NODE_VERSION": "24"}],
-        },
-        "ignore": {
-            "type": ["array", "null"],
-            "items": {"type": "string"},
-            "default": [],
-            "description": "Left as it is: trigger fields, or environment_variables.GLOB; still sent on create.",
-            "examples": [["build_command", "environment_variables.CI_*"]],
-        },
-        "protect": {
-            "type": ["boolean", "null"],
-            "default": False,
-            "description": "Never deleted or replaced, also after its block is gone.",
-            "examples": [True],
-        },
-        "lint": {"$ref": "#/$defs/lint"},
+        "environment_variables": field(
+            "Variables of the builds, by name: a string, `{value_from: …}`, `{is_secret: true}`.",
+            {"NODE_VERSION": "24"},
+            **_NOTHING,
+            additionalProperties={"$ref": "#/$defs/environment_variable"},
+            default={},
+        ),
+        "ignore": _nullable(
+            texts(
+                "Left as it is: trigger fields, or environment_variables.GLOB; still sent on create.",
+                ["build_command", "environment_variables.CI_*"],
+                default=[],
+            )
+        ),
+        "protect": field(
+            "Never deleted or replaced, also after its block is gone.", True, type=["boolean", "null"], default=False
+        ),
+        "lint": _LINT_REF,
     }
 
 
-def _mapping(values: Mapping[str, Any], keys: str | None, description: str, example: Any) -> dict[str, Any]:
+def _mapping(section: str, values: Mapping[str, Any], keys: str | None, description: str) -> dict[str, Any]:
     """Names to `values`; `keys` is the pattern of the names."""
     names = {"propertyNames": {"pattern": keys}} if keys else {}
-    whole = {"type": ["object", "null"], **names, "additionalProperties": values}
-    return {**whole, "description": description, "examples": [example]}
+    return field(description, EXAMPLES[section], **_NOTHING, **names, additionalProperties=values)
 
 
 def _object(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -114,25 +112,24 @@ def manifest_schema(*, final: bool = False) -> dict[str, Any]:
     """
     or_expression = "" if final else f"|{EXPRESSION}"
     fields = _trigger_fields()
-    triggers = _mapping({"$ref": "#/$defs/trigger"}, KEY, "What builds the Worker, by keys of your own.", TRIGGERS)
+    trigger = {"$ref": "#/$defs/trigger"}
+    triggers = _mapping("triggers", trigger, KEY, "What builds the Worker, by keys of your own.")
     layered = {**fields, "params": _PARAMS, "triggers": triggers}
     more = _worker_fields(or_expression)
-    nothing = {"type": ["object", "null"]}
-    default = {
-        "description": "Trigger fields for every trigger of the set; may also hold `profile`.",
-        "examples": [{"build_caching_enabled": True}],
-    }
-    profiles = {"node": {"build_command": "npm run build"}}
+    worker = _object({**layered, **more}) | _NOTHING
+    defaults = "Trigger fields for every trigger of the set; may also hold `profile`."
     properties = {
         **_head(or_expression),
         "params": _PARAMS,
-        "connections": _mapping(Connection.schema, REPOSITORY, "Repositories that triggers build from.", CONNECTIONS),
-        "tokens": _mapping(Token.schema, KEY, "Build tokens, managed or looked up.", TOKENS),
-        "defaults": _object({**fields, "profile": more["profile"]}, **default) | nothing,
-        "profiles": _mapping(_object(layered), None, "Partial Workers, for reuse by `profile`.", profiles),
-        "workers": _mapping(_object({**layered, **more}) | nothing, WORKER, "Workers by name.", {"web": PROFILE}),
+        "connections": _mapping("connections", Connection.schema, REPOSITORY, "Repositories that triggers build from."),
+        "tokens": _mapping("tokens", Token.schema, KEY, "Build tokens, managed or looked up."),
+        "defaults": field(
+            defaults, {"build_caching_enabled": True}, **_object({**fields, "profile": more["profile"]}) | _NOTHING
+        ),
+        "profiles": _mapping("profiles", _object(layered), None, "Partial Workers, for reuse by `profile`."),
+        "workers": _mapping("workers", worker, WORKER, "Workers by name."),
         "take_over_from": more["take_over_from"],
-        "lint": {"$ref": "#/$defs/lint"},
+        "lint": _LINT_REF,
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -141,7 +138,7 @@ def manifest_schema(*, final: bool = False) -> dict[str, Any]:
         **_object(properties),
         "$defs": {
             "lint": _LINT,
-            "trigger": _object(fields) | nothing,
+            "trigger": _object(fields) | _NOTHING,
             "environment_variable": _nullable(EnvVar.schema),
             **_secrets(or_expression),
         },
@@ -150,43 +147,34 @@ def manifest_schema(*, final: bool = False) -> dict[str, Any]:
 
 def _head(or_expression: str) -> dict[str, Any]:
     return {
-        "version": {"const": 1, "description": "The manifest's format; at least once in the set.", "examples": [1]},
-        "owner": {
-            "type": ["string", "null"],
-            "pattern": f"{OWNER}{or_expression}",
-            "description": "Who manages these resources; null: nobody. Required, once in the set.",
-            "examples": ["acme/builds"],
-        },
-        "account_id": {
-            "type": "string",
-            "pattern": f"{ACCOUNT_ID}{or_expression}",
-            "description": "The account; must agree with CLOUDFLARE_ACCOUNT_ID where both are given.",
-            "examples": ["0123456789abcdef0123456789abcdef"],
-        },
+        "version": field("The manifest's format; at least once in the set.", 1, const=1),
+        "owner": field(
+            "Who manages these resources; null: nobody. Required, once in the set.",
+            "acme/builds",
+            type=["string", "null"],
+            pattern=f"{OWNER}{or_expression}",
+        ),
+        "account_id": text(
+            "The account; must agree with CLOUDFLARE_ACCOUNT_ID where both are given.",
+            "0123456789abcdef0123456789abcdef",
+            pattern=f"{ACCOUNT_ID}{or_expression}",
+        ),
     }
 
 
 def _worker_fields(or_expression: str) -> dict[str, Any]:
     """What only a Worker may say."""
+    one_or_more = {"if": {"type": "array"}, "then": _STRINGS, "else": {"type": ["string", "null"]}}
     return {
-        "profile": {
-            "if": {"type": "array"},
-            "then": _STRINGS,
-            "else": {"type": ["string", "null"]},
-            "description": "The profile to begin with; of several the later wins.",
-            "examples": ["node", ["node", "cached"]],
-        },
-        "tag": {
-            "type": "string",
-            "pattern": f"{TAG}{or_expression}",
-            "description": "The Worker's tag; looked up by name where it is not given.",
-            "examples": ["0123456789abcdef0123456789abcdef"],
-        },
-        "take_over_from": {
-            **_STRINGS,
-            "description": "Owners whose triggers may be taken over.",
-            "examples": [["acme/old"]],
-        },
+        "profile": field(
+            "The profile to begin with; of several the later wins.", "node", ["node", "cached"], **one_or_more
+        ),
+        "tag": text(
+            "The Worker's tag; looked up by name where it is not given.",
+            "0123456789abcdef0123456789abcdef",
+            pattern=f"{TAG}{or_expression}",
+        ),
+        "take_over_from": texts("Owners whose triggers may be taken over.", ["acme/old"]),
     }
 
 
@@ -196,23 +184,15 @@ def _secrets(or_expression: str) -> dict[str, Any]:
         "value_version": {"$ref": "#/$defs/value_version"},
         "allow_empty": EnvVar.schema["then"]["properties"]["allow_empty"],
     }
-    sources = {source.NAME: source.SCHEMA for source in SOURCES}
-    version = {
-        "type": "string",
-        "pattern": f"{VERSION}{or_expression}",
-        "description": "A version of the secret; a change writes it again.",
-        "examples": ["2"],
-    }
+    sources = _object({source.NAME: source.SCHEMA for source in SOURCES}, minProperties=1, maxProperties=1)
     return {
         "secret": _object(secret, required=["value_from"]),
-        "value_from": _object(
-            sources,
-            minProperties=1,
-            maxProperties=1,
-            description="Where a secret comes from. It never stands in a manifest.",
-            examples=[{"env": "SENTRY_AUTH_TOKEN"}],
+        "value_from": field(
+            "Where a secret comes from. It never stands in a manifest.", {"env": "SENTRY_AUTH_TOKEN"}, **sources
         ),
-        "value_version": version,
+        "value_version": text(
+            "A version of the secret; a change writes it again.", "2", pattern=f"{VERSION}{or_expression}"
+        ),
     }
 
 
@@ -249,19 +229,6 @@ def _leaves(error: Any) -> Iterator[Any]:
         yield error
 
 
-def _walk(root: Node, path: Sequence[str | int]) -> tuple[Node, Position]:
-    """The node at `path`, and the place of its key."""
-    node, at = root, root.position
-    for part in path:
-        if isinstance(part, int):
-            node = node.items[part]
-            at = node.position
-        else:
-            node = node.mapping[part]
-            at = node.place
-    return node, at
-
-
 def where(path: Sequence[str | int]) -> str:
     """A path in the manifest as an address where it has one: `trigger/web/production`."""
     match [str(part) for part in path]:
@@ -269,12 +236,8 @@ def where(path: Sequence[str | int]) -> str:
             return f"env/{worker}/{trigger}/{key}"
         case ["workers", worker, "triggers", trigger, *_]:
             return f"trigger/{worker}/{trigger}"
-        case ["workers", worker, *_]:
-            return f"worker/{worker}"
-        case ["connections", name, *_]:
-            return f"connection/{name}"
-        case ["tokens", name, *_]:
-            return f"token/{name}"
+        case ["workers" | "connections" | "tokens" as section, name, *_]:
+            return f"{section.removesuffix('s')}/{name}"
         case parts:
             return ".".join(parts)
 
@@ -305,20 +268,20 @@ def _named(path: Sequence[str | int]) -> str:
 
 
 def _report(root: Node, error: Any, problems: Problems) -> None:
-    path = list(error.absolute_path)
-    node, at = _walk(root, path)
-    name = _named(path)
+    path, node = list(error.absolute_path), root
+    for part in path:
+        node = node.items[part] if isinstance(part, int) else node.mapping[part]
+    name, at = _named(path), node.place
     say = partial(problems.error, address=where(path))
     rule = error.validator_value
     if "propertyNames" in error.absolute_schema_path:
-        place = key_position(node.mapping, error.instance) or at
         hint = "letters, digits and a few signs; see the manifest reference"
         hint = "a connection's key is `owner/repo`" if path == ["connections"] else hint
-        say(f"`{error.instance}` cannot be a key of {name}", at=place, hint=hint)
+        say(f"`{error.instance}` cannot be a key of {name}", at=node.mapping[error.instance].place, hint=hint)
         return
     match error.validator:
         case "additionalProperties":
-            _report_unknown(node, at, error.schema.get("properties", {}), say)
+            _report_unknown(node, error.schema.get("properties", {}), say)
         case "type":
             _report_type(node, rule if isinstance(rule, list) else [rule], name, say)
         case "required":
@@ -337,8 +300,6 @@ def _report(root: Node, error: Any, problems: Problems) -> None:
             say(f"{name} is not of the form: {FORMS.get(form, form)}", at=node.position)
         case "minLength" | "minItems":
             say(f"{name} must not be empty", at=node.position)
-        case "maxLength":
-            say(f"{name} is longer than {rule} characters", at=node.position)
         case "minProperties" | "maxProperties":
             known = ", ".join(f"`{field}`" for field in error.schema.get("properties", {}))
             hint = f"give one of {known}" if known else EITHER_OR
@@ -347,16 +308,14 @@ def _report(root: Node, error: Any, problems: Problems) -> None:
             say(f"{name} is not what the schema wants ({error.validator})", at=node.position)
 
 
-def _report_unknown(node: Node, at: Position, known: Mapping[str, Any], say: Callable[..., None]) -> None:
-    for key in node.mapping:
-        if key not in known:
+def _report_unknown(node: Node, known: Mapping[str, Any], say: Callable[..., None]) -> None:
+    for key, child in node.mapping.items():
+        if key == "<<":
+            say("`<<` is no merge key in YAML 1.2", at=child.place, hint="use a profile")
+        elif key not in known:
             alias = ALIASES.get(key)
-            if key == "<<":
-                say("`<<` is no merge key in YAML 1.2", at=node.mapping[key].place, hint="use a profile")
-                continue
             hint = f"did you mean `{alias}`?" if alias in known else nearest(key, known)
-            place = key_position(node.mapping, key) or at
-            say(f"unknown field `{key}`", at=place, hint=hint or f"known here: {', '.join(sorted(known))}")
+            say(f"unknown field `{key}`", at=child.place, hint=hint or f"known here: {', '.join(sorted(known))}")
 
 
 def _report_type(node: Node, types: Sequence[str], name: str, say: Callable[..., None]) -> None:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reconciler.errors import Diagnostic, Severity
 from reconciler.kinds import ORDER
 from reconciler.kinds.worker import Worker
-from reconciler.model import Address, Declared, Disposition, Plan, Ref, Step, Unread
+from reconciler.model import Address, Declared, Disposition, Plan, Ref, Unread
 from reconciler.ownership import Marker
 from reconciler.plan import connections, losses, target, tokens, triggers, undeclared
 from reconciler.plan.board import MAX_DELETES, Board, Options, Seen
 from reconciler.plan.match import match
-from reconciler.plan.steps import in_order
 from reconciler.states import DeclaredTrigger, Desired, Observed
 
 __all__ = ["MAX_DELETES", "Options", "plan"]
@@ -41,35 +40,18 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     labels = {live.id: connections.label(live.resource) for live in observed.connections}
     labels |= {live.id: f"token `{live.resource.build_token_name}`" for live in observed.tokens}
     labels |= {uuid: str(address) for address, uuid in board.ids.items()}
-    result = Plan(
+    unknown = observed.workers is None or bool(options.target)
+    result = board.plan(
+        sorted(board.changes, key=lambda change: _rank(change.address)),
         account_id=account_id,
-        owner=desired.owner,
-        changes=tuple(sorted(board.changes, key=lambda change: _rank(change.address))),
-        steps=(*in_order(_tried(board), board.branches), *board.last),
         prune=options.prune,
-        ids=board.ids,
-        refusals=tuple(board.refusals),
-        diagnostics=tuple(board.diagnostics),
-        unread=observed.unread,
         labels=labels,
-        addresses=board.addresses,
-        reads=observed.reads,
         target=options.target,
         left_out=desired.left_out,
-        undeclared_workers=(
-            None if observed.workers is None or options.target else len(_undeclared(desired, observed))
-        ),
+        undeclared_workers=None if unknown else len(_undeclared(desired, observed)),
     )
     target.check(result, options.target)
     return result
-
-
-def _tried(board: Board) -> list[Step]:
-    """Connections and tokens; the secret of a token that replaces a working one is tried before."""
-    return [
-        replace(step, trial=board.trials.get(step.gives)) if step.gives in board.replacing else step
-        for step in board.first
-    ]
 
 
 def _prune(board: Board) -> None:
@@ -153,30 +135,24 @@ def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, l
     tag = board.observed.tags.get(name)
     twins = [one for one in tags[tag] if one != name] if tag else []
     if twins:
-        board.fail(
-            f"Worker `{name}` and Worker `{twins[0]}` of the manifests have the same tag: they are one",
-            hint="declare it once",
-            address=worker.address,
-            position=worker.position,
-        )
+        summary = f"Worker `{name}` and Worker `{twins[0]}` of the manifests have the same tag: they are one"
+        board.fail(worker, summary, hint="declare it once")
         return
     unread = board.observed.unread_scripts and not given
     if name in board.observed.tags or unread or name in board.observed.unread_workers:
         return
+    if given:
+        hint = "a Worker that was deleted and made again has a new tag"
+        board.fail(worker, f"the tag `{given}` is no Worker's", hint=hint)
+        return
     nearest = difflib.get_close_matches(name, list(board.observed.workers or ()), n=1)
     hint = f"did you mean `{nearest[0]}`?" if nearest else "deploy it first: `npx wrangler deploy`"
-    board.fail(
-        f"the tag `{given}` is no Worker's" if given else f"there is no Worker `{name}` in this account",
-        hint="a Worker that was deleted and made again has a new tag" if given else hint,
-        address=worker.address,
-        position=worker.position,
-    )
+    board.fail(worker, f"there is no Worker `{name}` in this account", hint=hint)
 
 
 def _selected(board: Board, site: _Site) -> Iterator[tuple[DeclaredTrigger, Seen | None]]:
     """The pairs that are decided about: matching sees all declared triggers, `--target` selects afterwards."""
-    globs = board.options.target
-    return (pair for pair in site.pairs if not globs or target.selects(globs, pair[0]))
+    return (pair for pair in site.pairs if target.selects(board.options.target, pair[0]))
 
 
 def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
@@ -186,17 +162,15 @@ def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
     if site.stopped:
         yield from (one.resource.repo_connection_uuid for one in site.declared)
     for trigger, seen in _selected(board, site):
-        shown = seen is None or bool(seen.live.resource.repo_connection_uuid)
-        ignored = (seen and trigger.ignores("repo_connection_uuid")) or not shown
+        ignored = seen and (trigger.ignores("repo_connection_uuid") or not seen.live.resource.repo_connection_uuid)
         if not ignored and not _unread_rival(site, trigger, seen) and not triggers.cannot_tell(board, trigger, seen):
             yield trigger.resource.repo_connection_uuid
 
 
 def _decide_site(board: Board, site: _Site) -> None:
     """Every declared trigger of a Worker with its variables, then what is live beside them."""
-    globs = board.options.target
     for trigger in site.declared if site.stopped else ():
-        if not globs or target.selects(globs, trigger):
+        if target.selects(board.options.target, trigger):
             triggers.stop(board, trigger, Disposition.UNKNOWN, site.stopped)
     board.addresses |= {seen.live.id: trigger.address for trigger, seen in site.pairs if seen}
     for trigger, seen in _selected(board, site):

@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import IntEnum, auto
 from typing import Any
 
 from reconciler import ownership
-from reconciler.errors import Diagnostic, Position, Severity
+from reconciler.errors import Diagnostic, Severity
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
-from reconciler.model import Action, Address, Change, Declared, Live, Ref, Refusal, Resource, Step, Trial, Unread, row
-from reconciler.plan.steps import Branch
+from reconciler.model import (
+    Action,
+    Address,
+    Change,
+    Declared,
+    Live,
+    Plan,
+    Ref,
+    Refusal,
+    Request,
+    Resource,
+    Step,
+    Trial,
+    Unread,
+    row,
+)
 from reconciler.states import Desired, Observed
 
 MAX_DELETES = 5
+
+
+class Phase(IntEnum):
+    """The order of writes (DESIGN section 6). What stands between tokens and the last is done Worker by Worker.
+
+    Variables: for each trigger one DELETE for each key that goes, then one PATCH with what is new or changed and
+    the marker. Releases: the real watch paths of triggers that could not build before their variables were there.
+    Last: deletes of what nothing uses any more.
+    """
+
+    CONNECTIONS = auto()
+    TOKENS = auto()
+    DELETES = auto()
+    CREATES = auto()
+    UPDATES = auto()
+    VARIABLES = auto()
+    RELEASES = auto()
+    LAST = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +83,14 @@ class Seen:
         return found if isinstance(found, ownership.Marker) and found.owner == owner else None
 
 
+def called(live: Live[Trigger]) -> str:
+    """A live trigger that has no address."""
+    return f"trigger `{live.resource.trigger_name}` of Worker `{live.scope}`"
+
+
 @dataclass(kw_only=True)
 class Board:
-    """The only mutable value of a decision. `first`, `branches` and `last` are writes in order: connections
-    and tokens, then Worker by Worker, then deletes of what nothing uses any more.
+    """The only mutable value of a decision.
 
     `after` is what becomes of a live trigger, by its UUID, None where it goes; `addresses` what each is called;
     `made` are new ones.
@@ -67,9 +104,7 @@ class Board:
     observed: Observed
     options: Options
     changes: list[Change] = field(default_factory=list)
-    first: list[Step] = field(default_factory=list)
-    branches: dict[str, Branch] = field(default_factory=dict)
-    last: list[Step] = field(default_factory=list)
+    writes: list[tuple[Phase, Step]] = field(default_factory=list)
     after: dict[str, tuple[Address, Trigger | None]] = field(default_factory=dict)
     addresses: dict[str, Address] = field(default_factory=dict)
     made: dict[Address, Trigger] = field(default_factory=dict)
@@ -96,25 +131,50 @@ class Board:
         unread = self.observed.unread_variables.get(live.id)
         return Seen(live=live, variables=found, marker=ownership.read(found, live.id), unread=unread)
 
-    def branch(self, worker: str) -> Branch:
-        """The writes of one Worker."""
-        return self.branches.setdefault(worker, Branch(name=f"worker/{worker}"))
+    def write(self, phase: Phase, request: Request, *covers: Address, branch: str = "", **more: Any) -> None:
+        """Add a step. Those of a Worker are a branch."""
+        if covers[0].kind in (Trigger.kind, EnvVar.kind):
+            branch = branch or f"worker/{covers[0].path[0]}"
+        self.writes.append((phase, Step(covers=covers, request=request, branch=branch, **more)))
+
+    def plan(self, changes: Iterable[Change], **more: Any) -> Plan:
+        """What was decided, as one value."""
+        names = dict.fromkeys(["", *(step.branch for _, step in self.writes)])
+        branches = {name: number for number, name in enumerate(names)}
+        order = sorted(self.writes, key=lambda one: (one[0] is Phase.LAST, branches[one[1].branch], one[0]))
+        return Plan(
+            owner=self.owner,
+            changes=tuple(changes),
+            # The secret of a token that replaces a working one is tried before.
+            steps=tuple(
+                replace(step, trial=self.trials.get(step.gives)) if step.gives in self.replacing else step
+                for _, step in order
+            ),
+            ids=self.ids,
+            refusals=tuple(self.refusals),
+            diagnostics=tuple(self.diagnostics),
+            unread=self.observed.unread,
+            addresses=self.addresses,
+            reads=self.observed.reads,
+            **more,
+        )
 
     def bind(self, ref: Ref) -> Ref:
         """The id of `ref` where it is known, else its address."""
         return self.ids.get(ref, ref) if isinstance(ref, Address) else ref
 
-    def warn(self, summary: str, *, hint: str = "", address: Address, position: Position | None) -> None:
-        self._say(Severity.WARNING, summary, hint=hint, address=address, position=position)
+    def warn(self, declared: Declared[Resource], summary: str, *, hint: str) -> None:
+        self._say(Severity.WARNING, declared, summary, hint)
 
-    def fail(self, summary: str, *, hint: str, address: Address, position: Position | None) -> None:
-        """`address` leads nowhere; what refers to it fails with it, the rest of the plan goes on."""
-        self.failed[address] = summary
-        self._say(Severity.ERROR, summary, hint=hint, address=address, position=position)
+    def fail(self, declared: Declared[Resource], summary: str, *, hint: str) -> None:
+        """It leads nowhere; what refers to it fails with it, the rest of the plan goes on."""
+        self.failed[declared.address] = summary
+        self._say(Severity.ERROR, declared, summary, hint)
 
-    def _say(self, severity: Severity, summary: str, *, hint: str, address: Address, position: Position | None) -> None:
+    def _say(self, severity: Severity, declared: Declared[Resource], summary: str, hint: str) -> None:
+        address, position = str(declared.address), declared.position
         self.diagnostics.append(
-            Diagnostic(severity=severity, summary=summary, hint=hint, address=str(address), position=position)
+            Diagnostic(severity=severity, summary=summary, hint=hint, address=address, position=position)
         )
 
     def users(self, live: str, *, is_connection: bool = False) -> tuple[list[Address | str], list[Address]]:
@@ -123,22 +183,18 @@ class Board:
         still: list[Address | str] = []
         until: list[Address] = []
         for one in self.observed.triggers:
-            uses = (one.resource.build_token_uuid, one.resource.repo_connection_uuid)
             address, after = self.after.get(one.id, (None, one.resource))
             hidden = after is not None and not after.repo_connection_uuid and is_connection
-            if after and (hidden or live in (after.build_token_uuid, after.repo_connection_uuid)):
-                still.append(address or f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`")
-            elif live in uses and address:
+            if after and (hidden or after.uses(live)):
+                still.append(address or called(one))
+            elif one.resource.uses(live) and address:
                 until.append(address)
-        used = any(live in (one.build_token_uuid, one.repo_connection_uuid) for one in self.made.values())
+        used = any(one.uses(live) for one in self.made.values())
         return [*still, *(["a new trigger"] if used else [])], until
 
-    def refuse(self, address: Address, summary: str, *, detail: str = "", hint: str = "") -> None:
+    def refuse(self, address: Address | None, summary: str, *, detail: str = "", hint: str) -> None:
+        """Without an address the plan as a whole is refused."""
         self.refusals.append(Refusal(summary=summary, detail=detail, hint=hint, address=address))
-
-    def refuse_all(self, summary: str, *, hint: str) -> None:
-        """The plan as a whole is refused."""
-        self.refusals.append(Refusal(summary=summary, hint=hint))
 
     def row(self, where: Address | Declared[Resource], action: Action = Action.NO_OP, **more: Any) -> None:
         """Write a row down; see `model.row`."""

@@ -5,23 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from reconciler.kinds.connection import Connection
-from reconciler.model import (
-    Action,
-    Address,
-    Cause,
-    Declared,
-    Disposition,
-    Echo,
-    FieldChange,
-    Live,
-    Plan,
-    Ref,
-    Refusal,
-    Step,
-    row,
-)
-from reconciler.plan.board import Board
-from reconciler.states import Observed
+from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, FieldChange, Live, Plan, Ref
+from reconciler.plan.board import Board, Options, Phase, called
+from reconciler.states import Desired, Observed
 
 
 def decide(board: Board, needed: Collection[Ref]) -> None:
@@ -43,12 +29,8 @@ def decide(board: Board, needed: Collection[Ref]) -> None:
         else:
             _decide_unseen(board, declared, needed=declared.address in needed)
         if declared.address not in named and not board.options.target:
-            board.warn(
-                "no trigger needs this connection",
-                hint="it is left as it is; name it as `repo_connection` of a trigger, or take it out",
-                address=declared.address,
-                position=declared.position,
-            )
+            hint = "it is left as it is; name it as `repo_connection` of a trigger, or take it out"
+            board.warn(declared, "no trigger needs this connection", hint=hint)
 
 
 def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connection], *, needed: bool) -> None:
@@ -58,9 +40,8 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
     fields: tuple[FieldChange, ...] = ()
     reason = "as declared"
     if needed and want.provider_account_id != seen.provider_account_id:
-        fields = (
-            FieldChange(path="provider_account_id", before=seen.provider_account_id, after=want.provider_account_id),
-        )
+        before, after = seen.provider_account_id, want.provider_account_id
+        fields = (FieldChange(path="provider_account_id", before=before, after=after),)
         reason = (
             "`provider_account_id` differs: putting the connection again re-points every trigger of "
             f"repository {want.provider_account_name}/{want.repo_name}, of undeclared Workers too"
@@ -83,7 +64,7 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
 def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool) -> None:
     if not needed:
         who = "trigger that --target names" if board.desired.witnesses.get(declared.address) else "trigger"
-        board.row(declared, disposition=Disposition.DECLARED, reason=f"no {who} needs it, so it is not put")
+        board.row(declared, reason=f"no {who} needs it, so it is not put")
     elif board.observed.unread_scripts or board.observed.unread_workers:
         board.unknown[declared.address] = "not every Worker's triggers could be read, one may show it"
         board.row(declared, disposition=Disposition.UNKNOWN, reason=board.unknown[declared.address])
@@ -97,9 +78,8 @@ def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool
 
 
 def _put(board: Board, declared: Declared[Connection]) -> None:
-    board.first.append(
-        Step(covers=(declared.address,), request=declared.resource.put(), echo=Echo.CONNECTION, gives=declared.address)
-    )
+    address = declared.address
+    board.write(Phase.CONNECTIONS, declared.resource.put(), address, echo=Echo.CONNECTION, gives=address)
 
 
 def prune(board: Board) -> None:
@@ -118,45 +98,32 @@ def prune(board: Board) -> None:
             reason="its last trigger goes in this run",
             cause=Cause.MANIFEST,
         )
-        request, needs = Connection.delete(live.id), frozenset(until)
-        board.last.append(Step(covers=(address,), request=request, needs=needs))
+        board.write(Phase.LAST, Connection.delete(live.id), address, needs=frozenset(until))
 
 
 def delete(declared: Declared[Connection], observed: Observed, *, account_id: str) -> Plan:
     """Delete one that no trigger of the account shows: only a put tells its UUID."""
-    address, want = declared.address, declared.resource
+    board, want = Board(desired=Desired(owner=None), observed=observed, options=Options()), declared.resource
     shown = {live.id for live in observed.connections if live.resource.natural_key == want.natural_key}
-    users = [
-        f"trigger `{one.resource.trigger_name}` of Worker `{one.scope}`"
-        for one in observed.triggers
-        if one.resource.repo_connection_uuid in {*shown, ""}  # not shown: it may be this one
-    ]
-    refusals: list[Refusal] = []
+    # One that a trigger does not show may be this one.
+    users = [called(one) for one in observed.triggers if one.resource.repo_connection_uuid in {*shown, ""}]
     if users:
         hint = "delete those first, or point them to another repository"
-        summary = f"still used by {', '.join(users)}"
-        refusals.append(Refusal(address=address, summary=summary, hint=hint))
+        board.refuse(declared.address, f"still used by {', '.join(users)}", hint=hint)
     elif observed.unread:
         summary = "not every trigger of the account could be read: one may use it"
-        refusals.append(Refusal(address=address, summary=summary, hint="run it again"))
-    change = row(
-        address,
+        board.refuse(declared.address, summary, hint="run it again")
+    else:
+        _put(board, declared)
+        board.write(Phase.LAST, Connection.delete(declared.address), declared.address)
+    board.row(
+        declared.address,
         Action.DELETE,
         before=want.fields,
         reason="put once for its UUID, then deleted",
-        disposition=Disposition.REFUSED if refusals else Disposition.DECLARED,
+        disposition=Disposition.REFUSED if board.refusals else Disposition.DECLARED,
     )
-    put = Step(covers=(address,), request=want.put(), echo=Echo.CONNECTION, gives=address)
-    gone = Step(covers=(address,), request=Connection.delete(address))
-    return Plan(
-        account_id=account_id,
-        owner=None,
-        changes=(change,),
-        steps=() if refusals else (put, gone),
-        refusals=tuple(refusals),
-        unread=observed.unread,
-        reads=observed.reads,
-    )
+    return board.plan(board.changes, account_id=account_id)
 
 
 def _name(connection: Connection) -> str:

@@ -26,9 +26,8 @@ def refuse_replace(board: Board, trigger: DeclaredTrigger, seen: Seen) -> bool:
     lost = []
     for key in seen.variables:
         declared = trigger.variables.get(key)
-        known = declared is not None or (ours is not None and ours.knows(key))
-        without_value = declared is not None and declared.resource.value is None
-        if key != MARKER and (ignores(trigger, key) or not known or without_value):
+        again = declared.resource.value is not None if declared else ours is not None and ours.knows(key)
+        if key != MARKER and (ignores(trigger, key) or not again):
             lost.append(key)
     secret = {key for key, one in trigger.variables.items() if one.resource.is_secret}
     return _refuse_loss(board, trigger.address, seen.variables, lost, what="replace", secret=secret)
@@ -87,10 +86,10 @@ def _refuse_loss(
     return True
 
 
-def check_variables(board: Board, trigger: DeclaredTrigger, found: Variables) -> None:
+def check_variables(board: Board, trigger: DeclaredTrigger, seen: Seen, found: Variables) -> None:
     """64 variables a trigger, the marker counted; those that nobody declared count too."""
     with_value = {key for key, one in trigger.variables.items() if one.resource.value is not None}
-    total = len(with_value | found.left) + (board.owner is not None)
+    total = len((with_value | seen.variables.keys()) - {MARKER, *found.deletes}) + (board.owner is not None)
     if total > MAX_VARIABLES and "too-many-variables" not in trigger.allow:
         board.refuse(
             trigger.address,
@@ -119,26 +118,17 @@ def check_total(board: Board, declared: Sequence[DeclaredTrigger], stay: Sequenc
 
 def check_deletes(board: Board) -> None:
     """More deletes than a slip of the pen explains: triggers, replaces, tokens, connections and secrets."""
-    gone = {
-        change.address
-        for change in board.changes
-        if change.action in (Action.DELETE, Action.REPLACE) and change.address.kind != "env"
-    }
+    going = [change for change in board.changes if change.action in (Action.DELETE, Action.REPLACE)]
+    gone = {change.address for change in going if change.address.kind != "env"}
     triggers = {address.path for address in gone if address.kind == "trigger"}
-    secrets = [
-        change
-        for change in board.changes
-        if change.action is Action.DELETE
-        and change.address.kind == "env"
-        and change.address.path[:2] not in triggers
-        and change.before
-        and change.before["is_secret"]
-    ]
-    count = len(gone) + len(secrets)
+    variables = [one for one in going if one.address.kind == "env" and one.address.path[:2] not in triggers]
+    count = len(gone) + sum(1 for one in variables if one.before and one.before["is_secret"])
     if count > board.options.max_deletes:
-        board.refuse_all(
+        board.refuse(
+            None,
             f"{count} resources would go, and --max-deletes is {board.options.max_deletes}",
             hint=f"if all of them are meant, say --max-deletes {count}",
         )
     if count and board.desired.empty:
-        board.refuse_all("the manifests declare nothing, and the plan would delete", hint="is this the right folder?")
+        summary = "the manifests declare nothing, and the plan would delete"
+        board.refuse(None, summary, hint="is this the right folder?")

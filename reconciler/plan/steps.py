@@ -1,32 +1,15 @@
-"""Write down the requests that carry a Worker's changes out, in the order of DESIGN section 6.
-
-Trigger deletes, creates, updates; then each trigger's variables: one DELETE for each key that goes, then
-one PATCH with what is new or changed and the marker; last the real watch paths of triggers that were made
-so that they could not build before their variables were there.
-"""
+"""Write down the requests that carry a trigger's changes out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from reconciler.kinds import ORDER
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
-from reconciler.model import (
-    Action,
-    Address,
-    Change,
-    Echo,
-    FieldChange,
-    FingerprintDraft,
-    MarkerDraft,
-    Ref,
-    Step,
-    Trial,
-    Value,
-)
+from reconciler.model import Action, Address, Change, Echo, FieldChange, FingerprintDraft, MarkerDraft, Trial, Value
 from reconciler.ownership import MARKER, Marker
+from reconciler.plan.board import Board, Phase
 from reconciler.states import DeclaredTrigger
 
 
@@ -37,8 +20,7 @@ class Variables:
     `marker` is ours, or None where the trigger is nobody's or is being taken over; `memory` is also that of
     the owner it is taken over from: it tells of declared variables, and of nothing else. `live` is the
     trigger's UUID where it has one. `unfinished` is a trigger whose creation was cut short: it still gets
-    what is only sent on create. `absent` says why a variable is not there. `left` are the variables that
-    stay live beside those declared with a value.
+    what is only sent on create. `absent` says why a variable is not there.
     """
 
     trigger: DeclaredTrigger
@@ -51,7 +33,6 @@ class Variables:
     writes: dict[str, EnvVar] = field(default_factory=dict)
     deletes: list[str] = field(default_factory=list)
     entries: dict[str, str | FingerprintDraft] = field(default_factory=dict)
-    left: set[str] = field(default_factory=set)
 
     @property
     def covers(self) -> tuple[Address, ...]:
@@ -59,133 +40,55 @@ class Variables:
         return tuple(change.address for change in self.changes if change.action in (Action.CREATE, Action.UPDATE))
 
 
-@dataclass(kw_only=True)
-class Branch:
-    """The writes of one Worker, by phase."""
+def create(
+    board: Board, want: Trigger, found: Variables, marker: MarkerDraft | None, *, needs: frozenset[Address]
+) -> None:
+    """A trigger that gets variables watches nothing until they are there."""
+    trigger = found.trigger.address
+    made = replace(want, path_includes=PENDING_PATHS) if found.writes else want
+    board.write(Phase.CREATES, made.create(), trigger, echo=Echo.TRIGGER, gives=trigger, needs=needs)
+    _write_variables(board, found, marker, shows_trigger=True)
+    if found.writes:
+        _release(board, want, {"path_includes"}, found, trial=None)
 
-    name: str
-    deletes: list[Step] = field(default_factory=list)
-    creates: list[Step] = field(default_factory=list)
-    updates: list[Step] = field(default_factory=list)
-    variables: list[Step] = field(default_factory=list)
-    releases: list[Step] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[Step]:
-        yield from (*self.deletes, *self.creates, *self.updates, *self.variables, *self.releases)
+def update(
+    board: Board,
+    want: Trigger,
+    fields: Sequence[FieldChange],
+    found: Variables,
+    marker: MarkerDraft | None,
+    *,
+    trial: Trial | None,
+) -> None:
+    """Fields, then variables; the other way about where the trigger still watches nothing."""
+    trigger, live = found.trigger.address, found.live
+    names = {change.path for change in fields}
+    pending = any(change.path == "path_includes" and change.before == PENDING_PATHS for change in fields)
+    if names and not pending:
+        board.write(Phase.UPDATES, want.update(live, names), trigger, echo=Echo.TRIGGER, trial=trial)
+    for key in found.deletes:
+        board.write(Phase.VARIABLES, EnvVar.delete(live, key), EnvVar.address(trigger, key))
+    _write_variables(board, found, marker, shows_trigger=bool(names))
+    if pending:
+        _release(board, want, names, found, trial=trial)
 
-    def delete(
-        self,
-        trigger: Address,
-        live: str,
-        others: tuple[Address, ...],
-        *,
-        needs: frozenset[Address],
-        trial: Trial | None = None,
-    ) -> None:
-        """Delete the trigger with the UUID `live`; the variables at `others` go with it. What is made in its
-        place `needs` those: where they fail, or the `trial` of its token, it stays."""
-        request = Trigger.delete(live)
-        covers = (trigger, *others)
-        self.deletes.append(Step(covers=covers, request=request, branch=self.name, needs=needs, trial=trial))
 
-    def create(
-        self,
-        trigger: Address,
-        want: Trigger,
-        variables: Variables,
-        marker: MarkerDraft | None,
-        *,
-        needs: frozenset[Address],
-    ) -> None:
-        """A trigger that gets variables watches nothing until they are there."""
-        pending = bool(variables.writes)
-        made = replace(want, path_includes=PENDING_PATHS) if pending else want
-        self.creates.append(
-            Step(
-                covers=(trigger,),
-                request=made.create(),
-                echo=Echo.TRIGGER,
-                branch=self.name,
-                gives=trigger,
-                needs=needs,
-            )
-        )
-        self._write_variables(trigger, trigger, variables, marker, shows_trigger=True)
-        if pending:
-            self._release(trigger, trigger, want, {"path_includes"}, variables)
-
-    def update(
-        self,
-        trigger: Address,
-        live: str,
-        *,
-        want: Trigger,
-        fields: tuple[FieldChange, ...],
-        variables: Variables,
-        marker: MarkerDraft | None,
-        trial: Trial | None,
-    ) -> None:
-        """Fields, then variables; the other way about where the trigger still watches nothing."""
-        names = {change.path for change in fields}
-        pending = any(change.path == "path_includes" and change.before == PENDING_PATHS for change in fields)
-        if names and not pending:
-            request = want.update(live, names)
-            self.updates.append(
-                Step(covers=(trigger,), request=request, echo=Echo.TRIGGER, branch=self.name, trial=trial)
-            )
-        for key in variables.deletes:
-            self.variables.append(
-                Step(covers=(EnvVar.address(trigger, key),), request=EnvVar.delete(live, key), branch=self.name)
-            )
-        self._write_variables(trigger, live, variables, marker, shows_trigger=bool(names))
-        if pending:
-            self._release(trigger, live, want, names, variables, trial=trial)
-
-    def _write_variables(
-        self, trigger: Address, live: Ref, variables: Variables, marker: MarkerDraft | None, *, shows_trigger: bool
-    ) -> None:
-        """One PATCH. A name leaves the marker only once its delete was answered, so it needs those."""
-        body: dict[str, Value] = {key: dict(one.fields) for key, one in variables.writes.items()}
-        if marker:
-            body[MARKER] = {"is_secret": False, "value": marker}
-        if not body:
-            return
-        covers = variables.covers
-        if shows_trigger or not covers:
-            covers = (trigger, *covers)
-        self.variables.append(
-            Step(
-                covers=covers,
-                request=EnvVar.upsert(live, body),
-                echo=Echo.VARIABLES,
-                branch=self.name,
-                needs=frozenset({trigger, *(EnvVar.address(trigger, key) for key in variables.deletes)}),
-            )
-        )
-
-    def _release(
-        self,
-        trigger: Address,
-        live: Ref,
-        want: Trigger,
-        names: set[str],
-        variables: Variables,
-        *,
-        trial: Trial | None = None,
-    ) -> None:
-        self.releases.append(
-            Step(
-                covers=(trigger,),
-                request=want.update(live, names),
-                echo=Echo.TRIGGER,
-                branch=self.name,
-                needs=frozenset(variables.covers),
-                trial=trial,
-            )
+def _write_variables(board: Board, found: Variables, marker: MarkerDraft | None, *, shows_trigger: bool) -> None:
+    """One PATCH. A name leaves the marker only once its delete was answered, so it needs those."""
+    trigger, covers = found.trigger.address, found.covers
+    body: dict[str, Value] = {key: dict(one.fields) for key, one in found.writes.items()}
+    if marker:
+        body[MARKER] = {"is_secret": False, "value": marker}
+    if body:
+        covers = (trigger, *covers) if shows_trigger or not covers else covers
+        needs = frozenset({trigger, *(EnvVar.address(trigger, key) for key in found.deletes)})
+        board.write(
+            Phase.VARIABLES, EnvVar.upsert(found.live or trigger, body), *covers, echo=Echo.VARIABLES, needs=needs
         )
 
 
-def in_order(first: list[Step], branches: Mapping[str, Branch]) -> tuple[Step, ...]:
-    """Connections and tokens, then Worker by Worker."""
-    first = sorted(first, key=lambda step: ORDER[step.covers[0].kind])
-    return (*first, *(step for branch in branches.values() for step in branch))
+def _release(board: Board, want: Trigger, names: set[str], found: Variables, *, trial: Trial | None) -> None:
+    trigger, needs = found.trigger.address, frozenset(found.covers)
+    request = want.update(found.live or trigger, names)
+    board.write(Phase.RELEASES, request, trigger, echo=Echo.TRIGGER, needs=needs, trial=trial)

@@ -13,10 +13,11 @@ from reconciler.states import DeclaredTrigger, Desired
 
 
 def selects(globs: Sequence[str], trigger: DeclaredTrigger) -> bool:
-    """Is the trigger named? An `env/` address names its trigger, also where the variable left the manifests."""
+    """Is the trigger named? An `env/` address names its trigger, also where the variable left the manifests. Without
+    globs every trigger is."""
     addresses = (trigger.address, *(one.address for one in trigger.variables.values()))
     parents = [parent for glob in globs if (parent := _parent(glob))]
-    return any(address.matches(glob) for glob in (*globs, *parents) for address in addresses)
+    return not globs or any(address.matches(glob) for glob in (*globs, *parents) for address in addresses)
 
 
 def _parent(glob: str) -> str:

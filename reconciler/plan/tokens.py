@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Sequence
 
 from reconciler.kinds.token import NO_TOKEN_ID, Token, TokenReference
-from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Step, Trial
+from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Trial
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
-from reconciler.plan.board import Board, Options
+from reconciler.plan.board import Board, Options, Phase
 from reconciler.states import Desired, Observed
 
 NAMED = "named by --rewrite-secrets"
@@ -29,7 +29,7 @@ def decide(board: Board) -> set[str]:
         elif isinstance(declared.resource, Token) and declared.resource.cloudflare_token_id == NO_TOKEN_ID:
             summary = "its `cloudflare_token_id` is still the one that `init` writes where it knows none"
             hint = "`buildsctl tokens id --env NAME` prints that of the API token in the variable NAME"
-            board.fail(summary, hint=hint, address=declared.address, position=declared.position)
+            board.fail(declared, summary, hint=hint)
             board.row(declared, disposition=Disposition.UNKNOWN, reason=summary)
         elif isinstance(declared.resource, TokenReference):
             used |= _decide_reference(board, declared, declared.resource)
@@ -53,14 +53,13 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
     """The UUIDs that stay in use. A rotation is a create: the old generation goes when nothing uses it."""
     generations = _generations(board, board.owner, want.build_token_name)
     made = _wanted(board, want, number=generations[0][0].number + 1 if generations else 1)
-    secret = want.build_token_secret
+    address, secret = declared.address, want.build_token_secret
     if secret and secret.value is not None:
-        trial = Trial(token=declared.address, secret=secret, cloudflare_token_id=want.cloudflare_token_id)
-        board.trials[declared.address] = trial
+        board.trials[address] = Trial(token=address, secret=secret, cloudflare_token_id=want.cloudflare_token_id)
     rotate, not_compared = _compare(board, declared, generations[0][0], made) if generations else ("", "")
     if generations and not rotate:
         current = generations[0][1]
-        board.ids[declared.address] = current.id
+        board.ids[address] = current.id
         board.row(
             declared,
             before=current.resource.fields,
@@ -79,15 +78,8 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
         reason=reason,
         cause=Cause.MANIFEST if generations and rotate != NAMED else Cause.UNKNOWN,
     )
-    board.first.append(
-        Step(
-            covers=(declared.address,),
-            request=want.create(str(made)),
-            echo=Echo.TOKEN,
-            gives=declared.address,
-            trial=board.trials.get(declared.address) if generations else None,
-        )
-    )
+    trial = board.trials.get(address) if generations else None
+    board.write(Phase.TOKENS, want.create(str(made)), address, echo=Echo.TOKEN, gives=address, trial=trial)
     return set()
 
 
@@ -128,11 +120,7 @@ def _decide_reference(board: Board, declared: Declared[TokenReference], want: To
     if len(lives) == 1:
         board.ids[declared.address] = lives[0].id
         board.row(
-            declared,
-            disposition=Disposition.DECLARED,
-            reason="a reference: found, and never changed",
-            before=lives[0].resource.fields,
-            after=want.fields,
+            declared, reason="a reference: found, and never changed", before=lives[0].resource.fields, after=want.fields
         )
         return {lives[0].id}
     called = f"`{want.build_token_name or want.build_token_uuid}`"
@@ -146,7 +134,7 @@ def _decide_reference(board: Board, declared: Declared[TokenReference], want: To
         nearest = difflib.get_close_matches(want.build_token_name, names, n=1)
         hint = "the name must match exactly" if want.build_token_name else "is it of another account?"
         hint = f"did you mean `{nearest[0]}`?" if nearest else hint
-    board.fail(summary, hint=hint, address=declared.address, position=declared.position)
+    board.fail(declared, summary, hint=hint)
     board.row(declared, disposition=Disposition.UNKNOWN, reason=summary, after=want.fields)
     return {live.id for live in lives}
 
@@ -174,12 +162,8 @@ def _check_uuids(board: Board) -> None:
         uuid = trigger.resource.build_token_uuid
         ignored = trigger.ignores("build_token_uuid")
         if isinstance(uuid, str) and uuid not in known and not ignored:
-            board.fail(
-                f"there is no build token `{uuid}` in this account",
-                hint="name a token under `tokens`, and refer to it with `build_token`",
-                address=trigger.address,
-                position=trigger.position,
-            )
+            hint = "name a token under `tokens`, and refer to it with `build_token`"
+            board.fail(trigger, f"there is no build token `{uuid}` in this account", hint=hint)
 
 
 def decide_orphans(board: Board, used: set[str]) -> None:
@@ -211,8 +195,7 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
             disposition=Disposition.ORPHAN,
             cause=Cause.MANIFEST,
         )
-        request, needs = Token.delete(live.id), frozenset(until)
-        board.last.append(Step(covers=(address,), request=request, needs=needs))
+        board.write(Phase.LAST, Token.delete(live.id), address, needs=frozenset(until))
         return
     users = f"; still used by {', '.join(str(one) for one in still)}" if still else ""
     unread = board.options.prune and not board.may_destroy
@@ -231,11 +214,4 @@ def prune(owner: str, observed: Observed, *, account_id: str) -> Plan:
     for generation, live in _generations(board, owner, None):
         current.setdefault(generation.name, live.id)
     decide_orphans(board, set(current.values()))
-    return Plan(
-        account_id=account_id,
-        owner=owner,
-        changes=tuple(board.changes),
-        steps=tuple(board.last),
-        unread=observed.unread,
-        reads=observed.reads,
-    )
+    return board.plan(board.changes, account_id=account_id)

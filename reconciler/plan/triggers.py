@@ -10,8 +10,8 @@ from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.kinds.worker import Worker
 from reconciler.model import Action, Address, Cause, Declared, Disposition, FieldChange, MarkerDraft, Ref, Secret, Trial
-from reconciler.plan import losses, variables
-from reconciler.plan.board import Board, Seen
+from reconciler.plan import losses, steps, variables
+from reconciler.plan.board import Board, Phase, Seen
 from reconciler.plan.steps import Variables
 from reconciler.states import DeclaredTrigger
 
@@ -43,16 +43,15 @@ def decide(
     if problem:
         stop(board, trigger, Disposition.UNKNOWN, problem, seen)
         return
-    if seen is None:
-        _decide_absent(board, worker, trigger)
-        return
     refusal = _refuses(board, worker, trigger, seen)
     if refusal:
         summary, hint = refusal
         board.refuse(trigger.address, summary, hint=hint)
         stop(board, trigger, Disposition.REFUSED, summary, seen)
-        return
-    _decide_present(board, trigger, seen, siblings)
+    elif seen is None:
+        _decide_absent(board, worker.resource.name, trigger)
+    else:
+        _decide_present(board, trigger, seen, siblings)
 
 
 def cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> str:
@@ -77,49 +76,40 @@ def cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> st
     return f"{seen.unread.what} could not be read" if seen and seen.unread else ""
 
 
-def _refuses(board: Board, worker: Declared[Worker], trigger: DeclaredTrigger, seen: Seen) -> tuple[str, str] | None:
-    """A live trigger that must not be touched: summary and way out."""
-    marker = seen.marker
+def _refuses(
+    board: Board, worker: Declared[Worker], trigger: DeclaredTrigger, seen: Seen | None
+) -> tuple[str, str] | None:
+    """What must not be touched: summary and way out."""
+    name, marker = worker.resource.name, seen.marker if seen else None
+    named, insist = board.named(trigger.address, board.options.take_over), f"--take-over {trigger.address.as_glob}"
+    if seen is None and name in board.observed.newer_surface and not named:
+        summary = f"Worker `{name}` lists no trigger, but is configured on Cloudflare's newer builds surface"
+        return summary, f"disconnect it in the dashboard first, or insist with {insist}"
     if isinstance(marker, ownership.Newer):
-        return (
-            f"its marker has format {marker.version}, this buildsctl knows {ownership.VERSION}",
-            "upgrade buildsctl",
-        )
+        summary = f"its marker has format {marker.version}, this buildsctl knows {ownership.VERSION}"
+        return summary, "upgrade buildsctl"
     if marker is None or marker.owner == board.owner:
         return None
     if board.owner is None:
         return f"it belongs to owner `{marker.owner}`", "with `owner: null` nothing can be taken over"
-    allowed = board.desired.take_over_from | worker.resource.take_over_from
-    if marker.owner in allowed or board.named(trigger.address, board.options.take_over):
+    if named or marker.owner in board.desired.take_over_from | worker.resource.take_over_from:
         return None
-    return (
-        f"it belongs to owner `{marker.owner}`",
-        f"if it is to change hands, say --take-over {trigger.address.as_glob}",
-    )
+    return f"it belongs to owner `{marker.owner}`", f"if it is to change hands, say {insist}"
 
 
-def _decide_absent(board: Board, worker: Declared[Worker], trigger: DeclaredTrigger) -> None:
-    name = worker.resource.name
-    named = board.named(trigger.address, board.options.take_over)
-    if name in board.observed.newer_surface and not named:
-        summary = f"Worker `{name}` lists no trigger, but is configured on Cloudflare's newer builds surface"
-        hint = f"disconnect it in the dashboard first, or insist with --take-over {trigger.address.as_glob}"
-        board.refuse(trigger.address, summary, hint=hint)
-        stop(board, trigger, Disposition.REFUSED, summary)
-        return
+def _decide_absent(board: Board, worker: str, trigger: DeclaredTrigger) -> None:
     want = _bound(board, trigger, None)
     found = variables.for_new_trigger(board, trigger, reason="its trigger is created", cause=Cause.UNKNOWN)
     board.row(
         trigger,
         Action.CREATE,
         after=want.fields,
-        reason=f"Worker `{name}` has no {'preview' if want.is_preview else 'production'} trigger",
+        reason=f"Worker `{worker}` has no {'preview' if want.is_preview else 'production'} trigger",
         cause=Cause.UNKNOWN,
     )
     board.changes.extend(found.changes)
     board.made[trigger.address] = want
-    draft = _draft(board, trigger, want, found)
-    board.branch(name).create(trigger.address, want, found, draft, needs=_refers_to(trigger))
+    steps.create(board, want, found, _draft(board, trigger, want, found), needs=_refers_to(trigger))
 
 
 def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings: Sequence[Seen]) -> None:
@@ -140,7 +130,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
         absent="not there: the dashboard made its trigger anew" if _is_remade(board, seen, siblings) else "not there",
     )
     variables.for_live_trigger(board, found, seen.variables)
-    losses.check_variables(board, trigger, found)
+    losses.check_variables(board, trigger, seen, found)
     board.after[seen.live.id] = (trigger.address, want)
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
@@ -162,15 +152,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     )
     board.changes.extend(found.changes)
     if writes or adopts:
-        board.branch(trigger.address.path[0]).update(
-            trigger.address,
-            seen.live.id,
-            want=want,
-            fields=fields,
-            variables=found,
-            marker=draft,
-            trial=_trial(board, trigger, seen, want),
-        )
+        steps.update(board, want, fields, found, draft, trial=_trial(board, trigger, seen, want))
 
 
 def _cause(fields: tuple[FieldChange, ...], why: list[str]) -> Cause | None:
@@ -207,11 +189,11 @@ def _decide_replace(
         return
     board.after[seen.live.id] = (trigger.address, None)
     board.made[trigger.address] = want
-    branch = board.branch(trigger.address.path[0])
-    needs = _refers_to(trigger)
-    others, trial = tuple(change.address for change in gone), _trial(board, trigger, seen, want)
-    branch.delete(trigger.address, seen.live.id, others, needs=needs, trial=trial)
-    branch.create(trigger.address, want, found, _draft(board, trigger, want, found), needs=needs)
+    # What is made in its place needs those: where they fail, or the trial of its token, it stays.
+    needs, trial = _refers_to(trigger), _trial(board, trigger, seen, want)
+    covers = (trigger.address, *(change.address for change in gone))
+    board.write(Phase.DELETES, Trigger.delete(seen.live.id), *covers, needs=needs, trial=trial)
+    steps.create(board, want, found, _draft(board, trigger, want, found), needs=needs)
 
 
 def _trial(board: Board, trigger: DeclaredTrigger, seen: Seen, want: Trigger) -> Trial | None:
@@ -225,8 +207,8 @@ def _trial(board: Board, trigger: DeclaredTrigger, seen: Seen, want: Trigger) ->
 
 def _refers_to(trigger: DeclaredTrigger) -> frozenset[Address]:
     """What has to have succeeded before the trigger is made: a connection that is put again, too."""
-    refs = {name: getattr(trigger.resource, name) for name in Trigger.references.values()}
-    return frozenset(ref for name, ref in refs.items() if isinstance(ref, Address) and not trigger.ignores(name))
+    refs = (getattr(trigger.resource, name) for name in Trigger.references.values() if not trigger.ignores(name))
+    return frozenset(ref for ref in refs if isinstance(ref, Address))
 
 
 def _keeps_generation(board: Board, ref: Ref, live: str | Address) -> bool:
@@ -247,19 +229,18 @@ def _why_replace(board: Board, seen: Seen) -> str:
 
 def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trigger:
     """`trigger` with ids for its refs, and the live value where a field is ignored or cannot be known."""
-    name, want = trigger.address.path[0], trigger.resource
+    want = trigger.resource
     want = replace(
         want,
-        external_script_id=board.observed.tags[name],
+        external_script_id=board.observed.tags[trigger.address.path[0]],
         repo_connection_uuid=board.bind(want.repo_connection_uuid),
         build_token_uuid=board.bind(want.build_token_uuid),
     )
     if live is None:
         return want
     kept = {field: getattr(live, field) for field in want.fields if trigger.ignores(field)}
-    if want.build_token_uuid in board.unknown:
-        kept["build_token_uuid"] = live.build_token_uuid
-    if _keeps_generation(board, trigger.resource.build_token_uuid, live.build_token_uuid):
+    token = trigger.resource.build_token_uuid
+    if want.build_token_uuid in board.unknown or _keeps_generation(board, token, live.build_token_uuid):
         kept["build_token_uuid"] = live.build_token_uuid
     if not live.repo_connection_uuid:
         kept["repo_connection_uuid"] = ""  # optional in the answer: what is not shown is not another one

@@ -8,7 +8,7 @@ from reconciler import ownership
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.model import Action, Address, Cause, Disposition
 from reconciler.plan import losses
-from reconciler.plan.board import Board, Seen
+from reconciler.plan.board import Board, Phase, Seen
 from reconciler.states import DeclaredTrigger
 
 WITHHELD = "not deleted, since not everything could be read"
@@ -41,39 +41,29 @@ def address_of(worker: str, seen: Seen, taken: set[Address]) -> Address:
 def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> bool:
     if not board.selected(address):
         return False  # it stays, and nothing is said of it
+    live, ours = seen.live.resource.fields, seen.ours(board.owner)
     reason = _why_kept(board, address, seen, declared)
     if reason:
-        board.row(
-            address,
-            disposition=Disposition.KEPT,
-            reason=reason,
-            before=seen.live.resource.fields,
-            after=seen.live.resource.fields,
-        )
+        board.row(address, disposition=Disposition.KEPT, reason=reason, before=live, after=live)
         return False
-    ours = seen.ours(board.owner)
-    named = board.named(address, board.options.delete_unmanaged)
     if seen.unread or not board.may_destroy:
-        board.row(
-            address,
-            disposition=Disposition.UNKNOWN,
-            reason=f"{seen.unread.what} could not be read" if seen.unread else WITHHELD,
-            before=seen.live.resource.fields,
-        )
+        reason = f"{seen.unread.what} could not be read" if seen.unread else WITHHELD
+        board.row(address, disposition=Disposition.UNKNOWN, reason=reason, before=live)
         return False
     refused = losses.refuse_delete(board, address, seen.variables, ours)
     held = sorted(key for key in seen.variables if key != ownership.MARKER)
+    named = board.named(address, board.options.delete_unmanaged)
     reason = "named by --delete-unmanaged" if named else "no longer declared"
     board.row(
         address,
         Action.DELETE,
-        before=seen.live.resource.fields,
+        before=live,
         reason=reason + (f"; its variables go with it: {', '.join(held)}" if held else ""),
         disposition=Disposition.REFUSED if refused else Disposition.ORPHAN,
         cause=Cause.LIVE if named else Cause.MANIFEST,
     )
     board.after[seen.live.id] = (address, None)
-    board.branch(address.path[0]).delete(address, seen.live.id, (), needs=frozenset())
+    board.write(Phase.DELETES, Trigger.delete(seen.live.id), address)
     return True
 
 
@@ -84,18 +74,14 @@ def _why_kept(board: Board, address: Address, seen: Seen, declared: Sequence[Dec
         return f"its marker has format {marker.version}: upgrade buildsctl to see whose it is"
     if isinstance(marker, ownership.Marker) and marker.owner != board.owner:
         return f"it belongs to owner `{marker.owner}`"
-    named = board.named(address, board.options.delete_unmanaged)
-    if seen.unread:
-        return ""  # unknown, not kept
+    if seen.unread or board.named(address, board.options.delete_unmanaged):
+        return ""  # unknown, not kept; or meant
     if marker is None:
         begun = seen.live.resource.path_includes == PENDING_PATHS
         reason = "its creation by buildsctl was cut short, and nobody declares it any more"
-        reason = reason if begun else "nobody declared it, and buildsctl did not make it"
-        return "" if named else reason
+        return reason if begun else "nobody declared it, and buildsctl did not make it"
     twin = any(
         trigger.address.name == marker.key and trigger.resource.is_preview == seen.live.resource.is_preview
         for trigger in declared
     )
-    return (
-        "another live trigger has its key; name it with --delete-unmanaged to delete it" if twin and not named else ""
-    )
+    return "another live trigger has its key; name it with --delete-unmanaged to delete it" if twin else ""

@@ -68,11 +68,9 @@ def _decide_declared(
 ) -> Change:
     want, marker = declared.resource, result.memory
     if want.value is None:
-        result.left |= {key} if seen else set()
         return _only_exists(board, declared, seen)
     if ignores(result.trigger, key) and not (result.unfinished and seen is None):
         _keep_entry(result, key, seen)
-        result.left |= {key} if seen else set()
         reason = "ignored: never compared, updated or deleted" if seen else "ignored, and not there"
         return _row(declared, Action.NO_OP, seen, reason=reason)
     applied = marker.entries.get(hash_name(key)) if marker else None
@@ -165,7 +163,6 @@ def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar) 
             cause=Cause.MANIFEST if ours else Cause.LIVE,
         )
     _keep_entry(result, key, seen)
-    result.left.add(key)
     reason = "nobody declared it, and buildsctl did not write it"
     if doomed:
         reason = "not deleted, since not everything could be read"
@@ -204,7 +201,7 @@ def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) 
     if seen is None or seen.is_secret != declared.resource.is_secret:
         reason = f"it should exist as a {kind}, and is missing" if seen is None else f"it is no {kind}"
         hint = "set it where its value is looked after, or give it a value here"
-        board.warn(reason, hint=hint, address=declared.address, position=declared.position)
+        board.warn(declared, reason, hint=hint)
     return _row(declared, Action.NO_OP, seen, reason=reason)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.manifest.fields import FieldText
-from reconciler.manifest.lint.about import RuleText
+from reconciler.manifest.lint.finding import RuleText
 
 WIDTH = 80
 LABEL = 12

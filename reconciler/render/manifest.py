@@ -20,10 +20,10 @@ def manifest_text(found: ManifestSet, *, worker: str | None = None) -> str:
     """YAML that means the same as the set; `worker` shows that one only."""
     lines: list[tuple[str, str]] = [("version: 1", "")]
     for name in ("owner", "account_id", "take_over_from"):
-        if name in found.head:
-            lines += _entry(0, name, found.head[name])
+        if name in found.head.mapping:
+            lines += _entry(0, name, found.head.get(name))
     for section in ("connections", "tokens"):
-        bodies = found.section(section) if worker is None else {}
+        bodies = found.head.get(section).mapping if worker is None else {}
         lines += [(f"{section}:", "")] if bodies else []
         for key, body in bodies.items():
             lines += _entry(1, key, body)
@@ -37,9 +37,8 @@ def manifest_text(found: ManifestSet, *, worker: str | None = None) -> str:
 def _worker(name: str, body: Node, triggers: list[Effective]) -> Iterator[tuple[str, str]]:
     yield f"  {_scalar(name)}:", ""
     for field in ("tag", "take_over_from"):
-        node = body.get(field)
-        if node:
-            yield from _entry(2, field, node)
+        if field in body.mapping:
+            yield from _entry(2, field, body.get(field))
     if triggers:
         yield "    triggers:", ""
     for trigger in triggers:

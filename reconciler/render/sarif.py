@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from reconciler import __version__
 from reconciler.errors import Diagnostic, Severity
-from reconciler.manifest.lint.about import RuleText
+from reconciler.manifest.lint.finding import RuleText
 from reconciler.render.escape import clean
 
 MANIFEST = RuleText(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "branch-filter"
-SEVERITY = Severity.ERROR
+SEVERITY = ERROR
 FIELDS = ("branch_includes", "branch_excludes")
 ALL = '`["*"]` already is every branch: leave the others out'
 EXCLUDE = "a preview trigger excludes exactly one branch, the production branch"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "command-length"
-SEVERITY = Severity.ERROR
+SEVERITY = ERROR
 FIELDS = ("build_command", "deploy_command")
 HINTS = ("put the command into a script of the repository and call that",)
 MAX_LENGTH = 512

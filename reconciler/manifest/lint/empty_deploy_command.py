@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "empty-deploy-command"
-SEVERITY = Severity.ERROR
+SEVERITY = ERROR
 FIELDS = ("deploy_command",)
 HINTS = ("say what deploys the Worker, such as `npx wrangler deploy`",)
 

@@ -1,13 +1,18 @@
-"""What a rule is, what it looks at, and what it finds."""
+"""What a rule is, what it looks at, what it finds, and what it says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.errors import Position, Severity
 from reconciler.manifest.merge import Effective
+
+ERROR, WARNING = Severity.ERROR, Severity.WARNING
+# Papers that the authors of a rule have, and its readers do not.
+_PAPERS = re.compile(r"\s*\((?:field notes|DESIGN)[^)]*\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +45,43 @@ class Rule(Protocol):
     stands for what it finds.
     """
 
+    NAME: str
+    SEVERITY: Severity
+
     @property
-    def NAME(self) -> str: ...  # noqa: N802 - a module's constant
-    @property
-    def SEVERITY(self) -> Severity: ...  # noqa: N802
-    @property
-    def FIELDS(self) -> tuple[str, ...]: ...  # noqa: N802
+    def FIELDS(self) -> tuple[str, ...]: ...  # noqa: N802 - a module's constant
     @property
     def HINTS(self) -> tuple[str, ...]: ...  # noqa: N802
 
     def check(self, site: Site, /) -> Findings: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleText:
+    """`about` says what the rule finds, `why` what comes of it, `ways_out` what to do instead."""
+
+    name: str
+    severity: Severity
+    fields: tuple[str, ...]
+    about: str
+    why: str
+    ways_out: tuple[str, ...]
+
+
+def rule_texts(rules: Sequence[Rule]) -> tuple[RuleText, ...]:
+    """In the order of the rules."""
+    return tuple(
+        RuleText(
+            name=rule.NAME,
+            severity=rule.SEVERITY,
+            fields=rule.FIELDS,
+            about=_flat(rule.__doc__),
+            why=_flat(rule.check.__doc__),
+            ways_out=rule.HINTS,
+        )
+        for rule in rules
+    )
+
+
+def _flat(docstring: str | None) -> str:
+    return re.sub(r"\s+", " ", _PAPERS.sub("", docstring or "")).strip()

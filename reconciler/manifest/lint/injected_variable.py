@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 
 NAME = "injected-variable"
-SEVERITY = Severity.WARNING
+SEVERITY = WARNING
 FIELDS = ("environment_variables",)
 CHOOSE = "take it out, and choose the token with `build_token`"
 SET = "take it out; where a command needs another value, set it there: `NAME=… npm run build`"

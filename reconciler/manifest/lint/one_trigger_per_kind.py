@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "one-trigger-per-kind"
-SEVERITY = Severity.ERROR
+SEVERITY = ERROR
 FIELDS = ("triggers", "branch_includes")
 HINTS = ("with `*` among its `branch_includes` it is a preview trigger; keep one of each kind",)
 

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from reconciler.errors import Severity
 from reconciler.manifest.lint import one_trigger_per_kind
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 from reconciler.manifest.merge import Effective
 
 NAME = "overlapping-triggers"
-SEVERITY = Severity.WARNING
+SEVERITY = WARNING
 FIELDS = ("branch_includes", "branch_excludes")
 EXCLUDE = "exclude it here: `branch_excludes: [BRANCH]`"
 CHOOSE = "let each trigger name a branch of its own"

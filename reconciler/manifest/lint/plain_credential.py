@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 
 NAME = "plain-credential"
-SEVERITY = Severity.WARNING
+SEVERITY = WARNING
 FIELDS = ("environment_variables", "value")
 HINTS = ("make it a secret: `value_from: {env: NAME}`",)
 MAX_LENGTH = 5_000  # of a value that is searched: the API takes no longer one (field notes, Environment variables)
@@ -51,6 +50,6 @@ def check(site: Site) -> Findings:
     """A secret stands in no manifest and no plan, and the API never tells it again."""
     for name, node in site.trigger.variables.items():
         plain = node.get("value") if node.mapping else node
-        if plain and isinstance(plain.value, str) and looks_like_credential(name, plain.value):
+        if isinstance(plain.value, str) and looks_like_credential(name, plain.value):
             summary = f"the plain value of `{name}` looks like a credential"
             yield Finding(summary, HINTS[0], node.position, variable=name)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 
 NAME = "preview-deploys"
-SEVERITY = Severity.WARNING
+SEVERITY = WARNING
 FIELDS = ("deploy_command", "build_command")
 HINTS = ("use `wrangler versions upload`",)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 
 NAME = "profile-override"
-SEVERITY = Severity.WARNING
+SEVERITY = WARNING
 FIELDS = ("profile", "profiles", "triggers")
 HINTS = ("say it under the Worker's `triggers`, for the one that is meant",)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "root-directory-length"
-SEVERITY = Severity.ERROR
+SEVERITY = ERROR
 FIELDS = ("root_directory",)
 HINTS = ("use a shorter path",)
 MAX_LENGTH = 256

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 
 NAME = "secret-on-preview"
-SEVERITY = Severity.WARNING
+SEVERITY = WARNING
 FIELDS = ("environment_variables", "value_from", "is_secret")
 HINTS = ("give previews credentials of their own, with fewer rights, or none",)
 
@@ -15,11 +14,11 @@ def check(site: Site) -> Findings:
     """The build of any branch runs that branch's own code, with the trigger's variables in its environment."""
     if not site.trigger.is_preview:
         return
-    names = []
-    for name, node in site.trigger.variables.items():
-        is_secret = node.get("is_secret")
-        if "value_from" in node.mapping or (is_secret and is_secret.value is True):
-            names.append(name)
+    names = [
+        name
+        for name, node in site.trigger.variables.items()
+        if "value_from" in node.mapping or node.get("is_secret").value is True
+    ]
     if names:
         summary = f"a preview trigger has secrets, which the code of any branch can read: {', '.join(names)}"
         yield Finding(summary, HINTS[0], site.trigger.variables[names[0]].place)

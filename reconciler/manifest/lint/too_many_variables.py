@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "too-many-variables"
-SEVERITY = Severity.ERROR
+SEVERITY = ERROR
 FIELDS = ("environment_variables",)
 OURS = "buildsctl keeps one for itself"
 TAKE_OUT = "take some out"

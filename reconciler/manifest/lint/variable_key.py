@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
 from reconciler.kinds.env_var import KEY
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "variable-key"
-SEVERITY = Severity.ERROR
+SEVERITY = ERROR
 FIELDS = ("environment_variables",)
 HINTS = ("use letters, digits and `_`, not starting with a digit",)
 

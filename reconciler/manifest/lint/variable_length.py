@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "variable-length"
-SEVERITY = Severity.ERROR
+SEVERITY = ERROR
 FIELDS = ("environment_variables", "value")
 HINTS = ("keep the text in the repository, and its path in the variable",)
 MAX_LENGTH = 5_000
@@ -15,7 +14,7 @@ MAX_LENGTH = 5_000
 def check(site: Site) -> Findings:
     """A longer one is 400 / 12002 without a reason (field notes, Environment variables)."""
     for key, node in site.trigger.variables.items():
-        value = node.get("value") or node
+        value = node.get("value") if node.mapping else node
         length = len(value.value) if isinstance(value.value, str) else 0
         if length > MAX_LENGTH:
             summary = f"`{key}` has {length:,} characters, the API takes {MAX_LENGTH:,} (400 / 12002)"

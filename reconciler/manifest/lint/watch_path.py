@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from reconciler.errors import Severity
-from reconciler.manifest.lint.finding import Finding, Findings, Site
+from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 
 NAME = "watch-path"
-SEVERITY = Severity.WARNING
+SEVERITY = WARNING
 FIELDS = ("path_includes", "path_excludes")
 ENDS = "a `*` stands at the start or the end of a rule, and matches slashes as well"
 WRITE = "write `PATH`"

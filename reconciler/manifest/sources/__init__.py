@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,20 +33,17 @@ class Resolver:
     def resolve(self, value_from: Mapping[str, Any], folder: str, *, allow_empty: bool) -> Secret:
         name, spec = next(iter(value_from.items()))
         source = next(source for source in SOURCES if name == source.NAME)
-        called = f"{name} {source.label(spec)}"
+        # Of a command no arguments: they may be long, and somebody may have put a secret there.
+        called = f"{name} {spec if isinstance(spec, str) else spec[0]}"
         if self.skip:
             return Secret(None, called, self.skip)
-        given = self._ask(source.ask, name, spec, folder)
-        value, missing = given.value, given.missing
+        key = (name, f"{folder}\0{spec!r}")
+        if key not in self.asked:
+            context = Context(self.environment, folder, self.allow_commands, self.withheld)
+            self.asked[key] = source.ask(spec, context)
+        value, missing = self.asked[key].value, self.asked[key].missing
         if value == "" and not allow_empty:
             value, missing = None, "is empty (say `allow_empty: true` if that is meant)"
         elif value is not None and len(value) > MAX_LENGTH:
             value, missing = None, f"gives more than {MAX_LENGTH:,} characters, the API takes no more"
         return Secret(value, called, missing)
-
-    def _ask(self, ask: Callable[[Any, Context], Given], name: str, spec: Any, folder: str) -> Given:
-        key = (name, f"{folder}\0{spec!r}")
-        if key not in self.asked:
-            context = Context(self.environment, folder, self.allow_commands, self.withheld)
-            self.asked[key] = ask(spec, context)
-        return self.asked[key]

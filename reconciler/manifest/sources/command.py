@@ -6,8 +6,9 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from reconciler.kinds.shape import texts
 from reconciler.manifest.sources.env import RESERVED
 from reconciler.manifest.sources.given import Context, Given, decode
 
@@ -15,19 +16,11 @@ if TYPE_CHECKING:
     import subprocess
 
 NAME = "command"
-SCHEMA: dict[str, Any] = {
-    "type": "array",
-    "items": {"type": "string"},
-    "minItems": 1,
-    "description": "A command and its arguments, run without a shell; needs --allow-commands.",
-    "examples": [["pass", "show", "deploy"]],
-}
+SCHEMA = texts(
+    "A command and its arguments, run without a shell; needs --allow-commands.", ["pass", "show", "deploy"], minItems=1
+)
 MAX_BYTES = 64_000
 MAX_SECONDS = 60.0
-
-
-def label(spec: Sequence[str]) -> str:
-    return spec[0]  # arguments may be long, and somebody may have put a secret there
 
 
 def refuse(spec: Sequence[str]) -> str:  # noqa: ARG001 - the user decides by --allow-commands

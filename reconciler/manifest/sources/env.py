@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from reconciler.kinds.shape import text
 from reconciler.manifest.sources.given import Context, Given, encodes
 
 NAME = "env"
-SCHEMA: dict[str, Any] = {
-    "type": "string",
-    "minLength": 1,
-    "description": "A variable of the environment; not CLOUDFLARE_* or BUILDSCTL_*.",
-    "examples": ["SENTRY_AUTH_TOKEN"],
-}
+SCHEMA = text("A variable of the environment; not CLOUDFLARE_* or BUILDSCTL_*.", "SENTRY_AUTH_TOKEN", minLength=1)
 RESERVED = ("CLOUDFLARE_", "BUILDSCTL_")
-
-
-def label(spec: str) -> str:
-    return spec
 
 
 def refuse(spec: str) -> str:

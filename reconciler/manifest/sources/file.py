@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any
 
+from reconciler.kinds.shape import text
 from reconciler.manifest.sources.given import Context, Given, decode
 
 NAME = "file"
-SCHEMA: dict[str, Any] = {
-    "type": "string",
-    "minLength": 1,
-    "description": "A file, relative to the manifest; one trailing newline is dropped.",
-    "examples": ["license.txt"],
-}
+SCHEMA = text("A file, relative to the manifest; one trailing newline is dropped.", "license.txt", minLength=1)
 MAX_BYTES = 64_000
-
-
-def label(spec: str) -> str:
-    return spec
 
 
 def refuse(spec: str) -> str:  # noqa: ARG001 - every path may be asked for
