@@ -16,7 +16,7 @@ from threading import Event, Lock
 from typing import Any
 
 from reconciler import ownership, settle
-from reconciler.api import CONNECTIONS, Api
+from reconciler.api import CONNECTIONS, POLL_SECONDS, Api
 from reconciler.errors import (
     AnswerError,
     ApiError,
@@ -49,7 +49,6 @@ from reconciler.model import (
     Value,
 )
 
-POLL_SECONDS = 0.1  # how soon a run that is stopped at once ends
 _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TypeVar
 
-from reconciler.api import Api
+from reconciler.api import POLL_SECONDS, Api
 from reconciler.errors import ApiError, UsageError
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
@@ -37,7 +38,13 @@ class Named:
 def together(api: Api, read: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """`read` of each, in parallel, in order. The first error ends it."""
     with api.pool() as pool:
-        return list(pool.map(read, items))
+        return [_result(one) for one in [pool.submit(read, one) for one in items]]
+
+
+def _result(future: Future[R]) -> R:
+    while wait([future], timeout=POLL_SECONDS).not_done:
+        pass
+    return future.result()
 
 
 def each(api: Api, read: Callable[[T], R], items: Iterable[T]) -> list[R | ApiError]:

@@ -14,7 +14,7 @@ from functools import cached_property
 from threading import Condition
 from typing import Any
 
-from reconciler.api import Api
+from reconciler.api import POLL_SECONDS, Api
 from reconciler.errors import AnswerError, ApiError, AuthenticationError, ForbiddenError, NotFoundError
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
@@ -124,7 +124,8 @@ class _Look:
     def wait(self) -> None:
         """Until nothing is under way."""
         with self.turn:
-            self.turn.wait_for(lambda: self.broken or not self.waiting)
+            while not self.turn.wait_for(lambda: self.broken or not self.waiting, timeout=POLL_SECONDS):
+                pass
         if self.broken:
             raise self.broken
 
