@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # Compiled once and kept: without that each process of the tests compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Tests wait as much as they compute: for servers, signals and processes.
+AT_ONCE := --numprocesses=$(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+
 .PHONY: demo test witness pipelines soak bench lint format golden schemas readme clean
 
 demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on the sandbox
@@ -15,10 +18,10 @@ demo: $(VENV)/.installed ## plan, apply, plan again, an outside edit, mended; on
 SEES := $(patsubst %,tests/test_%.py,builds cases drift explain health lookup robust_reads values)
 
 test: $(VENV)/.tested ## all tests but the lanes `pipelines` and `witness`, and branch coverage of what decides
-	$(BIN)/python -m pytest --numprocesses=auto --cov=reconciler --cov-report= $(SEES)
+	$(BIN)/python -m pytest $(AT_ONCE) --cov=reconciler --cov-report= $(SEES)
 	$(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=100 \
 	  --include='reconciler/plan/*,reconciler/kinds/*,reconciler/diff.py,reconciler/model.py,reconciler/ownership.py,reconciler/states.py'
-	$(BIN)/python -m pytest --numprocesses=auto -m 'not linter and not witness' $(addprefix --ignore=,$(SEES))
+	$(BIN)/python -m pytest $(AT_ONCE) -m 'not linter and not witness' $(addprefix --ignore=,$(SEES))
 
 witness: $(VENV)/.witnessed ## Prism between buildsctl and the sandbox: demo and tour keep to the OpenAPI document; needs npm
 	$(BIN)/python -m pytest -m witness tests/test_witness.py
@@ -28,7 +31,7 @@ pipelines: $(VENV)/.piped ## lint action.yml and examples/pipelines; actionlint 
 
 SECONDS ?= 120
 soak: $(VENV)/.soaked ## every fault at every request, random stories and fuzzing, each for SECONDS=120
-	$(BIN)/python -m pytest --numprocesses=auto --thorough --soak=$(SECONDS) \
+	$(BIN)/python -m pytest $(AT_ONCE) --thorough --soak=$(SECONDS) \
 	  tests/test_faults.py tests/test_hostile_logs.py tests/test_killed.py \
 	  tests/test_killed_stories.py tests/test_laws.py tests/test_machine.py tests/test_two_owners.py
 	$(BIN)/python tests/soak/fuzz.py manifests $(SECONDS)

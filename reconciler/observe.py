@@ -46,11 +46,12 @@ def observe(
     desired: Desired, api: Api, *, everything: bool = False, tokens: bool = False, lists: Lists | None = None
 ) -> Observed:
     """What the API has; `everything` reads every Worker of the account, one request each and one a trigger. The list of
-    `tokens` is read where any is declared, and where it is asked for. `lists` may have been read before. Raises the
-    access error where nothing of Workers Builds could be read for it."""
+    `tokens` is read where any is declared or named by its UUID, and where it is asked for. `lists` may have been read
+    before. Raises the access error where nothing of Workers Builds could be read for it."""
+    uuids = any(isinstance(one.resource.build_token_uuid, str) for one in desired.triggers)
     with api.pool() as pool:
         lists = lists or Lists(api)
-        look = _Look(desired, api, pool, lists, everything, tokens or everything or bool(desired.tokens))
+        look = _Look(desired, api, pool, lists, everything, bool(tokens or everything or desired.tokens or uuids))
         look.start()
         look.wait()
         look.ask_witnesses()

@@ -66,9 +66,10 @@ def _users(
 
 
 def _may_hold(glob: str, worker: str) -> bool:
-    """May something live but undeclared of this Worker be named? Only a glob that says which Worker counts."""
-    kind, _, rest = glob.partition("/")
-    return kind in ("trigger", "env", "worker") and fnmatchcase(worker, rest.partition("/")[0])
+    """May something live but undeclared of this Worker be named? So it may where a part of the glob fits so far."""
+    starts = (f"trigger/{worker}/", f"env/{worker}/")
+    parts = [glob[:length] for length in range(len(glob) + 1)]
+    return fnmatchcase(f"worker/{worker}", glob) or any(fnmatchcase(one, part) for one in starts for part in parts)
 
 
 def check(plan: Plan, globs: Sequence[str]) -> None:

@@ -151,11 +151,8 @@ def _referenced(board: Board, want: TokenReference) -> list[Live[Token]]:
 
 
 def _check_uuids(board: Board) -> None:
-    """A `build_token_uuid` on a trigger is a reference as well, and must not lead nowhere.
-
-    Where the set has no tokens the list is not read for this alone.
-    """
-    if not board.desired.tokens or board.observed.unread_tokens:
+    """A `build_token_uuid` on a trigger is a reference as well, and must not lead nowhere."""
+    if board.observed.unread_tokens:
         return
     known = {live.id for live in board.observed.tokens}
     for trigger in board.desired.triggers:
