@@ -79,13 +79,13 @@ def _worth_trying(whole: World) -> list[int]:
 def test_killed_after_every_request_the_next_run_finishes(
     case: Any, after_acting: bool, tmp_path: Path, thorough: bool
 ) -> None:
-    """`make test` tries every third request of a case, another third for each, `--thorough` all of them."""
+    """`make test` tries every sixth request of a case, another sixth for each, `--thorough` all of them."""
     _skip_unless_good(case, tmp_path)
     whole = World.of(case, tmp_path)
     if not _finishes(tried(whole)[1]):
         return  # a story about a failure
     tried_here = _worth_trying(whole)
-    for kill_at in tried_here if thorough else tried_here[len(case["about"]) % 3 :: 3]:
+    for kill_at in tried_here if thorough else tried_here[len(case["about"]) % 6 :: 6]:
         world = World.of(case, tmp_path)
 
         def before(number: int, method: str, path: str, kill_at: int = kill_at) -> None:
