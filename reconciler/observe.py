@@ -43,15 +43,23 @@ class Lists:
 
 
 def observe(
-    desired: Desired, api: Api, *, everything: bool = False, tokens: bool = False, lists: Lists | None = None
+    desired: Desired,
+    api: Api,
+    *,
+    everything: bool = False,
+    tokens: bool = False,
+    variables: bool = True,
+    lists: Lists | None = None,
 ) -> Observed:
     """What the API has; `everything` reads every Worker of the account, one request each and one a trigger. The list of
-    `tokens` is read where any is declared or named by its UUID, and where it is asked for. `lists` may have been read
-    before. Raises the access error where nothing of Workers Builds could be read for it."""
+    `tokens` is read where any is declared or named by its UUID, and where it is asked for. Without `variables` no
+    marker is read: for what asks only who uses something. `lists` may have been read before. Raises the access error
+    where nothing of Workers Builds could be read for it."""
     uuids = any(isinstance(one.resource.build_token_uuid, str) for one in desired.triggers)
     with api.pool() as pool:
         lists = lists or Lists(api)
-        look = _Look(desired, api, pool, lists, everything, bool(tokens or everything or desired.tokens or uuids))
+        tokens = bool(tokens or everything or desired.tokens or uuids)
+        look = _Look(desired, api, pool, lists, everything, tokens, variables)
         look.start()
         look.wait()
         look.ask_witnesses()
@@ -70,6 +78,7 @@ class _Look:
     lists: Lists
     everything: bool
     lists_tokens: bool
+    reads_variables: bool
     turn: Condition = field(default_factory=Condition)
     waiting: int = 0
     broken: BaseException | None = None
@@ -175,7 +184,8 @@ class _Look:
         self.workers = workers
         given = {name for name, one in self.desired.workers.items() if one.resource.tag is not None}
         names = workers if self.everything else self.desired.workers
-        self.foretell(len(names) + (2 * len(names) if self.everything else len(self.desired.triggers)))
+        triggers = max(len(self.desired.triggers), len(names) if self.everything else 0)
+        self.foretell(len(names) + (triggers if self.reads_variables else 0))
         asked = {self.tags[name] for name in given if name in self.tags}
         for name in sorted(set(names) & set(workers) - given):
             if workers[name] in asked:
@@ -206,7 +216,8 @@ class _Look:
                     self.connections.setdefault(connection.id, connection)
                 if not is_witness:
                     self.triggers.append(live)
-                    self.read_variables(name, live)
+                    if self.reads_variables:
+                        self.read_variables(name, live)
             if not found and not is_witness and name in self.desired.by_worker:
                 self.read_surface(name, tag)
 

@@ -168,10 +168,10 @@ class World:
         names = [one for one in self.arguments if one[0] != "-" and one != given.get("--owner")]
         owner = given.get("--owner") or self.desired().owner or ""
         if command == "connections":
-            observed = observe(Desired(owner=None), api, everything=True)
+            observed = observe(Desired(owner=None), api, everything=True, variables=False)
             body = {"provider_account_id": given["--provider-account-id"], "repo_id": given["--repo-id"]}
             return connections.delete(Connection.parse(names[2], body, None), observed, account_id=story.ACCOUNT)
-        observed = observe(Desired(owner=owner), api, everything=True)
+        observed = observe(Desired(owner=owner), api, everything=True, variables=command != "tokens")
         if command == "tokens":
             return tokens.prune(owner, observed, account_id=story.ACCOUNT)
         return release(owner, observed, names[1:], account_id=story.ACCOUNT)

@@ -81,7 +81,7 @@ def delete(
         here = session.here(strict=not {"repo_id", "provider_account_id"} <= said.keys())
         declared = _declared(name, said, here)
         with session.open_api(settings, session.account_id(settings, here.account_id)) as api:
-            observed = observe(Desired(owner=None), api, everything=True)
+            observed = observe(Desired(owner=None), api, everything=True, variables=False)
             plan = decide(declared, observed, account_id=api.account_id)
             return carry_out(plan, api, reporter, settings, ask=not auto_approve)
 

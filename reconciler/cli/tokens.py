@@ -124,7 +124,7 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
     return of_owner(
         owner,
         lambda whose, api: decide(
-            whose, observe(Desired(owner=whose), api, everything=True), account_id=api.account_id
+            whose, observe(Desired(owner=whose), api, everything=True, variables=False), account_id=api.account_id
         ),
         settings,
         report,

@@ -195,7 +195,7 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
         board.write(Phase.LAST, Token.delete(live.id), address, needs=frozenset(until))
         return
     users = f"; still used by {', '.join(str(one) for one in still)}" if still else ""
-    unread = board.options.prune and not board.may_destroy
+    unread = board.options.prune and not board.may_destroy and not still
     board.row(
         address,
         disposition=Disposition.UNKNOWN if unread else Disposition.ORPHAN,
