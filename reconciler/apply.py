@@ -42,34 +42,24 @@ from reconciler.model import (
     Ref,
     Repeat,
     Request,
-    Secret,
     Status,
     Step,
     Trial,
     Value,
 )
+from reconciler.plan.summary import missing_secrets
 
 _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
 
 
 def check_sources(plan: Plan) -> None:
     """Refuse before the first write where a secret would have to be sent that its source did not give."""
-    missing = []
-    for step in plan.steps:
-        for key, value in _body(step.request).items():
-            secret = value.get("value") if isinstance(value, Mapping) else value
-            if isinstance(secret, Secret) and secret.value is None:
-                where = next((one for one in step.covers if one.name == key), step.covers[0])
-                missing.append(f"{where}: {secret.source} {secret.missing}")
+    missing = [f"{address}: {secret.source} {secret.missing}" for address, secret in missing_secrets(plan)]
     if missing:
         raise SourceError(
             "\n  ".join((f"{len(missing)} secret{'s' * (len(missing) > 1)} to be written cannot be had:", *missing)),
             hint="give each source a value; nothing was written",
         )
-
-
-def _body(request: Request) -> Mapping[str, Value]:
-    return request.json if isinstance(request.json, Mapping) else {}
 
 
 @dataclass(frozen=True)
@@ -190,7 +180,7 @@ class _Run:
             self._try_token(step.trial)
 
         def check(result: Any) -> None:
-            given, wrong = _echo(step.echo, _body(request), result)
+            given, wrong = _echo(step.echo, request.body, result)
             if step.gives and given:
                 self.ids[step.gives] = given
             if wrong:
@@ -216,7 +206,7 @@ class _Run:
                 if not unsure and error.code not in settle.TAKEN:
                     raise
                 try:
-                    found = find(self.api, _body(request))
+                    found = find(self.api, request.body)
                 except ApiError as other:  # could not look: the outcome stays unknown
                     raise (other if isinstance(other, settle.TakenError) else error) from None
                 if found is None and not (unsure and attempt < settle.ATTEMPTS and not self.api.stop.is_set()):

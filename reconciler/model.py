@@ -108,6 +108,11 @@ class Request:
     json: Value = None
     repeat: Repeat = Repeat.IDEMPOTENT
 
+    @property
+    def body(self) -> Mapping[str, Value]:
+        """The fields that are sent, by name; none where there is no body of fields."""
+        return self.json if isinstance(self.json, Mapping) else {}
+
 
 class Resource(Protocol):
     """What one kind holds: a frozen dataclass whose attributes carry the API's names."""

@@ -737,3 +737,17 @@ def test_a_lost_create_is_found_where_the_api_shows_no_connection(server: FakeSe
     assert ran.code == 0, ran.text
     server.clear()
     settled(server, folder)
+
+
+def test_what_nobody_could_look_at_is_told_once(server: FakeServer, tmp_path: Path) -> None:
+    """Thirty Workers and no network: one sentence, and `-v` for who wants each."""
+    server.on("GET", r".*", failure(500, 10001))
+    trigger = "{production: {branch_includes: [main], deploy_command: d}}"
+    workers = "\n".join(f"  w{number}: {{triggers: {trigger}}}" for number in range(30))
+    references = "repo_connection_uuid: 0-c\n  build_token_uuid: 0-t"
+    folder = write(tmp_path, f"version: 1\nowner: acme/builds\ndefaults:\n  {references}\nworkers:\n{workers}\n")
+    ran = run(["plan"], environment(server), folder)
+    assert ran.code == 7, ran.text
+    assert "  ? 30 unknown; -v lists them\n      the account's list of Workers could not be read\n" in ran.out
+    assert "trigger/w7/production" not in ran.out
+    assert "? trigger/w7/production" in run(["-v", "plan"], environment(server), folder).out

@@ -23,7 +23,7 @@ from reconciler.model import (
     Unread,
     Value,
 )
-from reconciler.plan.summary import summary
+from reconciler.plan.summary import missing_secrets, summary
 from reconciler.render.escape import clean
 from reconciler.render.problems import problems_text
 from reconciler.render.value import MAX_LENGTH, MOST, value_text
@@ -31,7 +31,9 @@ from reconciler.render.value import MAX_LENGTH, MOST, value_text
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.NO_OP: " "}
 WORDS = {"+": "create", "~": "update", "-/+": "replace", "-": "delete", "^": "adopt", ".": "kept"}
 WORDS |= {"?": "unknown", "!": "refused", " ": "unchanged"}
-MOST_ADOPTS = 20  # of one reason that are listed one by one
+FOLDED = {"^": "to adopt", "?": "unknown"}  # nobody reads one sentence as often
+MOST_ALIKE = 20  # of one reason that are listed one by one
+MOST_SOURCES = 5  # that are named at the end of a plan
 COLORS = {"+": 32, "~": 33, "-/+": 31, "-": 31, "^": 36, "!": 31, "?": 35}
 CAUSES = {
     Cause.MANIFEST: "the manifests changed",
@@ -102,9 +104,10 @@ def counted(changes: Iterable[Change]) -> str:
 def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
     """Every change with its reason, grouped by Worker. No-ops are a count, and long values shortened, unless all is
     wanted."""
-    alike = Counter(one.reason for one in plan.changes if symbol(one) == "^")  # nobody reads a sentence as often
-    many = {reason: count for reason, count in alike.items() if count > MOST_ADOPTS and not whole}
-    rows = plan.changes if whole else [one for one in shown(plan) if symbol(one) != "^" or one.reason not in many]
+    rows = plan.changes if whole else shown(plan)
+    alike = Counter((symbol(one), one.reason) for one in rows if symbol(one) in FOLDED)
+    many = {key: count for key, count in alike.items() if count > MOST_ALIKE and not whole}
+    rows = [one for one in rows if (symbol(one), one.reason) not in many]
     most = MOST if whole else MAX_LENGTH
     quiet = {one.address: one.reason for one in plan.changes if one.address.kind == "trigger"}
     new = (Action.CREATE, Action.REPLACE)
@@ -120,8 +123,9 @@ def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
             heading = change.address.path[:2]
             comes = change.action is Action.CREATE and change.address.path[:2] in born
             lines += change_lines(change, plan.labels, color=color, born=comes, most=most)
-    for reason, count in many.items():
-        lines += ["", f"  ^ {count} triggers are adopted; -v lists them", f"      {clean(reason)}"]
+    for (sign, reason), count in many.items():
+        head = f"{_painted(sign, color=color)} {count} {FOLDED[sign]}; -v lists them"
+        lines += ["", f"  {head}", f"      {clean(reason)}"]
     for refusal in plan.refusals:
         lines += ["", *refusal_lines(refusal)]
     return "\n".join((*lines, "", *ending(plan))).strip("\n") + "\n"
@@ -251,6 +255,10 @@ def ending(plan: Plan) -> list[str]:
     told = f"{', '.join(acts)}{'; ' if acts and still else ''}{', '.join(still)}"
     lines = [f"{words}{': ' if told else ''}{told}."]
     lines += _not_compared(plan)
+    missing = dict.fromkeys(clean(secret.source) for _, secret in missing_secrets(plan))
+    if missing:
+        few = ", ".join([*missing][:MOST_SOURCES]) + (", …" if len(missing) > MOST_SOURCES else "")
+        lines.append(f"An apply needs {len(missing)} value{'s' * (len(missing) != 1)} that this run does not have: {few}.")
     lines.append(f"Requests: {plan.reads} read, {plan.writes} to write.")
     if plan.target:
         verb = " was" if plan.left_out == 1 else "s were"
