@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from reconciler import manifest
+from reconciler import cli, manifest
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import Resolver
 from reconciler.manifest.nodes import Problems
@@ -657,3 +657,26 @@ def test_a_folder_that_cannot_be_searched_is_not_an_empty_one(tmp_path: Path) ->
 def test_a_name_with_control_characters_is_just_a_name(tmp_path: Path) -> None:
     ((place, _, _),) = told(tmp_path, {"a\x1b[2J\n.yaml": HEAD + "x: 1\n"})
     assert place == "a\x1b[2J\n.yaml:5:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "count"),
+    [
+        ("version: 1\nworkers:\n\tweb: 1\n", "hint: YAML is indented with spaces, not with tabs", "1 error"),
+        ("- a\n- b\n", "a manifest is a mapping", "1 error"),
+        (
+            "version: 1\nowner: a\nworkers: {web: {triggers: {p: {branch_includes: main, deploy_command: d}}}}\n",
+            "hint: a list stands in brackets: `[main]`",
+            "1 error",
+        ),
+    ],
+)
+def test_a_slip_is_told_once_with_the_way_out(
+    text: str, told: str, count: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "buildsctl.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert cli.run(["validate", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert told in out
+    assert out.endswith(f"\n\n{count}\n")

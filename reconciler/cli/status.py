@@ -38,8 +38,9 @@ def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     from reconciler.plan import Options, plan
     from reconciler.plan.summary import errored
     from reconciler.render.json import dump
+    from reconciler.render.problems import problems_text
     from reconciler.render.status import status_document, status_text
-    from reconciler.render.text import troubles_text
+    from reconciler.render.text import unread_text
 
     desired = session.load(manifests)
     with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
@@ -55,6 +56,6 @@ def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     else:
         now = datetime.now(UTC)
         data(status_text(rows, lambda build: reading.seen("", build, now)))
-    say(troubles_text(decided))
+    say(problems_text(decided.diagnostics) + unread_text(decided.unread))
     tell_unread(dict.fromkeys(last.unread.values()))
     return codes[0]

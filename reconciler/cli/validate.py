@@ -55,9 +55,9 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
         data(json.dump(sarif_document(_in_repository(problems), rule_texts(lint.RULES))))
     else:
         workers, triggers = len(found.workers), len(found.triggers)
-        counted = f"{workers} Worker{'s' * (workers != 1)}, {triggers} trigger{'s' * (triggers != 1)}"
-        text = problems_text(problems)
-        data(f"{text}{chr(10) if text else ''}{counted}: {count_text(problems)}\n")
+        counted = f"{workers} Worker{'s' * (workers != 1)}, {triggers} trigger{'s' * (triggers != 1)}: "
+        text = problems_text(problems)  # what has errors may not have been counted whole
+        data(f"{text}{chr(10) if text else ''}{'' if failed else counted}{count_text(problems)}\n")
     return Exit.ERROR if failed else Exit.OK
 
 

@@ -59,7 +59,7 @@ def read(
     problems = Problems()
     found = files.find(paths)
     roots = [files.load(name, problems) for name in found]
-    whole = None not in roots
+    whole = all(one is not None and isinstance(one.value, dict | None) for one in roots)
     overrides = _overrides(given, param_files, problems)
     root = merge.merge_files([one for one in roots if one], Position(filename=found[0], line=1, column=1), problems)
     problems.hide_secrets(root)

@@ -328,5 +328,5 @@ def _report_type(node: Node, types: Sequence[str], name: str, say: Callable[...,
     elif "boolean" in types and isinstance(node.value, str):
         hint = "without quotes; `yes` and `on` are strings in YAML 1.2"
     elif "array" in types and isinstance(node.value, str):
-        hint = "a list stands in brackets: `[…]`"
+        hint = f"a list stands in brackets: `[{node.text if 0 < len(node.text) < 40 else '…'}]`"
     say(f"{name} must be {wanted}", at=node.position, hint=hint)

@@ -258,7 +258,9 @@ def ending(plan: Plan) -> list[str]:
     missing = dict.fromkeys(clean(secret.source) for _, secret in missing_secrets(plan))
     if missing:
         few = ", ".join([*missing][:MOST_SOURCES]) + (", …" if len(missing) > MOST_SOURCES else "")
-        lines.append(f"An apply needs {len(missing)} value{'s' * (len(missing) != 1)} that this run does not have: {few}.")
+        lines.append(
+            f"An apply needs {len(missing)} value{'s' * (len(missing) != 1)} that this run does not have: {few}."
+        )
     lines.append(f"Requests: {plan.reads} read, {plan.writes} to write.")
     if plan.target:
         verb = " was" if plan.left_out == 1 else "s were"
