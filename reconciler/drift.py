@@ -123,8 +123,11 @@ def _of(change: Change) -> Finding | None:
     if change.action is Action.NO_OP:
         if change.disposition in (Disposition.KEPT, Disposition.ORPHAN):
             return finding(Kind.UNMANAGED, address, change.reason, change=change)
-        if change.address.kind == "env" and change.before is None and _has_no_value(change.after):
-            return finding(Kind.LIVE, address, "declared without a value, and not there", "missing", change=change)
+        if change.address.kind == "env" and change.after and _has_no_value(change.after):
+            if change.before is None:
+                return finding(Kind.LIVE, address, "declared without a value, and not there", "missing", change=change)
+            if change.before["is_secret"] != change.after["is_secret"]:
+                return finding(Kind.LIVE, address, change.reason, "is_secret", change=change)
         return None
     theirs = change.cause in (Cause.LIVE, Cause.BOTH, Cause.UNKNOWN) and change.disposition is not Disposition.ADOPT
     named = change.disposition is Disposition.ORPHAN and change.action is Action.DELETE
@@ -133,9 +136,9 @@ def _of(change: Change) -> Finding | None:
     return finding(kind, address, change.reason, change.action, *moved, change=change)
 
 
-def _has_no_value(after: Mapping[str, Value] | None) -> bool:
+def _has_no_value(after: Mapping[str, Value]) -> bool:
     """Declared as "should exist": neither a value nor a source."""
-    value = (after or {}).get("value")
+    value = after["value"]
     return value is None or (isinstance(value, Secret) and not value.source and value.value is None)
 
 

@@ -136,6 +136,16 @@ def test_what_was_taken_away_by_hand_is_live(estate: Path, edit: list[Any], addr
     assert found(drift(code=2)) == [("live", address)]
 
 
+def test_a_secret_that_is_looked_after_elsewhere_and_lies_open_is_live(estate: Path) -> None:
+    """Without a value nothing is written: only a finding can tell."""
+    edit = {"ELSEWHERE": {"is_secret": False, "value": "canary-x"}}
+    story.edit([["PATCH", "/builds/triggers/{web/production}/environment_variables", edit]])
+    document = drift(code=2)
+    assert found(document) == [("live", "env/web/production/ELSEWHERE")]
+    assert document["findings"][0]["summary"] == "it is no secret"
+    assert "canary-x" not in json.dumps(document)
+
+
 def test_what_the_manifests_changed_is_pending(estate: Path) -> None:
     Path("buildsctl.yaml").write_text(MANIFEST.replace('A: "1"', 'A: "2", B: "3"'))
     document = drift(code=0)
