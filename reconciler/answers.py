@@ -102,7 +102,9 @@ _KNOWN = {
     ),
 }
 
-_NOT_FOUND = "not found", "check what was named, and the account id; if it was there before, run plan again"
+NO_ROUTE = (7000, 7003)  # Cloudflare's own: whatever answered does not know the path
+_NO_ROUTE = "whatever answered does not know this path", "check CLOUDFLARE_API_BASE_URL, and the account id"
+_NOT_FOUND = "not found", "check what was named, and the account id; what was there before may be gone by now"
 
 _TOKEN_HINTS = {
     12005: "set CLOUDFLARE_API_TOKEN (or BUILDSCTL_API_TOKEN) to a user-scoped API token",
@@ -137,7 +139,7 @@ def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
         hint = "check CLOUDFLARE_API_BASE_URL and any proxy between"
         return AnswerError(f"what answered is not the API: {what}", hint=hint)
     if status == 404:
-        summary, hint = _KNOWN.get(code, _NOT_FOUND)
+        summary, hint = _KNOWN.get(code, _NO_ROUTE if code in NO_ROUTE else _NOT_FOUND)
         return NotFoundError(summary, hint=hint)
     refused = "the API answered `success: false`" if status < 300 else "the API refuses the request"
     summary, hint = _KNOWN.get(code, (refused, "run it again; if it stays, ask Cloudflare with the ray id"))

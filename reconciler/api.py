@@ -44,7 +44,6 @@ MAX_ANSWER = 50_000_000  # bytes of one answer
 MAX_PAGES = 500
 PAGE_OUT_OF_RANGE = 12013
 CHANGED = "it changed meanwhile: run it again"
-NO_ROUTE = (7000, 7003)  # Cloudflare's own: whatever answered does not know the path
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 180.0  # of one request
 # A signal that comes while the main thread begins to wait without limit is not seen before something else wakes it.
 POLL_SECONDS = 0.1
@@ -216,7 +215,7 @@ class Api:
         try:
             result, _ = self._send(request)
         except NotFoundError as error:
-            if request.method == "DELETE" and error.code not in NO_ROUTE:
+            if request.method == "DELETE" and error.code not in answers.NO_ROUTE:
                 return None
             raise
         return None if request.method == "DELETE" else self._decoded(request, result, decode)
@@ -232,29 +231,34 @@ class Api:
         if request.method != "GET" and not self._may_write:
             raise AssertionError(f"{request.method} before writing was allowed")
         unsure: ApiError | None = None  # may have happened, which a later one that was never sent does not undo
-        for attempt in range(1, ATTEMPTS + 1):
+        refused = failed = 0
+        while True:
             try:
                 if not self.gate.pass_through():
                     raise _never_sent(request, "the run was told to stop")
                 with self._lock:
                     self.reads += request.method == "GET"
                     self.writes += request.method != "GET"
-                return self._once(request, bearer)
+                found = self._once(request, bearer)
+                self.gate.open()
+                return found
             except RateLimitedError as error:
-                self.gate.close(error.retry_after)
-                if attempt == ATTEMPTS:
+                refused += 1
+                if not error.status or not self.gate.close(error.retry_after, times=refused):  # 0: the gate's own
                     raise (unsure or error) from None
             except (GatewayError, NetworkError) as error:
+                self.gate.open()
+                failed += 1
                 again = request.repeat is Repeat.IDEMPOTENT or error.never_sent
-                limit = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2**attempt)
+                limit = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2**failed)
                 pause = random.uniform(0, limit)  # noqa: S311 - jitter, not a secret
                 unsure = unsure if error.never_sent else error
-                if attempt == ATTEMPTS or not again or self._sleep(pause):
+                if failed == ATTEMPTS or not again or self._sleep(pause):
                     raise (unsure or error) from None
             except ApiError as error:
+                self.gate.open()
                 is_gone = request.method == "DELETE" and isinstance(error, NotFoundError)
                 raise (error if is_gone or request.method == "GET" else unsure or error) from None
-        raise AssertionError("the loop returns or raises")
 
     def _once(self, request: Request, bearer: Secret | None) -> tuple[Any, Any]:
         path = _path(request.path)
@@ -283,7 +287,7 @@ class Api:
                     self.gate.learn(response.headers)
             return answers.open_envelope(request, status, ray, content, retry_after)
         except httpx.HTTPError as error:
-            raise _named(_network_error(error), request) from None
+            raise _named(_network_error(error, self._base_url), request) from None
         except UnicodeError:
             raise _never_sent(request, "the host name cannot be resolved") from None
         except ApiError as error:
@@ -310,7 +314,7 @@ def fetch_json(url: str, *, token: str = "") -> Any:
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise AnswerError("the URL cannot be used") from None
     except httpx.HTTPError as error:
-        raise _network_error(error) from None
+        raise _network_error(error, url) from None
     except (ValueError, RecursionError):
         raise AnswerError("the answer is not JSON") from None
 
@@ -374,7 +378,8 @@ def _read(response: httpx.Response) -> bytes:
     return b"".join(chunks)
 
 
-def _network_error(error: httpx.HTTPError) -> NetworkError:
+def _network_error(error: httpx.HTTPError, url: str) -> NetworkError:
+    host = httpx.URL(url).netloc.decode("ascii")
     chain: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and len(chain) < 20:
@@ -382,13 +387,13 @@ def _network_error(error: httpx.HTTPError) -> NetworkError:
         cause = cause.__cause__ or cause.__context__
     never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
     if any(isinstance(one, socket.gaierror) for one in chain):
-        text, hint = "the host name cannot be resolved", "check the network and CLOUDFLARE_API_BASE_URL"
+        text, hint = f"the host name `{host}` cannot be resolved", "check the network and CLOUDFLARE_API_BASE_URL"
     elif any(isinstance(one, ssl.SSLError) for one in chain):
         text, hint = "TLS failed", "check the clock, and SSL_CERT_FILE where a proxy signs"
     elif isinstance(error, httpx.TimeoutException):
         text, hint = "no answer in time", "run it again; what was done is found by the next run"
     elif never_sent:
-        text, hint = "no connection", "check the network, any proxy, and CLOUDFLARE_API_BASE_URL"
+        text, hint = f"no connection to `{host}`", "check the network, any proxy, and CLOUDFLARE_API_BASE_URL"
     else:
         text, hint = "the connection was cut", "run it again; what was done is found by the next run"
     result = NetworkError(text, hint=hint)

@@ -167,7 +167,8 @@ class _Run:
         if active and found.get("id") == trial.cloudflare_token_id:
             return None
         wrong = "is that of another token than `cloudflare_token_id`" if active else "is not active"
-        hint = "check both; --no-verify-token skips this for a token that may not look at itself"
+        check = "both" if active else "its source"
+        hint = f"check {check}; --no-verify-token skips this for a token that may not look at itself"
         return RejectedError(f"the secret of `{trial.token}` {wrong}: the working token stays", hint=hint)
 
     def _mark(self, step: Step, what: str) -> None:

@@ -2,7 +2,7 @@
 
 Cloudflare counts 1,200 requests in five minutes for all of a user's tools, and shuts all of them out past
 that (field notes, Access). The gate learns from `Ratelimit` and `Ratelimit-Policy` and leaves a fifth of the
-window to the user's other work.
+window to the user's other work. After a 429 one request is tried; the others follow when it was let through.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
+from threading import get_ident
 
 from reconciler.errors import RateLimitedError
+
+POLL_SECONDS = 0.1
 
 Sleep = Callable[[float], object]
 """Wait for so many seconds; true where the run was told to stop meanwhile."""
 RESERVE = 0.2  # of the window, for the user's other work
 QUOTA, WINDOW_SECONDS, MAX_WINDOW_SECONDS = 1_200, 300.0, 3_600.0
+# However short the API says: so long at least, twice as long each time nothing is let through, and so often.
+PAUSE_SECONDS, MAX_PAUSE_SECONDS, MAX_REFUSALS = 1.0, 60.0, 4
 _FACT = re.compile(r"(?:^|[;,\s])([rtqw])=(\d{1,9})")
 
 
@@ -32,7 +37,9 @@ class Gate:
         max_wait: float | None = None,
     ) -> None:
         self._clock, self._sleep, self._tell, self._max_wait = clock, sleep, tell, max_wait
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        # Since something was let through: the 429s, and the requests that gave up. Which thread tries again.
+        self._refusals = self._lost = self._trying = 0
         self._left: int | None = None
         self._quota, self._window = QUOTA, WINDOW_SECONDS
         self._resets_at = self._closed_until = self._told_until = self._counted_until = 0.0
@@ -44,7 +51,16 @@ class Gate:
             with self._lock:
                 until = self._opens_at()
                 wait = until - self._clock()
+                if self._lost > 1:
+                    hint = "something else uses it up: wait, and run it again"
+                    raise RateLimitedError(f"the rate limit let nothing through, {self._refusals} times", hint=hint)
+                if wait <= 0 and self._trying:
+                    self._lock.wait(POLL_SECONDS)
+                    if self._sleep(0):
+                        return False
+                    continue
                 if wait <= 0:
+                    self._trying = get_ident() if self._refusals else 0
                     self._left = None if self._left is None else self._left - 1
                     return True
                 if self._max_wait is not None and not self.waited + wait <= self._max_wait:  # NaN is no limit to pass
@@ -69,10 +85,26 @@ class Gate:
         spent = self._left is not None and self._left <= self._quota * RESERVE
         return max(self._closed_until, self._resets_at if spent else 0.0)
 
-    def close(self, seconds: float) -> None:
-        """A 429 came: nobody sends anything for so long."""
+    def close(self, seconds: float, *, times: int = 1) -> bool:
+        """A 429 came: nobody sends anything for so long, then one tries. False where the request, which met it so many
+        `times`, is to give up: one may be limited by itself, and where the next is as well nothing gets through."""
         with self._lock:
-            self._closed_until = max(self._closed_until, self._clock() + seconds)
+            now = self._clock()
+            goes_on = times <= MAX_REFUSALS and not self._lost
+            self._lost += not goes_on
+            if self._trying == get_ident() or not self._refusals:  # one that came late says nothing new
+                self._refusals, self._trying = self._refusals + 1, 0
+                seconds = max(seconds, min(MAX_PAUSE_SECONDS, PAUSE_SECONDS * 2 ** (self._refusals - 1)))
+            self._closed_until = max(self._closed_until, now + seconds)
+            self._lock.notify_all()
+            return goes_on
+
+    def open(self) -> None:
+        """A request was let through, whatever became of it."""
+        with self._lock:
+            if self._trying == get_ident() or not self._refusals:
+                self._refusals = self._lost = self._trying = 0
+                self._lock.notify_all()
 
     def learn(self, headers: Mapping[str, str]) -> None:
         """What an answer says of the window; anything odd is passed over."""

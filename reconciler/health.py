@@ -14,7 +14,8 @@ from functools import cached_property
 from itertools import chain
 
 from reconciler import builds, probe
-from reconciler.api import NO_ROUTE, Api
+from reconciler.answers import NO_ROUTE
+from reconciler.api import Api
 from reconciler.drift import Finding, Kind, finding
 from reconciler.errors import AnswerError, ApiError, Diagnostic, NotFoundError, Severity
 from reconciler.kinds.build import SUCCESS, Build

@@ -184,7 +184,7 @@ class _Look:
         self.workers = workers
         given = {name for name, one in self.desired.workers.items() if one.resource.tag is not None}
         names = workers if self.everything else self.desired.workers
-        triggers = max(len(self.desired.triggers), len(names) if self.everything else 0)
+        triggers = 2 * len(names) if self.everything else len(self.desired.triggers)  # a Worker has two at most
         self.foretell(len(names) + (triggers if self.reads_variables else 0))
         asked = {self.tags[name] for name in given if name in self.tags}
         for name in sorted(set(names) & set(workers) - given):

@@ -87,6 +87,7 @@ class Observed:
 
     @property
     def unread(self) -> tuple[Unread, ...]:
-        """Everything that could not be looked at."""
+        """Everything that could not be looked at, whatever order the answers came in."""
         lists = [one for one in (self.unread_scripts, self.unread_tokens) if one]
-        return (*lists, *self.unread_workers.values(), *self.unread_variables.values())
+        each = (*self.unread_workers.values(), *self.unread_variables.values())
+        return (*lists, *sorted(each, key=lambda one: one.what))

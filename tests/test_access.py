@@ -26,7 +26,7 @@ from fake_server import (
     write,
 )
 
-from reconciler import api
+from reconciler import api, gate
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "schemas" / "plan.schema.json").read_text())
 ONE = """
@@ -45,6 +45,7 @@ NAMES_ONLY = "version: 1\nowner: acme/builds\nworkers: {web: {}}\n"
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeServer]:
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     with serving() as found:
         found.worker("web")
         found.add_token("x")["build_token_uuid"] = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
@@ -258,6 +259,7 @@ BAD_URLS = [
 def test_a_base_url_that_cannot_be_used(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refused before anything is sent, without a credential in the message."""
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     if "\x00" in url:  # no environment can hold it
         ran = plan(folder, environment(), "--api-base-url", url)
     else:
@@ -277,6 +279,7 @@ def test_credentials_in_the_base_url_never_replace_the_token(server: FakeServer,
 
 def test_plain_http_to_a_stranger_can_be_insisted_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     url = "http://builds.invalid/client/v4"
     ran = run(["--allow-http", "plan"], environment(CLOUDFLARE_API_BASE_URL=url), folder)
     assert "cannot be resolved" in ran.text
@@ -294,6 +297,7 @@ def unreachable(ran: Ran, cause: str, hint: str) -> None:
 @pytest.mark.parametrize("command", ["plan", "apply"])
 def test_nobody_listens(folder: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # bound and not listening: refused, and nobody else can have it
         url = f"http://127.0.0.1:{held.getsockname()[1]}/client/v4"
@@ -304,6 +308,7 @@ def test_nobody_listens(folder: Path, monkeypatch: pytest.MonkeyPatch, command: 
 
 def test_a_host_that_cannot_be_resolved(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     ran = plan(folder, environment(CLOUDFLARE_API_BASE_URL="https://builds.invalid/client/v4"))
     unreachable(ran, "cannot be resolved", "CLOUDFLARE_API_BASE_URL")
 
@@ -316,6 +321,7 @@ def test_tls_to_a_plain_port(server: FakeServer, folder: Path) -> None:
 
 def test_a_certificate_that_nobody_vouches_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     with serving(tls=True) as server:
         env = environment(CLOUDFLARE_API_BASE_URL=server.url.replace("http", "https"))
         ran = plan(folder, env)

@@ -751,3 +751,19 @@ def test_what_nobody_could_look_at_is_told_once(server: FakeServer, tmp_path: Pa
     assert "  ? 30 unknown; -v lists them\n      the account's list of Workers could not be read\n" in ran.out
     assert "trigger/w7/production" not in ran.out
     assert "? trigger/w7/production" in run(["-v", "plan"], environment(server), folder).out
+
+
+def test_a_report_goes_into_what_is_there_and_replaces_files_only(server: FakeServer, folder: Path) -> None:
+    """A link stays a link, a pipe is written into; so is a device, which would otherwise be gone for everybody."""
+    (folder / "report.json").write_text("old")
+    (folder / "link").symlink_to("report.json")
+    os.mkfifo(folder / "pipe")
+    piped: list[str] = []
+    reader = threading.Thread(target=lambda: piped.append((folder / "pipe").read_text()))
+    reader.start()
+    for name in ("link", "pipe"):
+        assert run(["plan", "--out", name], environment(server), folder).code == 0
+    reader.join(30)
+    assert (folder / "link").is_symlink()
+    assert (folder / "pipe").is_fifo()
+    assert json.loads(piped[0]) == json.loads((folder / "report.json").read_text())

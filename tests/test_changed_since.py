@@ -137,3 +137,9 @@ def test_links_that_lead_out_make_everything_changed(repository: Path) -> None:
     _git(repository, "add", ".")
     _git(repository, "commit", "-qm", "second")
     assert sorted(changed_addresses([], "HEAD")) == ALL
+
+
+def test_it_does_not_go_with_target(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each says what to look at: together they would look at more than either."""
+    assert cli.run(["--sandbox", "plan", "--changed-since", "HEAD", "--target", "worker/web"]) == 1
+    assert "--target and --changed-since exclude each other" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from fake_server import Answer, Call, envelope, failure, html, write
 from health_server import AUTOFILL, DEAD, LIMITS, PROBE, SCRIPTS, TOKENS, Estate, ago, applied, build
 from test_drift import LIVE, MANIFEST, seed
 
-from reconciler import api
+from reconciler import api, gate
 from reconciler.doctor import Level, Line, examine
 from reconciler.model import Request
 from reconciler.render.doctor import line_text
@@ -29,6 +29,7 @@ TAGS = (("  web:\n", f"  web:\n    tag: '{2:032x}'\n"), ("  api:\n", f"  api:\n 
 @pytest.fixture
 def estate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     with applied(tmp_path) as found:
         yield found
 
@@ -103,7 +104,7 @@ def test_what_is_not_the_api_ends_it_and_nothing_is_called_good(estate: Estate, 
 
 def test_without_network_nothing_is_called_good(estate: Estate) -> None:
     lines = estate.doctor(code=1, CLOUDFLARE_API_BASE_URL="http://127.0.0.1:9/x")
-    assert ("error", "API", "no connection (GET /workers/scripts)") in lines
+    assert ("error", "API", "no connection to `127.0.0.1:9` (GET /workers/scripts)") in lines
     assert about(lines, "references", "repositories", "clock", "permission") == []
 
 
@@ -181,7 +182,7 @@ def test_each_list_is_read_once(estate: Estate) -> None:
         (failure(404, 10007), "ok", "Workers Builds Configuration: Edit"),
         (failure(400, 12002), "ok", "Workers Builds Configuration: Edit"),
         (failure(403, 10000), "warning", "it may read and not write"),
-        (failure(404, 7003), "warning", "could not be found out: not found"),
+        (failure(404, 7003), "warning", "could not be found out: whatever answered does not know"),
         (failure(400, 1), "warning", "could not be found out: the API refuses"),
         (failure(500, 1), "warning", "could not be found out: the API, or a gateway"),
         (html(403), "warning", "could not be found out: not the API but a gateway answered"),

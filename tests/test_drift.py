@@ -211,6 +211,12 @@ def test_what_cannot_be_read_is_7_and_nothing_is_gone(estate: Path) -> None:
     assert json.loads(ran.stdout)["gone"] == []
 
 
+def test_what_cannot_be_read_is_not_called_none(estate: Path) -> None:
+    ran = story.run(["drift", "--api-base-url", "http://127.0.0.1:9/client/v4"], {}, faults=["500:GET:/*"])
+    assert ran.code == 7
+    assert ran.stdout.startswith("Drift: none that can be seen; not everything could be read.")
+
+
 def test_what_a_run_did_not_look_for_is_not_gone(estate: Path) -> None:
     seed({"limits": {"has_reached_build_minutes_limit": True, "build_minutes_refresh_on": "2026-12-01T00:00:00Z"}})
     drift("--health", "--all", "--out", "base.json", code=2)

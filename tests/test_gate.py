@@ -20,6 +20,7 @@ from reconciler.manifest.sources import Resolver
 from reconciler.observe import observe
 from reconciler.plan import Options, plan
 from reconciler.sandbox import Response, Sandbox
+from reconciler.states import Desired
 
 
 @dataclass
@@ -241,6 +242,18 @@ def test_a_long_run_says_before_how_long_it_will_wait(tmp_path: Path, tag: str) 
     head += "defaults: {build_token_uuid: 22222222-0000-4000-8000-000000000001}\nworkers:\n"
     text = head + "".join(f"  {name}: {{{body}{trigger}}}\n" for name, body in bodies.items())
     (tmp_path / "m.yaml").write_text(text)
+    desired = load([str(tmp_path / "m.yaml")], Resolver({}))
+    assert _told(names, desired) == "about 1200 requests are to be sent, which takes 300 s of the rate limit"
+
+
+def test_a_look_at_the_whole_account_says_before_how_long_it_will_wait() -> None:
+    """Nothing is declared: a Worker has a production and a preview trigger, where nobody knows better."""
+    told = _told([f"w{number}" for number in range(450)], Desired(owner="acme"), everything=True)
+    assert told == "about 1350 requests are to be sent, which takes 300 s of the rate limit"
+
+
+def _told(names: list[str], desired: Desired, *, everything: bool = False) -> str:
+    """The first thing that a look at an account with these Workers says."""
     told: list[str] = []
     sandbox, time = Sandbox(), Time()
     sandbox.seed({"workers": [{"id": name} for name in names]})
@@ -254,5 +267,46 @@ def test_a_long_run_says_before_how_long_it_will_wait(tmp_path: Path, tag: str) 
         sleep=time.sleep,
     )
     with api:
-        observe(load([str(tmp_path / "m.yaml")], Resolver({})), api)
-    assert told[0] == "about 1200 requests are to be sent, which takes 300 s of the rate limit"
+        observe(desired, api, everything=everything)
+    return told[0]
+
+
+@pytest.mark.parametrize("retry_after", ["0", "-3", "", "1", "5"])
+def test_whatever_retry_after_says_there_is_no_storm(retry_after: str) -> None:
+    """The limit lasts for 12 s and the API says less: one request is tried at a time, in ever longer intervals."""
+    time, refused = Time(), []
+    sandbox = Sandbox()
+    names = [f"w{number}" for number in range(100)]
+    sandbox.seed({"workers": [{"id": name} for name in names]})
+    begun = threading.Barrier(16, timeout=10)
+
+    def handler(method: str, path: str, query: Any, headers: Any, body: bytes) -> Response:
+        if "/builds/workers/" in path and time.now < 12:
+            refused.append(path)
+            if len(refused) <= 16:
+                begun.wait()  # as many as there are connections are under way when it begins
+            return Response(status=429, headers={"retry-after": retry_after}, body=b"{}")
+        answer = sandbox.handle(method, path, query, headers, body)
+        kept = {name: value for name, value in answer.headers.items() if not name.lower().startswith("ratelimit")}
+        return Response(status=answer.status, headers=kept, body=answer.body)
+
+    url = "http://sandbox/client/v4"
+    with Api(base_url=url, account_id=story.ACCOUNT, token="t", handler=handler, clock=time, sleep=time.sleep) as api:
+        observed = observe(Desired(owner=None), api, everything=True)
+    assert observed.unread == ()
+    assert len(refused) <= 16 + 5
+
+
+def test_a_limit_that_never_ends_ends_the_run() -> None:
+    time, refused = Time(), []
+
+    def handler(*request: Any) -> Response:
+        refused.append(request)
+        return Response(status=429, headers={}, body=b"{}")
+
+    url = "http://sandbox/client/v4"
+    with Api(base_url=url, account_id=story.ACCOUNT, token="t", handler=handler, clock=time, sleep=time.sleep) as api:
+        for _ in range(20):
+            with pytest.raises(RateLimitedError):
+                api.get(Worker.read(), Worker.decode)
+    assert len(refused) <= 8

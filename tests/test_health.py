@@ -10,7 +10,7 @@ import pytest
 from fake_server import Answer, envelope, failure, html
 from health_server import AUTOFILL, DEAD, LATEST, LIMITS, Estate, ago, applied, build
 
-from reconciler import api
+from reconciler import api, gate
 from reconciler.errors import AnswerError
 from reconciler.kinds.build import Build
 from reconciler.kinds.failure import why
@@ -23,6 +23,7 @@ REPOSITORY = Repository(default_worker_name="base", env_worker_names={"staging":
 @pytest.fixture
 def estate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Estate]:
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     with applied(tmp_path) as found:
         yield found
 

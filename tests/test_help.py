@@ -106,3 +106,13 @@ def test_each_command_that_reads_manifests_takes_the_same_options_about_them() -
         assert not found & {"paths", "manifests"} or found >= {"param", "param_file", "allow_commands", "no_secrets"}, (
             names
         )
+
+
+def test_the_states_and_outcomes_of_builds_are_those_that_there_are() -> None:
+    """Written out, so that `--help` need not import what knows them."""
+    from reconciler.cli.builds import list_
+    from reconciler.kinds.build import OUTCOMES, STATUSES
+
+    told = {option.name: option.help for option in list_.params if isinstance(option, click.Option)}
+    assert told["status"] == f"{', '.join(STATUSES)}."
+    assert told["outcome"] == f"{', '.join(OUTCOMES)}."

@@ -664,9 +664,21 @@ def test_a_name_with_control_characters_is_just_a_name(tmp_path: Path) -> None:
     [
         ("version: 1\nworkers:\n\tweb: 1\n", "hint: YAML is indented with spaces, not with tabs", "1 error"),
         ("- a\n- b\n", "a manifest is a mapping", "1 error"),
+        ("version: 1\nowner: a\nworkers:\n  web: {tag: 'x\n  api: {}\n", "hint: look from line 4 on", "1 error"),
         (
             "version: 1\nowner: a\nworkers: {web: {triggers: {p: {branch_includes: main, deploy_command: d}}}}\n",
             "hint: a list stands in brackets: `[main]`",
+            "1 error",
+        ),
+        (
+            """
+version: 1
+owner: a
+repo_connection: {}
+defaults: {repo_connection_uuid: c-1, build_token_uuid: t-1}
+workers: {web: {triggers: {p: {branch_includes: [main], deploy_command: d}}}}
+""",
+            "error: unknown field `repo_connection`",
             "1 error",
         ),
     ],

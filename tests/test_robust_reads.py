@@ -26,7 +26,7 @@ from fake_server import (
     write,
 )
 
-from reconciler import api
+from reconciler import api, gate
 
 SCRIPTS, TOKENS = r"/workers/scripts", r"/builds/tokens"
 TRIGGERS = r"/builds/workers/[^/]+/triggers"
@@ -43,6 +43,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FakeServe
 def server(shared: tuple[FakeServer, Any], monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     """The estate as `BEFORE` left it; requests are repeated at once."""
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     found, state = shared
     found.restore(state)
     found.clear()

@@ -27,7 +27,7 @@ from fake_server import (
     write,
 )
 
-from reconciler import api
+from reconciler import api, gate
 
 NEW = "f" * 32
 VERIFY = r".*/user/tokens/verify"
@@ -37,6 +37,7 @@ ARGUMENTS = ["apply", "--auto-approve", "--out", "report.json"]
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     monkeypatch.setattr(api, "BACK_OFF_SECONDS", 0.0)
+    monkeypatch.setattr(gate, "PAUSE_SECONDS", 0.0)
     with serving() as found:
         build_estate(found, tmp_path_factory.mktemp("estate"))
         found.clear()

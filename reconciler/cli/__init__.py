@@ -124,7 +124,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """One command line; its exit code. Usage errors are 1: 2 means that there are changes."""
-    from reconciler.cli.output import lost, say
+    from reconciler.cli.output import data, lost, say
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -150,6 +150,9 @@ def run(arguments: list[str]) -> int:
         say(problems + error_text(error))
         return error.exit_code
     except Exception as error:
+        if isinstance(error, OSError) and not data(""):
+            say(f"error: {(lost or ['nobody reads the output'])[0]}\n")
+            return Exit.ERROR
         if os.environ.get("BUILDSCTL_DEBUG"):
             raise
         say(f"error: this is a bug in buildsctl {__version__}: {type(error).__name__}\n")

@@ -6,7 +6,8 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from reconciler.model import Plan
     from reconciler.plan import Options
 
+PATIENCE_SECONDS = 2.0  # in which a run that is told to stop at once ends by itself
+PLAN_HINT = "`plan --out FILE` writes one; a digest is written sha256:…"
 MAX_PLAN = 200_000_000  # bytes
 
 
@@ -115,7 +118,10 @@ def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
     if digests and document["digest"] not in digests:
         moved = [f"the digest is {document['digest']}"]
     else:
-        moved = what_moved(document, reviewed) if reviewed else []
+        try:
+            moved = what_moved(document, reviewed) if reviewed else []
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise UsageError("a reviewed plan is not whole", hint=PLAN_HINT) from None
     if moved:
         hint = "plan again, and review that; between plan and write the API has no lock, so look at the outcome too"
         raise UnexpectedPlanError("\n  ".join(("the plan is not the one that was reviewed:", *moved)), hint=hint)
@@ -123,8 +129,7 @@ def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
 
 def read_plan(path: str) -> dict[str, Any]:
     """The document of a saved plan."""
-    hint = "a plan is what `plan --out FILE` wrote; --expect takes sha256:… too"
-    found = read_json(path, most=MAX_PLAN, what="plan of this version", hint=hint)
+    found = read_json(path, most=MAX_PLAN, what="plan of this version", hint=PLAN_HINT)
     try:
         rows = found["resource_changes"]
         usable = found["format_version"] == "1.0" and isinstance(found["scope"], dict)
@@ -132,7 +137,7 @@ def read_plan(path: str) -> dict[str, Any]:
     except (KeyError, TypeError):
         usable = False
     if not usable:
-        raise UsageError(f"`{path}` is no plan of this version", hint=hint)
+        raise UsageError(f"`{path}` is no plan of this version", hint=PLAN_HINT)
     return dict(found)
 
 
@@ -185,15 +190,34 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
     return Exit.PARTIAL if lost and began and codes[0] == Exit.OK else codes[0]
 
 
+def of_owner(
+    given: str | None, decide: Callable[[str, Api], Plan], settings: Globals, report: Report, *, auto_approve: bool
+) -> int:
+    """Carry out what is decided for the owner that is given, else for that of the manifests here."""
+    with reporting(Reporter(report)) as reporter:
+        check_approval(auto_approve=auto_approve)
+        declared = session.here(strict=not given)
+        owner = given or declared.owner
+        if not owner:
+            raise UsageError("the manifests have no owner", hint="name one with --owner")
+        with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
+            return carry_out(decide(owner, api), api, reporter, settings, ask=not auto_approve)
+
+
 @contextmanager
 def _stopping(stop: threading.Event, at_once: threading.Event) -> Iterator[None]:
     """The first SIGINT or SIGTERM ends the run after the requests under way, the second without them.
-    A third ends it where it stands: something other than the API is waited for."""
+    One that comes later ends it where it stands: something other than the API is waited for."""
+    told_twice = 0.0
 
     def ask_to_stop(_: int, __: FrameType | None) -> None:
+        nonlocal told_twice
         if at_once.is_set():
+            if time.monotonic() - told_twice < PATIENCE_SECONDS:
+                return  # a key that is held down
             raise InterruptedRunError("stopped at once", hint="run apply again: it goes on from what is live")
         told = "stopping at once" if stop.is_set() else "stopping after the requests under way; once more stops at once"
+        told_twice = time.monotonic()
         (at_once if stop.is_set() else stop).set()
         with suppress(RuntimeError):  # it came while something was being written: a stream takes one at a time
             say(f"\n{told}\n")

@@ -15,11 +15,10 @@ from reconciler.cli.build_runs import cancel, check_uuid, logs, run, since_optio
 from reconciler.cli.options import Globals, Manifests, argument, json_option, names_options, option
 from reconciler.cli.output import data, indented, say, tell, width
 from reconciler.errors import Exit, UsageError
-from reconciler.kinds.build import FAILED, OUTCOMES, PER_PAGE, STATUSES, Build
-from reconciler.kinds.limits import Limits
 
 if TYPE_CHECKING:
     from reconciler.api import Api
+    from reconciler.kinds.build import Build
     from reconciler.kinds.failure import Failure
     from reconciler.lookup import Directory
 
@@ -42,8 +41,8 @@ def builds() -> None:
         option("--limit N", "At most N builds (20).", type=click.IntRange(1, 100_000), default=20),
         # Not from BUILDSCTL_BRANCH, which is one name, for `affected`.
         option("--branch BRANCH", "Of this branch; repeatable.", multiple=True, weakens_safety=True),
-        option("--status STATUS", f"{', '.join(STATUSES)}.", multiple=True),
-        option("--outcome OUTCOME", f"{', '.join(OUTCOMES)}.", multiple=True),
+        option("--status STATUS", "queued, initializing, running, stopped.", multiple=True),
+        option("--outcome OUTCOME", "success, fail, skipped, cancelled, terminated.", multiple=True),
         since_option("Made since then: 2h, 7d, or a time."),
         json_option(),
     ],
@@ -79,6 +78,7 @@ def list_(
     """
     from reconciler import builds as reading
     from reconciler import lookup
+    from reconciler.kinds.build import OUTCOMES, PER_PAGE, STATUSES
     from reconciler.render.builds import list_text
 
     filtered = branch or status or outcome
@@ -112,6 +112,8 @@ def _recent(pages: Iterator[list[Build]], since: datetime | None) -> Iterator[Bu
 
 
 def _fits(build: Build, branches: Sequence[str], statuses: Sequence[str], outcomes: Sequence[str]) -> bool:
+    from reconciler.kinds.build import FAILED
+
     branch = build.told("branch")
     return (
         (not branches or any(branch == one or fnmatchcase(branch, one) for one in branches))
@@ -145,6 +147,7 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
     """
     from reconciler import builds as reading
     from reconciler import lookup
+    from reconciler.kinds.build import Build
     from reconciler.render.builds import build_document, latest_text
 
     desired = session.names(manifests, strict=not workers or any(lookup.is_glob(one) for one in workers))
@@ -215,6 +218,7 @@ def get(
       6 authentication or permission
     """
     from reconciler import builds as reading
+    from reconciler.kinds.build import Build
     from reconciler.render.builds import build_document, build_text
 
     ids = list(dict.fromkeys(part.strip() for one in version_id for part in one.split(",") if part.strip()))
@@ -259,6 +263,7 @@ def limits(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     \b
     Exit codes: 0 shown · 1 error · 6 authentication or permission
     """
+    from reconciler.kinds.limits import Limits
     from reconciler.render.builds import limits_text
 
     with session.open_named(settings, manifests) as (api, _):

@@ -98,7 +98,7 @@ def _checked(output: str, folders: tuple[str, ...], workers: tuple[str, ...], ow
 
     there = [name for name in (output, *(DEFAULTS if output == DEFAULTS[0] else ())) if os.path.exists(name)]
     if there:
-        hint = "`buildsctl export` adds what is live to manifests that are there"
+        hint = "`buildsctl export --all -o builds` adds what is live to the manifests of the folder `builds`"
         raise UsageError(f"`{there[0]}` is there already", hint=hint)
     check_writable(output)
     for name in workers:

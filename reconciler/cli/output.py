@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -156,17 +157,37 @@ def colored(*, no_color: bool) -> bool:
 
 def check_writable(path: str) -> None:
     """Find out before the work is done, not after."""
-    folder = os.path.dirname(path) or "."
-    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
-        raise UsageError(f"`{path}` cannot be written", hint="name a file in a folder that exists")
+    import tempfile
+
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not _is_stream(path):
+            tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path))).close()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _is_stream(path: str) -> bool:
+    """A device or a pipe, which is written into: to replace it would take it from everybody else."""
+    return os.path.exists(path) and (not os.path.isfile(path) or os.path.abspath(path).startswith(("/dev/", "/proc/")))
+
+
+def _unwritable(path: str, error: OSError) -> UsageError:
+    told = f"`{path}` cannot be written: {error.strerror}"
+    return UsageError(told, hint="name a file in a folder that exists, on a disk that is not full")
 
 
 def write_file(path: str, text: str) -> None:
-    """Replace `path` at once or not at all."""
+    """Replace `path`, or what it links to, at once or not at all; write into a device or a pipe."""
     import tempfile  # 3 ms that every `--help` would pay
 
-    folder = os.path.dirname(path) or "."
+    folder = os.path.dirname(os.path.realpath(path))
     try:
+        if _is_stream(path):
+            with open(os.open(path, os.O_WRONLY | os.O_APPEND), "w", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+            return
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".buildsctl-", suffix=".tmp")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
@@ -176,14 +197,12 @@ def write_file(path: str, text: str) -> None:
             mask = os.umask(0)
             os.umask(mask)
             Path(temporary).chmod(0o666 & ~mask)
-            os.replace(temporary, path)
+            os.replace(temporary, os.path.realpath(path))
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise UsageError(
-            f"`{path}` cannot be written: {error.strerror}", hint="name a file in a folder that exists"
-        ) from None
+        raise _unwritable(path, error) from None
 
 
 def read_json(path: str, *, most: int, what: str, hint: str) -> Any:

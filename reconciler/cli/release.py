@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.cli import session
-from reconciler.cli.apply import carry_out, check_approval
+from reconciler.cli.apply import of_owner
 from reconciler.cli.options import Globals, Report, argument, ask_option, global_options, owner_option, report_options
-from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,20 +47,6 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
         return plan
 
     return of_owner(owner, made, settings, report, auto_approve=auto_approve)
-
-
-def of_owner(
-    given: str | None, decide: Callable[[str, Api], Plan], settings: Globals, report: Report, *, auto_approve: bool
-) -> int:
-    """Carry out what is decided for the owner that is given, else for that of the manifests here."""
-    with reporting(Reporter(report)) as reporter:
-        check_approval(auto_approve=auto_approve)
-        declared = session.here(strict=not given)
-        owner = given or declared.owner
-        if not owner:
-            raise UsageError("the manifests have no owner", hint="name one with --owner")
-        with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
-            return carry_out(decide(owner, api), api, reporter, settings, ask=not auto_approve)
 
 
 def _observed(api: Api, globs: tuple[str, ...]) -> Observed:

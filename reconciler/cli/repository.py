@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 import click
@@ -29,8 +28,16 @@ OPTIONS = (
     option("--repo-id ID", "Its numeric id; default: asked of GitHub."),
     option("--branch NAME", "The production branch; default: the remote's default branch."),
 )
-Given = Mapping[str, str | None]
-"""What the options say, by their names."""
+
+
+class Given(TypedDict):
+    """What the options say, by their names."""
+
+    repo: str | None
+    provider_type: str | None
+    provider_account_id: str | None
+    repo_id: str | None
+    branch: str | None
 
 
 def look(given: Given) -> tuple[Connection, str]:
@@ -41,8 +48,8 @@ def look(given: Given) -> tuple[Connection, str]:
     remote = _remote(given, here)
     provider = _provider(given, remote)
     cloned = here is not None and here.path.casefold() == remote.path.casefold()
-    told = {name: given[name] or "" for name in ("provider_account_id", "repo_id", "branch")}
-    told["branch"] = told["branch"] or (git.default_branch() if cloned else "")
+    told = {"provider_account_id": given["provider_account_id"] or "", "repo_id": given["repo_id"] or ""}
+    told["branch"] = given["branch"] or (git.default_branch() if cloned else "")
     why: UsageError | None = None
     for source in (_from_actions, _from_github) if provider == "github" and _is_on_server(remote.host) else ():
         if not all(told.values()):

@@ -176,7 +176,9 @@ def _open(path: str, seed_file: str | None) -> Sandbox:
             held.seed(_read_seed(seed_file))
     except (OSError, StoreError) as error:
         what = f"the seed `{seed_file}`" if seed_file and not isinstance(error, StoreError) else "the sandbox's data"
-        raise UsageError(f"{what} cannot be read: {error}", hint="check the file's name") from None
+        raise UsageError(
+            f"{what} cannot be read: {getattr(error, 'strerror', None) or error}", hint="check the file's name"
+        ) from None
     except (ValueError, RecursionError, SeedError) as error:
         raise UsageError(
             f"the seed `{seed_file}` cannot be used: {error}", hint="`buildsctl sandbox seed --help` shows the format"

@@ -44,12 +44,13 @@ def narrow(options: Options, manifests: Manifests) -> Options | None:
 
     if options.prune:
         raise UsageError("--prune and --changed-since exclude each other", hint="--prune looks at the whole account")
+    if options.target:
+        hint = "each says what to look at: name it, or let the revision say it"
+        raise UsageError("--target and --changed-since exclude each other", hint=hint)
     found = changed_addresses(
         manifests.paths, options.changed_since, given=manifests.param, param_files=manifests.param_file
     )
-    if not found and not options.target:
-        return None
-    return replace(options, target=(*options.target, *found))
+    return replace(options, target=tuple(found)) if found else None
 
 
 def load_offline(manifests: Manifests) -> ManifestSet:
@@ -129,7 +130,7 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
             base_url=url,
             loopback=_is_loopback(urlsplit(url).hostname or ""),
             account_id=account,
-            token="sandbox" if handler else token or api_token(os.environ),
+            token=token or (handler and (first_token(os.environ, *TOKENS) or "sandbox")) or api_token(os.environ),
             handler=handler,
             trace=_say_trace if traced else None,
             tell=lambda text: say(f"{text}\n"),

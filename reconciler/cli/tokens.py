@@ -7,6 +7,7 @@ import os
 import click
 
 from reconciler.cli import session
+from reconciler.cli.apply import of_owner
 from reconciler.cli.options import (
     Globals,
     Report,
@@ -18,7 +19,6 @@ from reconciler.cli.options import (
     report_options,
 )
 from reconciler.cli.output import data, indented, tell_unread
-from reconciler.cli.release import of_owner
 from reconciler.errors import Exit, UsageError
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.errors import Position
+from reconciler.errors import Position, Severity
 from reconciler.manifest import desired, files, lint, merge, params, schema
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Node, Problems, nearest
@@ -58,6 +59,10 @@ def read(
     """The set as it stands, its problems collected."""
     problems = Problems()
     found = files.find(paths)
+    if not paths and all(map(os.path.exists, files.DEFAULTS)):
+        told = "the folder `builds` is not read: where `buildsctl.yaml` is, that alone is the set"
+        at = Position(filename=found[0], line=1, column=1)
+        problems.add(Severity.WARNING, told, at=at, hint="move it into `builds`, or name both: buildsctl.yaml builds")
     roots = [files.load(name, problems) for name in found]
     whole = all(one is not None and isinstance(one.value, dict | None) for one in roots)
     overrides = _overrides(given, param_files, problems)

@@ -113,7 +113,8 @@ def effective_triggers(root: Node, name: str, worker: Node, profiles: Sequence[N
         _add_blocks(blocks, layer)
     own: dict[str, list[Node]] = {key: [] for key in blocks}
     _add_blocks(own, worker)
-    top = [root, root.get("defaults"), *profiles]  # of `root` only `lint`
+    whole = Node({name: node for name, node in root.mapping.items() if name == "lint"}, root.position)
+    top = [whole, root.get("defaults"), *profiles]
     inherited = {key: [*top, *blocks[key]] for key in own if blocks.get(key)}
     flattened = _flattened(worker, inherited, own)
     for key, mine in own.items():

@@ -175,6 +175,8 @@ def parse(text: str, filename: str, problems: Problems) -> Node | None:
         lines = text.splitlines()
         line = lines[at.line - 1] if at.line <= len(lines) else ""
         hint = "quote a value that holds `${{ … }}`" if "${{" in line else ""
+        if error.context_mark and not hint:
+            hint = f"look from line {error.context_mark.line + 1} on: a quote or bracket left open, or an odd indent"
         hint = "YAML is indented with spaces, not with tabs" if line[at.column - 1 : at.column] == "\t" else hint
         problems.error(f"this is not YAML: {what}", at=at, hint=hint)
         return None

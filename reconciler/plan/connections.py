@@ -47,7 +47,7 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
             f"repository {want.provider_account_name}/{want.repo_name}, of undeclared Workers too"
         )
     elif want.provider_account_id != seen.provider_account_id and board.options.target:
-        reason = "`provider_account_id` differs, and --target does not name it"
+        reason = "`provider_account_id` differs, and it was not asked for"
     board.row(
         declared,
         Action.UPDATE if fields else Action.NO_OP,

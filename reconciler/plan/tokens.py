@@ -99,7 +99,7 @@ def _wanted(board: Board, want: Token, *, number: int) -> Generation:
 def _compare(board: Board, declared: Declared[Token], seen: Generation, made: Generation) -> tuple[str, str]:
     """Why a new generation is made, or why nobody can tell whether it has to be."""
     if not board.selected(declared.address):
-        return "", "--target does not name it"
+        return "", "it was not asked for"
     if board.named(declared.address, board.options.rewrite_secrets):
         return NAMED, ""
     if seen.id6 != made.id6:

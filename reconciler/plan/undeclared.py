@@ -57,7 +57,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
     board.row(
         address,
         Action.DELETE,
-        before=live,
+        before={**live, "environment_variables": tuple(held)},  # so that a review, and its digest, know them
         reason=reason + (f"; its variables go with it: {', '.join(held)}" if held else ""),
         disposition=Disposition.REFUSED if refused else Disposition.ORPHAN,
         cause=Cause.LIVE if named else Cause.MANIFEST,

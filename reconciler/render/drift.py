@@ -16,7 +16,7 @@ from reconciler.render.problems import problems_text
 from reconciler.render.text import CAUSES, change_lines, unread_text
 
 TITLES = {
-    Kind.LIVE: "Changed outside buildsctl (live → as declared)",
+    Kind.LIVE: "Not as declared (live → as declared)",
     Kind.HEALTH: "Broken, though as declared",
     Kind.PENDING: "In the manifests, and not applied yet (live → as declared)",
     Kind.UNMANAGED: "Live, and declared by nobody",
@@ -38,7 +38,7 @@ def drift_text(report: Report) -> str:
         lines += ["", f"{title}:"] if found else []
         for one in found:
             lines += _lines(one, report)
-    for _, title, rows in before(report):
+    for _, title, rows in since_baseline(report):
         lines += ["", f"{title}:"] if rows else []
         lines += [f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows]
     ending = f"Drift: {headline(report)}. Requests: {report.reads}."
@@ -48,13 +48,16 @@ def drift_text(report: Report) -> str:
 def headline(report: Report) -> str:
     """`1 live, 3 unmanaged; 1 new, 3 known, 0 gone`"""
     told = counts(report)
-    kinds = ", ".join(f"{told[kind]} {kind}" for kind in TITLES if told[kind]) or "none"
+    kinds = ", ".join(f"{told[kind]} {kind}" for kind in TITLES if told[kind]) or (
+        "none that can be seen" if report.plan.unread else "none"
+    )
     since = f"; {told['new']} new, {told['known']} known, {told['gone']} gone" if report.compared else ""
     since += f", {told['unseen']} not looked at" if report.unseen else ""
+    since += "; not everything could be read" if report.plan.unread else ""
     return "failed" if report.failure else f"{kinds}{since}"
 
 
-def before(report: Report) -> tuple[tuple[str, str, Sequence[Mapping[str, str]]], ...]:
+def since_baseline(report: Report) -> tuple[tuple[str, str, Sequence[Mapping[str, str]]], ...]:
     """What the baseline told and this run does not: state, title and rows."""
     return (
         ("gone", "Gone since the baseline", report.gone),
@@ -151,7 +154,7 @@ def drift_markdown(report: Report) -> str:
                     lines += [f"{len(found) - number} more of this kind are not shown here.", ""]
                     break
                 lines += block
-    for state, _, rows in before(report):
+    for state, _, rows in since_baseline(report):
         word = state.capitalize()
         lines += [f"- {word}: {code(one['address'][:MAX_ADDRESS])}" for one in rows[:MAX_GONE]]
         lines += [f"- {word}: {len(rows) - MAX_GONE} more"] if len(rows) > MAX_GONE else []

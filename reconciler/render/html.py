@@ -15,7 +15,7 @@ from markupsafe import Markup
 from reconciler import __version__, drift
 from reconciler.errors import Severity
 from reconciler.model import Action, Change, Disposition, FieldChange, Outcome, Plan, Status
-from reconciler.render.drift import TITLES, before, cause_of
+from reconciler.render.drift import TITLES, cause_of, since_baseline
 from reconciler.render.drift import headline as drift_headline
 from reconciler.render.escape import clean
 from reconciler.render.picture import picture
@@ -115,7 +115,7 @@ def drift_html(report: drift.Report) -> str:
     for kind, title in TITLES.items():
         rows = [_finding(one, report) for one in report.findings if one.kind is kind]
         groups += [Group(title=title, count=f"{len(rows)} {kind}", rows=rows)] if rows else []
-    for state, title, found in before(report):
+    for state, title, found in since_baseline(report):
         rows = [_told_before(state, one) for one in found]
         groups += [Group(title=title, count=f"{len(rows)} {state}", rows=rows)] if rows else []
     states = Counter(row.tags["state"] for one in groups for row in one.rows)

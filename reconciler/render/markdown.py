@@ -98,7 +98,7 @@ def fence(lines: Iterable[str]) -> list[str]:
     listed = [line for line in lines if line.strip()]
     if not listed:
         return []
-    ticks = _ticks("\n".join(["``", *listed]))
+    ticks = max("```", _ticks("\n".join(listed)), key=len)
     return [f"{ticks}diff", *listed, ticks]
 
 

@@ -264,7 +264,7 @@ def ending(plan: Plan) -> list[str]:
     lines.append(f"Requests: {plan.reads} read, {plan.writes} to write.")
     if plan.target:
         verb = " was" if plan.left_out == 1 else "s were"
-        lines.append(f"Only what --target names was looked at; {plan.left_out} declared Worker{verb} not.")
+        lines.append(f"Only what was asked for was looked at; {plan.left_out} declared Worker{verb} not.")
     if plan.undeclared_workers == 0:
         lines.append("Every Worker of the account is declared.")
     elif plan.undeclared_workers and not plan.prune:

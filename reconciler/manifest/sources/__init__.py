@@ -33,8 +33,7 @@ class Resolver:
     def resolve(self, value_from: Mapping[str, Any], folder: str, *, allow_empty: bool) -> Secret:
         name, spec = next(iter(value_from.items()))
         source = next(source for source in SOURCES if name == source.NAME)
-        # Of a command no arguments: they may be long, and somebody may have put a secret there.
-        called = f"{name} {spec if isinstance(spec, str) else spec[0]}"
+        called = f"{name} {source.label(spec)}"
         if self.skip:
             return Secret(None, called, self.skip)
         key = (name, f"{folder}\0{spec!r}")

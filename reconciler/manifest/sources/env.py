@@ -10,6 +10,10 @@ SCHEMA = text("A variable of the environment; not CLOUDFLARE_* or BUILDSCTL_*.",
 RESERVED = ("CLOUDFLARE_", "BUILDSCTL_")
 
 
+def label(spec: str) -> str:
+    return spec
+
+
 def refuse(spec: str) -> str:
     """Why the source cannot be used; empty where it can."""
     if spec.startswith(RESERVED):
