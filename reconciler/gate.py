@@ -38,8 +38,7 @@ class Gate:
     ) -> None:
         self._clock, self._sleep, self._tell, self._max_wait = clock, sleep, tell, max_wait
         self._lock = threading.Condition()
-        # Since something was let through: the 429s, and the requests that gave up. Which thread tries again.
-        self._refusals = self._lost = self._trying = 0
+        self._refusals = self._trying = 0  # how often nothing was let through; which thread tries again
         self._left: int | None = None
         self._quota, self._window = QUOTA, WINDOW_SECONDS
         self._resets_at = self._closed_until = self._told_until = self._counted_until = 0.0
@@ -51,10 +50,10 @@ class Gate:
             with self._lock:
                 until = self._opens_at()
                 wait = until - self._clock()
-                if self._lost > 1:
+                if self._refusals > 2 * MAX_REFUSALS:
                     hint = "something else uses it up: wait, and run it again"
                     raise RateLimitedError(f"the rate limit let nothing through, {self._refusals} times", hint=hint)
-                if wait <= 0 and self._trying:
+                if wait <= 0 and self._trying not in (0, get_ident()):
                     self._lock.wait(POLL_SECONDS)
                     if self._sleep(0):
                         return False
@@ -87,23 +86,21 @@ class Gate:
 
     def close(self, seconds: float, *, times: int = 1) -> bool:
         """A 429 came: nobody sends anything for so long, then one tries. False where the request, which met it so many
-        `times`, is to give up: one may be limited by itself, and where the next is as well nothing gets through."""
+        `times`, is to give up, since it may be limited by itself; or all, since nothing at all gets through."""
         with self._lock:
             now = self._clock()
-            goes_on = times <= MAX_REFUSALS and not self._lost
-            self._lost += not goes_on
             if self._trying == get_ident() or not self._refusals:  # one that came late says nothing new
                 self._refusals, self._trying = self._refusals + 1, 0
                 seconds = max(seconds, min(MAX_PAUSE_SECONDS, PAUSE_SECONDS * 2 ** (self._refusals - 1)))
             self._closed_until = max(self._closed_until, now + seconds)
             self._lock.notify_all()
-            return goes_on
+            return times <= MAX_REFUSALS and self._refusals <= 2 * MAX_REFUSALS
 
     def open(self) -> None:
         """A request was let through, whatever became of it."""
         with self._lock:
             if self._trying == get_ident() or not self._refusals:
-                self._refusals = self._lost = self._trying = 0
+                self._refusals = self._trying = 0
                 self._lock.notify_all()
 
     def learn(self, headers: Mapping[str, str]) -> None:

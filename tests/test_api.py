@@ -758,12 +758,14 @@ def test_a_report_goes_into_what_is_there_and_replaces_files_only(server: FakeSe
     (folder / "report.json").write_text("old")
     (folder / "link").symlink_to("report.json")
     os.mkfifo(folder / "pipe")
-    piped: list[str] = []
-    reader = threading.Thread(target=lambda: piped.append((folder / "pipe").read_text()))
-    reader.start()
+    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)  # somebody reads, though not yet
     for name in ("link", "pipe"):
         assert run(["plan", "--out", name], environment(server), folder).code == 0
-    reader.join(30)
+    with os.fdopen(reader, encoding="utf-8") as stream:
+        piped = stream.read()
     assert (folder / "link").is_symlink()
     assert (folder / "pipe").is_fifo()
-    assert json.loads(piped[0]) == json.loads((folder / "report.json").read_text())
+    assert json.loads(piped) == json.loads((folder / "report.json").read_text())
+    ran = run(["plan", "--out", "pipe"], environment(server), folder)
+    assert ran.code == 1, "nobody reads it: that is no reason to wait for ever"
+    assert "`pipe` cannot be written" in ran.err

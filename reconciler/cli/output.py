@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 QUICK_SECONDS = 0.5  # what takes no longer needs no progress
 LONG_SECONDS = 5.0  # of a pause that is counted down
+STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
 lost: list[str] = []
 """Why output was lost, where it was; a reader that went away is no reason."""
 under_way: list[str] = []
@@ -160,8 +161,10 @@ def check_writable(path: str) -> None:
     import tempfile
 
     try:
-        if os.path.isdir(path):
+        if not path or path.endswith("/") or os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if _is_stream(path) and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if not _is_stream(path):
             tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path))).close()
     except OSError as error:
@@ -170,7 +173,14 @@ def check_writable(path: str) -> None:
 
 def _is_stream(path: str) -> bool:
     """A device or a pipe, which is written into: to replace it would take it from everybody else."""
-    return os.path.exists(path) and (not os.path.isfile(path) or os.path.abspath(path).startswith(("/dev/", "/proc/")))
+    return os.path.exists(path) and (not os.path.isfile(path) or os.path.abspath(path).startswith(STREAMS))
+
+
+def _stream(path: str) -> int:
+    """Opened to be written into; a pipe that nobody reads is an error in place of a wait for somebody."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _unwritable(path: str, error: OSError) -> UsageError:
@@ -185,7 +195,7 @@ def write_file(path: str, text: str) -> None:
     folder = os.path.dirname(os.path.realpath(path))
     try:
         if _is_stream(path):
-            with open(os.open(path, os.O_WRONLY | os.O_APPEND), "w", encoding="utf-8", newline="") as stream:
+            with open(_stream(path), "w", encoding="utf-8", newline="") as stream:
                 stream.write(text)
             return
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".buildsctl-", suffix=".tmp")

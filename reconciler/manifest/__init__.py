@@ -59,7 +59,8 @@ def read(
     """The set as it stands, its problems collected."""
     problems = Problems()
     found = files.find(paths)
-    if not paths and all(map(os.path.exists, files.DEFAULTS)):
+    alone, folder = files.DEFAULTS
+    if not paths and os.path.exists(alone) and os.path.isdir(folder) and any(files.search(folder)):
         told = "the folder `builds` is not read: where `buildsctl.yaml` is, that alone is the set"
         at = Position(filename=found[0], line=1, column=1)
         problems.add(Severity.WARNING, told, at=at, hint="move it into `builds`, or name both: buildsctl.yaml builds")
