@@ -45,8 +45,6 @@ MAX_PAGES = 500
 PAGE_OUT_OF_RANGE = 12013
 CHANGED = "it changed meanwhile: run it again"
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 180.0  # of one request
-# A signal that comes while the main thread begins to wait without limit is not seen before something else wakes it.
-POLL_SECONDS = 0.1
 BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
 
 Handler = Callable[[str, str, Mapping[str, str], Mapping[str, str], bytes], Any]

@@ -16,7 +16,7 @@ from threading import Event, Lock
 from typing import Any
 
 from reconciler import ownership, settle
-from reconciler.api import CONNECTIONS, POLL_SECONDS, Api
+from reconciler.api import CONNECTIONS, Api
 from reconciler.errors import (
     AnswerError,
     ApiError,
@@ -26,6 +26,7 @@ from reconciler.errors import (
     RejectedError,
     SourceError,
 )
+from reconciler.gate import POLL_SECONDS
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token

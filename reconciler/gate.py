@@ -14,8 +14,8 @@ from threading import get_ident
 
 from reconciler.errors import RateLimitedError
 
+# A signal that comes while the main thread begins to wait without limit is not seen before something else wakes it.
 POLL_SECONDS = 0.1
-
 Sleep = Callable[[float], object]
 """Wait for so many seconds; true where the run was told to stop meanwhile."""
 RESERVE = 0.2  # of the window, for the user's other work

@@ -10,8 +10,9 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TypeVar
 
-from reconciler.api import POLL_SECONDS, Api
+from reconciler.api import Api
 from reconciler.errors import ApiError, UsageError
+from reconciler.gate import POLL_SECONDS
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
 from reconciler.model import Address, Live

@@ -14,8 +14,9 @@ from functools import cached_property
 from threading import Condition
 from typing import Any
 
-from reconciler.api import POLL_SECONDS, Api
+from reconciler.api import Api
 from reconciler.errors import AnswerError, ApiError, AuthenticationError, ForbiddenError, NotFoundError
+from reconciler.gate import POLL_SECONDS
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token
