@@ -142,7 +142,7 @@ def test_a_secret_that_is_looked_after_elsewhere_and_lies_open_is_live(estate: P
     story.edit([["PATCH", "/builds/triggers/{web/production}/environment_variables", edit]])
     document = drift(code=2)
     assert found(document) == [("live", "env/web/production/ELSEWHERE")]
-    assert document["findings"][0]["summary"] == "it is no secret"
+    assert document["findings"][0]["summary"] == "it is there, but as no secret"
     assert "canary-x" not in json.dumps(document)
 
 

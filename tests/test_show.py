@@ -158,7 +158,7 @@ def test_a_thousand_adopts_are_one_sentence() -> None:
     def adopt(number: int) -> Change:
         trigger = Address.of("trigger", f"w{number}", "production")
         same = {"address": trigger, "before": {}, "after": {}, "disposition": Disposition.ADOPT}
-        return Change(action=Action.UPDATE, reason="nobody owned it yet", **same)
+        return Change(action=Action.UPDATE, reason="nobody owned it", **same)
 
     def lines(count: int, **how: bool) -> int:
         changes = tuple(map(adopt, range(count)))

@@ -143,7 +143,7 @@ def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, l
         return
     if given:
         hint = "a Worker that was deleted and made again has a new tag"
-        board.fail(worker, f"the tag `{given}` is no Worker's", hint=hint)
+        board.fail(worker, f"no Worker of this account has the tag `{given}`", hint=hint)
         return
     nearest = difflib.get_close_matches(name, list(board.observed.workers or ()), n=1)
     hint = f"did you mean `{nearest[0]}`?" if nearest else "deploy it first: `npx wrangler deploy`"

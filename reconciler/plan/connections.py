@@ -43,8 +43,8 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
         before, after = seen.provider_account_id, want.provider_account_id
         fields = (FieldChange(path="provider_account_id", before=before, after=after),)
         reason = (
-            "`provider_account_id` differs: putting the connection again re-points every trigger of "
-            f"repository {want.provider_account_name}/{want.repo_name}, of undeclared Workers too"
+            "`provider_account_id` differs: writing it re-points every trigger of "
+            f"{want.provider_account_name}/{want.repo_name}, of undeclared Workers too"
         )
     elif want.provider_account_id != seen.provider_account_id and board.options.target:
         reason = "`provider_account_id` differs, and it was not asked for"
@@ -72,7 +72,7 @@ def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool
         board.row(
             declared,
             Action.CREATE,
-            reason="no trigger that was read shows it; where it exists all the same, it becomes this",
+            reason="no trigger that was read shows it; if it exists all the same, it is changed to this",
         )
         _put(board, declared)
 

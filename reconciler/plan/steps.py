@@ -20,7 +20,7 @@ class Variables:
     `marker` is ours, or None where the trigger is nobody's or is being taken over; `memory` is also that of
     the owner it is taken over from: it tells of declared variables, and of nothing else. `live` is the
     trigger's UUID where it has one. `unfinished` is a trigger whose creation was cut short: it still gets
-    what is only sent on create. `absent` says why a variable is not there.
+    what is only sent on create.
     """
 
     trigger: DeclaredTrigger
@@ -28,7 +28,6 @@ class Variables:
     memory: Marker | None = None
     live: str = ""
     unfinished: bool = False
-    absent: str = "not there"
     changes: list[Change] = field(default_factory=list)
     writes: dict[str, EnvVar] = field(default_factory=dict)
     deletes: list[str] = field(default_factory=list)

@@ -70,7 +70,7 @@ def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set
         return {current.id}
     reason = "no token of this name and owner"
     if generations:
-        reason = f"{rotate}: a new generation is made, and the triggers that are ours are pointed to it"
+        reason = f"{rotate}: a new generation is made, and our triggers are pointed to it"
     board.row(
         declared,
         Action.CREATE,
@@ -126,8 +126,8 @@ def _decide_reference(board: Board, declared: Declared[TokenReference], want: To
     called = f"`{want.build_token_name or want.build_token_uuid}`"
     if lives:
         listed = ", ".join(f"{live.id} (API token {live.resource.cloudflare_token_id})" for live in lives)
-        summary = f"{len(lives)} build tokens have the name {called}: {listed}"
-        hint = "name one by `build_token_uuid` instead"
+        summary = f"{len(lives)} build tokens have the name {called}"
+        hint = f"name one by `build_token_uuid` instead: {listed}"
     else:
         summary = f"there is no build token {called} in this account"
         names = [live.resource.build_token_name for live in board.observed.tokens]
@@ -182,7 +182,7 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
     still, until = board.users(live.id)
     if still and generation.owner != board.owner:
         return
-    reason = "made by this owner, and no longer what the manifests say"
+    reason = f"an old build token of owner `{generation.owner}`"
     if not still and board.options.prune and board.may_destroy:
         board.row(
             address,
@@ -194,12 +194,12 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
         )
         board.write(Phase.LAST, Token.delete(live.id), address, needs=frozenset(until))
         return
-    users = f"; still used by {', '.join(str(one) for one in still)}" if still else ""
     unread = board.options.prune and not board.may_destroy and not still
+    kept = f"kept: still used by {', '.join(str(one) for one in still)}" if still else "kept until `--prune`"
     board.row(
         address,
         disposition=Disposition.UNKNOWN if unread else Disposition.ORPHAN,
-        reason=f"{reason}; {'not deleted, since not everything could be read' if unread else 'kept'}{users}",
+        reason=f"{reason}; {'not deleted, since not everything could be read' if unread else kept}",
         before=live.resource.fields,
     )
 

@@ -16,7 +16,6 @@ from reconciler.plan.steps import Variables
 from reconciler.states import DeclaredTrigger
 
 VARIABLES_DIFFER = "its set of variables differs"
-REMADE = "without marker and variables beside a trigger of ours: the dashboard made it anew, or it was released"
 
 
 def stop(
@@ -121,13 +120,14 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     if any(change.path in Trigger.immutable for change in fields):
         _decide_replace(board, trigger, seen, want, fields)
         return
+    # The Worker's other trigger carries our marker, this one carries nothing.
+    remade = seen.marker is None and not seen.variables and any(one.ours(board.owner) for one in siblings)
     found = Variables(
         trigger=trigger,
         marker=ours,
         memory=seen.marker if isinstance(seen.marker, ownership.Marker) else None,
         live=seen.live.id,
         unfinished=seen.live.resource.path_includes == PENDING_PATHS,
-        absent="not there: the dashboard made its trigger anew" if _is_remade(board, seen, siblings) else "not there",
     )
     variables.for_live_trigger(board, found, seen.variables)
     losses.check_variables(board, trigger, seen, found)
@@ -135,7 +135,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
     becomes_ours = draft is not None and not ours
-    why = _why_adopt(seen, draft) if draft else []
+    why = _why_adopt(seen, draft, remade=remade) if draft else []
     adopts = bool(why) and not writes
     if writes and not becomes_ours:
         why = [reason for reason in why if reason != VARIABLES_DIFFER]  # the rows of the variables say so
@@ -146,7 +146,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
         before=seen.live.resource.fields,
         after=want.fields,
         fields=(*fields, *([FieldChange(path="protect", before=True, after=False)] if lifted else [])),
-        reason=_reason(board, fields, why, seen, siblings),
+        reason=_reason(fields, why),
         disposition=Disposition.ADOPT if adopts else Disposition.DECLARED,
         cause=_cause(fields, why if adopts else []),
     )
@@ -222,9 +222,8 @@ def _keeps_generation(board: Board, ref: Ref, live: str | Address) -> bool:
 
 def _why_replace(board: Board, seen: Seen) -> str:
     shown = [one for one in board.observed.connections if one.id == seen.live.resource.repo_connection_uuid]
-    if any(one.resource.deleted for one in shown):
-        return "its connection is marked as deleted, and the API cannot change a trigger's connection"
-    return "the API cannot change a trigger's connection"
+    is_deleted = any(one.resource.deleted for one in shown)
+    return f"its connection {'is marked as deleted' if is_deleted else 'differs'}, which the API cannot change"
 
 
 def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trigger:
@@ -278,12 +277,14 @@ def _draft(board: Board, trigger: DeclaredTrigger, want: Trigger, found: Variabl
     )
 
 
-def _why_adopt(seen: Seen, draft: MarkerDraft) -> list[str]:
+def _why_adopt(seen: Seen, draft: MarkerDraft, *, remade: bool) -> list[str]:
     """What alone is a reason to write a marker: owner, key, protection, set of variables (section 5)."""
     marker = seen.marker
     if not isinstance(marker, ownership.Marker):
-        found = ownership.MARKER in seen.variables
-        return ["the one it carries is malformed, or another trigger's" if found else "nobody owned it yet"]
+        if ownership.MARKER in seen.variables:
+            return ["the one it carries is malformed, or another trigger's"]
+        without = "it has none, nor variables: the dashboard made it anew, or it was released"
+        return [without if remade else "nobody owned it"]
     reasons = {
         f"it belonged to owner `{marker.owner}`": marker.owner != draft.owner,
         f"its key was `{marker.key}`": marker.key != draft.key,
@@ -293,14 +294,7 @@ def _why_adopt(seen: Seen, draft: MarkerDraft) -> list[str]:
     return [reason for reason, holds in reasons.items() if holds]
 
 
-def _reason(board: Board, fields: tuple[FieldChange, ...], why: list[str], seen: Seen, siblings: Sequence[Seen]) -> str:
+def _reason(fields: tuple[FieldChange, ...], why: list[str]) -> str:
     names = ", ".join(f"`{change.path}`" for change in fields)
     reason = f"{names} differ{'s' if len(fields) == 1 else ''}" if fields else "as declared"
-    if why:
-        reason += f"; its marker is written: {', '.join(why)}"
-    return f"{reason}; {REMADE}" if _is_remade(board, seen, siblings) else reason
-
-
-def _is_remade(board: Board, seen: Seen, siblings: Sequence[Seen]) -> bool:
-    """No marker and no variables, while the Worker's other trigger carries ours."""
-    return seen.marker is None and not seen.variables and any(one.ours(board.owner) for one in siblings)
+    return f"{reason}; its marker is written: {', '.join(why)}" if why else reason

@@ -81,7 +81,7 @@ def _decide_declared(
         moved = ownership.cause(applied=applied, before=None, after=after)
         if marker and applied is None:
             moved = Cause.MANIFEST
-        reason = result.absent if applied is None else "it was written before and is gone"
+        reason = "not there" if applied is None else "it was written before and is gone"
         return _row(declared, Action.CREATE, None, reason=reason, cause=moved)
     fields = _differences(want, seen, applied)
     if fields:
@@ -199,7 +199,7 @@ def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) 
     reason = "its value is looked after elsewhere"
     kind = "secret" if declared.resource.is_secret else "plain variable"
     if seen is None or seen.is_secret != declared.resource.is_secret:
-        reason = f"it should exist as a {kind}, and is missing" if seen is None else f"it is no {kind}"
+        reason = f"it should exist as a {kind}, and is missing" if seen is None else f"it is there, but as no {kind}"
         hint = "set it where its value is looked after, or give it a value here"
         board.warn(declared, reason, hint=hint)
     return _row(declared, Action.NO_OP, seen, reason=reason)
