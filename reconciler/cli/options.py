@@ -243,6 +243,11 @@ def _globs(name: str, text: str) -> Setting:
     return option(f"{name} GLOB", text, multiple=True, weakens_safety=True)
 
 
+def max_deletes_option() -> Setting:
+    told = "Refuse a plan that deletes or replaces more than N (5)."
+    return option("--max-deletes N", told, weakens_safety=True, type=int, callback=_natural, default=5)
+
+
 deciding_options = bundle(
     "deciding",
     _options,
@@ -254,14 +259,7 @@ deciding_options = bundle(
         _globs("--accept-secret-loss", "Lose variables that cannot be written again."),
         _globs("--rewrite-secrets", "Write secrets again, though nothing says that they changed."),
         option("--prune", "Read every Worker; delete what is ours and not declared.", weakens_safety=True),
-        option(
-            "--max-deletes N",
-            "Refuse a plan that deletes or replaces more than N (5).",
-            weakens_safety=True,
-            type=int,
-            callback=_natural,
-            default=5,
-        ),
+        max_deletes_option(),
     ],
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,12 +15,17 @@ from reconciler.cli.options import (
     ask_option,
     global_options,
     json_option,
+    max_deletes_option,
     option,
     owner_option,
     report_options,
 )
 from reconciler.cli.output import data, indented, tell_unread
 from reconciler.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.api import Api
+    from reconciler.model import Plan
 
 
 @click.group()
@@ -101,10 +107,12 @@ def id_(settings: Globals, env: str) -> int:
     return Exit.OK
 
 
-@tokens.command(short_help="Delete old generations that nothing uses.", params=[ask_option(), owner_option()])
+@tokens.command(
+    short_help="Delete old generations that nothing uses.", params=[ask_option(), owner_option(), max_deletes_option()]
+)
 @report_options
 @global_options
-def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str | None) -> int:
+def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str | None, max_deletes: int) -> int:
     """Delete the old generations of an owner's tokens that no trigger of the account uses.
 
     \b
@@ -114,19 +122,15 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
 
     \b
     Exit codes: 0 done, or nothing to do · 1 error, nothing was done
-      3 done in part · 6 authentication or permission
-      7 could not look everywhere
+      3 done in part · 4 refused by a safety rule
+      6 authentication or permission · 7 could not look everywhere
     """
     from reconciler.observe import observe
     from reconciler.plan.tokens import prune as decide
     from reconciler.states import Desired
 
-    return of_owner(
-        owner,
-        lambda whose, api: decide(
-            whose, observe(Desired(owner=whose), api, everything=True, variables=False), account_id=api.account_id
-        ),
-        settings,
-        report,
-        auto_approve=auto_approve,
-    )
+    def made(whose: str, api: Api) -> Plan:
+        observed = observe(Desired(owner=whose), api, everything=True, variables=False)
+        return decide(whose, observed, max_deletes=max_deletes, account_id=api.account_id)
+
+    return of_owner(owner, made, settings, report, auto_approve=auto_approve)

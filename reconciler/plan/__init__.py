@@ -35,7 +35,9 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
         _prune(board)
         connections.prune(board)
     tokens.decide_orphans(board, used)
-    losses.check_deletes(board)
+    if losses.check_deletes(board) and desired.empty:
+        summary = "the manifests declare nothing, and the plan would delete"
+        board.refuse(None, summary, hint="is this the right folder?")
     _warn_of_idle_globs(board)
     labels = {live.id: connections.label(live.resource) for live in observed.connections}
     labels |= {live.id: f"token `{live.resource.build_token_name}`" for live in observed.tokens}

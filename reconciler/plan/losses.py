@@ -116,8 +116,9 @@ def check_total(board: Board, declared: Sequence[DeclaredTrigger], stay: Sequenc
             )
 
 
-def check_deletes(board: Board) -> None:
-    """More deletes than a slip of the pen explains: triggers, replaces, tokens, connections and secrets."""
+def check_deletes(board: Board) -> int:
+    """More deletes than a slip of the pen explains: triggers, replaces, tokens, connections and
+    secrets. Returns how many go."""
     going = [change for change in board.changes if change.action in (Action.DELETE, Action.REPLACE)]
     gone = {change.address for change in going if change.address.kind != "env"}
     triggers = {address.path for address in gone if address.kind == "trigger"}
@@ -129,6 +130,4 @@ def check_deletes(board: Board) -> None:
             f"{count} resources would go, and --max-deletes is {board.options.max_deletes}",
             hint=f"if all of them are meant, say --max-deletes {count}",
         )
-    if count and board.desired.empty:
-        summary = "the manifests declare nothing, and the plan would delete"
-        board.refuse(None, summary, hint="is this the right folder?")
+    return count

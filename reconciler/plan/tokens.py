@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from reconciler.kinds.token import NO_TOKEN_ID, Token, TokenReference
 from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Trial
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
+from reconciler.plan import losses
 from reconciler.plan.board import Board, Options, Phase
 from reconciler.states import Desired, Observed
 
@@ -204,11 +205,13 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
     )
 
 
-def prune(owner: str, observed: Observed, *, account_id: str) -> Plan:
+def prune(owner: str, observed: Observed, *, max_deletes: int, account_id: str) -> Plan:
     """Delete the old generations and doubles of `owner` that no trigger of the account uses."""
-    board = Board(desired=Desired(owner=owner), observed=observed, options=Options(prune=True))
+    options = Options(prune=True, max_deletes=max_deletes)
+    board = Board(desired=Desired(owner=owner), observed=observed, options=options)
     current: dict[str, str] = {}
     for generation, live in _generations(board, owner, None):
         current.setdefault(generation.name, live.id)
     decide_orphans(board, set(current.values()))
+    losses.check_deletes(board)
     return board.plan(board.changes, account_id=account_id)
