@@ -8,7 +8,6 @@ import click
 
 from reconciler.cli.apply import of_owner
 from reconciler.cli.options import Globals, Report, argument, ask_option, global_options, owner_option, report_options
-from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
@@ -25,6 +24,7 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
 
     GLOB matches addresses: of a trigger the marker is removed, of a variable (env/...) its entry in the
     marker. What is given up is kept by later runs; a trigger that is still declared is adopted again.
+    What nobody owns any more has nothing to give up: that is no error, a GLOB that matches nothing is one.
 
     \b
     Examples:
@@ -39,12 +39,7 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
     from reconciler.plan.release import release as decide
 
     def made(whose: str, api: Api) -> Plan:
-        plan = decide(whose, _observed(api, globs), globs, account_id=api.account_id)
-        for glob in globs if not plan.unread else ():
-            if not any(change.address.matches(glob) for change in plan.changes):
-                hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
-                raise UsageError(f"nothing of owner `{whose}` matches {glob}", hint=hint)
-        return plan
+        return decide(whose, _observed(api, globs), globs, account_id=api.account_id)
 
     return of_owner(owner, made, settings, report, auto_approve=auto_approve)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler import ownership
+from reconciler.errors import Diagnostic, Severity, UsageError
 from reconciler.kinds.env_var import EnvVar
+from reconciler.kinds.trigger import Trigger
 from reconciler.model import Action, Address, Echo, Plan
 from reconciler.plan.board import Board, Options, Phase, Seen
 from reconciler.plan.undeclared import address_of
@@ -13,15 +15,37 @@ from reconciler.states import Desired, Observed
 
 
 def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id: str) -> Plan:
-    """Give up what is `owner`'s and matches one of `globs`; an `env/` address gives up one variable."""
+    """Give up what is `owner`'s and matches one of `globs`; an `env/` address gives up one variable.
+
+    A glob that matches only what nobody owns has been released before; one that matches nothing is an error, where
+    everything could be looked at.
+    """
     board = Board(desired=Desired(owner=owner), observed=observed, options=Options())
     taken: set[Address] = set()
+    free: set[Address] = set()
     blind = {live.scope for live in observed.triggers if live.id in observed.unread_variables}
     for live in observed.triggers:
         seen = board.look(live)
         marker = seen.ours(owner)
-        if marker and live.scope not in blind:  # else its twin might take the address that was named
-            _release(board, seen, marker, address_of(live.scope, seen, taken), globs)
+        if live.scope in blind:
+            continue  # its twin might take the address that was named
+        if marker:
+            trigger = address_of(live.scope, seen, taken)
+            _release(board, seen, marker, trigger, globs)
+            free |= {EnvVar.address(trigger, key) for key in seen.variables if not marker.knows(key)}
+        elif seen.marker is None:
+            # The key went with the marker: the name and the kind stand for it.
+            for key in (live.resource.trigger_name, "preview" if live.resource.is_preview else "production"):
+                trigger = Address.of(Trigger.kind, live.scope, key)
+                free |= {trigger, *(EnvVar.address(trigger, key) for key in seen.variables)}
+    for glob in globs if not observed.unread else ():
+        if any(change.address.matches(glob) for change in board.changes):
+            continue
+        if not any(address.matches(glob) for address in free):
+            hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
+            raise UsageError(f"nothing of owner `{owner}` matches {glob}", hint=hint)
+        summary = f"nobody owns what {glob} matches: there is nothing to release"
+        board.diagnostics.append(Diagnostic(severity=Severity.WARNING, summary=summary))
     return board.plan(sorted(board.changes, key=lambda change: change.address.path), account_id=account_id)
 
 
