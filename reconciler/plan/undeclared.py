@@ -53,7 +53,9 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
     refused = losses.refuse_delete(board, address, seen.variables, ours)
     held = sorted(key for key in seen.variables if key != ownership.MARKER)
     named = board.named(address, board.options.delete_unmanaged)
-    reason = "named by --delete-unmanaged" if named else "no longer declared"
+    moved = ours is not None and any(trigger.address.name == ours.key for trigger in declared)
+    reason = "its key is another trigger's by now" if moved else "no longer declared"
+    reason = "named by --delete-unmanaged" if named else reason
     board.row(
         address,
         Action.DELETE,
