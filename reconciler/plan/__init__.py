@@ -10,7 +10,6 @@ from reconciler.errors import Diagnostic, Severity
 from reconciler.kinds import ORDER
 from reconciler.kinds.worker import Worker
 from reconciler.model import Address, Declared, Disposition, Plan, Ref, Unread
-from reconciler.ownership import Marker
 from reconciler.plan import connections, losses, target, tokens, triggers, undeclared
 from reconciler.plan.board import MAX_DELETES, Board, Options, Seen
 from reconciler.plan.match import match
@@ -60,7 +59,7 @@ def _prune(board: Board) -> None:
     """Delete what our marker proves ours on Workers that nobody declares; of the rest nothing is said."""
     for name in sorted(_undeclared(board.desired, board.observed)):
         seen = [board.look(live) for live in board.observed.by_worker.get(name, ())]
-        undeclared.decide(board, name, [one for one in seen if one.ours(board.owner)], ())
+        undeclared.decide(board, name, [one for one in seen if one.ours], ())
 
 
 def _warn_of_idle_globs(board: Board) -> None:
@@ -121,7 +120,7 @@ def _look(board: Board, worker: Declared[Worker], tags: Mapping[str | None, list
     if stopped:
         return _Site(worker=worker, declared=declared, stopped=stopped)
     seen = {live.id: board.look(live) for live in board.observed.by_worker.get(name, ())}
-    markers = {uuid: one.marker for uuid, one in seen.items() if isinstance(one.marker, Marker)}
+    markers = {uuid: one.marker for uuid, one in seen.items() if one.marker}
     pairs, left = match(declared, [one.live for one in seen.values()], markers, board.owner)
     return _Site(
         worker=worker,

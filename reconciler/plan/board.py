@@ -30,6 +30,7 @@ from reconciler.model import (
 from reconciler.states import Desired, Observed
 
 MAX_DELETES = 5
+WITHHELD = "not deleted, since not everything could be read"
 
 
 class Phase(IntEnum):
@@ -70,17 +71,15 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """A live trigger with its variables and what its marker says."""
+    """A live trigger with its variables and its marker; `ours` is that, where it proves that this owner made or
+    adopted the trigger, `newer` the format of one that this version does not know."""
 
     live: Live[Trigger]
     variables: Mapping[str, EnvVar]
-    marker: ownership.Marker | ownership.Newer | None
+    marker: ownership.Marker | None
+    ours: ownership.Marker | None
+    newer: int
     unread: Unread | None
-
-    def ours(self, owner: str | None) -> ownership.Marker | None:
-        """The marker, where it proves that `owner` made or adopted the trigger."""
-        found = self.marker
-        return found if isinstance(found, ownership.Marker) and found.owner == owner else None
 
 
 def called(live: Live[Trigger]) -> str:
@@ -127,9 +126,17 @@ class Board:
 
     def look(self, live: Live[Trigger]) -> Seen:
         """`live` with its variables and its marker."""
-        found = self.observed.variables.get(live.id, {})
-        unread = self.observed.unread_variables.get(live.id)
-        return Seen(live=live, variables=found, marker=ownership.read(found, live.id), unread=unread)
+        variables = self.observed.variables.get(live.id, {})
+        found = ownership.read(variables, live.id)
+        marker = found if isinstance(found, ownership.Marker) else None
+        return Seen(
+            live=live,
+            variables=variables,
+            marker=marker,
+            ours=marker if marker and marker.owner == self.owner else None,
+            newer=found.version if isinstance(found, ownership.Newer) else 0,
+            unread=self.observed.unread_variables.get(live.id),
+        )
 
     def write(self, phase: Phase, request: Request, *covers: Address, branch: str = "", **more: Any) -> None:
         """Add a step. Those of a Worker are a branch."""

@@ -3,87 +3,72 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import Action, Address
-from reconciler.ownership import MARKER, Marker
+from reconciler.ownership import MARKER
 from reconciler.plan.board import Board, Seen
-from reconciler.plan.steps import Variables
-from reconciler.plan.variables import MAX_VARIABLES, ignores
+from reconciler.plan.variables import MAX_VARIABLES, Variables, ignores
 from reconciler.states import DeclaredTrigger
 
 MAX_TRIGGERS = 2  # a Worker (field notes, Triggers)
 
 
-def refuse_replace(board: Board, trigger: DeclaredTrigger, seen: Seen) -> bool:
-    """A replace writes again what is declared with a value; everything else would be lost."""
-    ours = seen.ours(board.owner)
-    if trigger.protect or (isinstance(seen.marker, Marker) and seen.marker.protect):
-        _refuse_protected(board, trigger.address, "replaced")
-        return True
-    lost = []
-    for key in seen.variables:
-        declared = trigger.variables.get(key)
-        again = declared.resource.value is not None if declared else ours is not None and ours.knows(key)
-        if key != MARKER and (ignores(trigger, key) or not again):
-            lost.append(key)
-    secret = {key for key, one in trigger.variables.items() if one.resource.is_secret}
-    return _refuse_loss(board, trigger.address, seen.variables, lost, what="replace", secret=secret)
-
-
-def refuse_delete(board: Board, trigger: Address, live: Mapping[str, EnvVar], ours: Marker | None) -> bool:
-    """A delete loses what the trigger's marker does not list."""
-    if ours and ours.protect:
-        _refuse_protected(board, trigger, "deleted")
-        return True
-    lost = [key for key in live if key != MARKER and not (ours and ours.knows(key))]
-    return _refuse_loss(board, trigger, live, lost, what="delete")
-
-
-def _refuse_protected(board: Board, trigger: Address, what: str) -> None:
-    board.refuse(
-        trigger,
-        f"it is protected, and would be {what}",
-        hint="apply it once with `protect: false` in its block, then change or take out the block",
-    )
-
-
-def _refuse_loss(
+def refuse(
     board: Board,
     trigger: Address,
-    live: Mapping[str, EnvVar],
-    lost: Sequence[str],
-    *,
-    what: str,
-    secret: Collection[str] = (),
+    seen: Seen,
+    what: Literal["delete", "replace"],
+    declared: DeclaredTrigger | None = None,
 ) -> bool:
-    """The plan lists what would be lost, the readable ones as YAML to paste. Those that are declared as a
-    `secret` are not shown though they can be read: the plain value may be it."""
-    globs = board.options.accept_secret_loss
+    """Refuse to delete or replace what is protected, or what holds variables that cannot be written again.
+
+    A delete loses what the trigger's marker does not list; a replace writes again what is declared with a value. The
+    plan lists what would be lost, the readable ones as YAML to paste. Those that are declared as a secret are not shown
+    though they can be read: the plain value may be it.
+    """
+    if (declared and declared.protect) or (seen.marker and seen.marker.protect):
+        hint = "apply it once with `protect: false` in its block, then change or take out the block"
+        board.refuse(trigger, f"it is protected, and would be {what}d", hint=hint)
+        return True
     lost = [
-        key for key in lost if not (board.named(trigger, globs) or board.named(EnvVar.address(trigger, key), globs))
+        key for key in sorted(seen.variables) if key != MARKER and not _is_covered(board, trigger, seen, key, declared)
     ]
     if not lost:
         return False
-    secrets = [key for key in sorted(lost) if live[key].is_secret or key in secret]
-    readable = {key: live[key].value for key in sorted(lost) if key not in secrets}
-    lines = []
-    if secrets:
-        lines.append(f"secrets: {', '.join(secrets)}")
+    wanted = declared.variables if declared else {}
+    secrets = [
+        key for key in lost if seen.variables[key].is_secret or (key in wanted and wanted[key].resource.is_secret)
+    ]
+    readable = {key: seen.variables[key].value for key in lost if key not in secrets}
+    lines = [f"secrets: {', '.join(secrets)}"] if secrets else []
     if readable:
         lines += ["variables to paste into the manifest:", "  environment_variables:"]
         lines += [f"    {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in readable.items()]
     many = "variables" if len(lost) > 1 else "a variable"
-    declare = "give each a value or a source in the manifest, or " if what == "replace" else ""
+    declare = "give each a value or a source in the manifest, or " if declared else ""
     board.refuse(
         trigger,
-        f"the {what} would lose {many} that buildsctl cannot write again: {', '.join(sorted(lost))}",
+        f"the {what} would lose {many} that buildsctl cannot write again: {', '.join(lost)}",
         detail="\n".join(lines),
         hint=f"{declare}accept the loss with --accept-secret-loss {trigger.as_glob}",
     )
     return True
+
+
+def _is_covered(board: Board, trigger: Address, seen: Seen, key: str, declared: DeclaredTrigger | None) -> bool:
+    """Is the variable written again, ours to delete, or its loss accepted?"""
+    globs = board.options.accept_secret_loss
+    if board.named(trigger, globs) or board.named(EnvVar.address(trigger, key), globs):
+        return True
+    if declared and ignores(declared, key):
+        return False
+    if declared and key in declared.variables:
+        return declared.variables[key].resource.value is not None
+    return seen.ours is not None and seen.ours.knows(key)
 
 
 def check_variables(board: Board, trigger: DeclaredTrigger, seen: Seen, found: Variables) -> None:

@@ -26,14 +26,14 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
     blind = {live.scope for live in observed.triggers if live.id in observed.unread_variables}
     for live in observed.triggers:
         seen = board.look(live)
-        marker = seen.ours(owner)
+        marker = seen.ours
         if live.scope in blind:
             continue  # its twin might take the address that was named
         if marker:
             trigger = address_of(live.scope, seen, taken)
             _release(board, seen, marker, trigger, globs)
             free |= {EnvVar.address(trigger, key) for key in seen.variables if not marker.knows(key)}
-        elif seen.marker is None:
+        elif not seen.marker and not seen.newer:
             # The key went with the marker: the name and the kind stand for it.
             for key in (live.resource.trigger_name, "preview" if live.resource.is_preview else "production"):
                 trigger = Address.of(Trigger.kind, live.scope, key)

@@ -9,7 +9,7 @@ from reconciler.kinds.token import NO_TOKEN_ID, Token, TokenReference
 from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Trial
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
 from reconciler.plan import losses
-from reconciler.plan.board import Board, Options, Phase
+from reconciler.plan.board import WITHHELD, Board, Options, Phase
 from reconciler.states import Desired, Observed
 
 NAMED = "named by --rewrite-secrets"
@@ -200,7 +200,7 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
     board.row(
         address,
         disposition=Disposition.UNKNOWN if unread else Disposition.ORPHAN,
-        reason=f"{reason}; {'not deleted, since not everything could be read' if unread else kept}",
+        reason=f"{reason}; {WITHHELD if unread else kept}",
         before=live.resource.fields,
     )
 

@@ -9,10 +9,23 @@ from reconciler import diff, ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import Action, Address, Cause, Declared, Disposition, FieldChange, MarkerDraft, Ref, Secret, Trial
-from reconciler.plan import losses, steps, variables
+from reconciler.model import (
+    Action,
+    Address,
+    Cause,
+    Declared,
+    Disposition,
+    Echo,
+    FieldChange,
+    MarkerDraft,
+    Ref,
+    Secret,
+    Trial,
+    Value,
+)
+from reconciler.plan import losses, variables
 from reconciler.plan.board import Board, Phase, Seen
-from reconciler.plan.steps import Variables
+from reconciler.plan.variables import Variables
 from reconciler.states import DeclaredTrigger
 
 VARIABLES_DIFFER = "its set of variables differs"
@@ -84,9 +97,8 @@ def _refuses(
     if seen is None and name in board.observed.newer_surface and not named:
         summary = f"Worker `{name}` lists no trigger, but is configured on Cloudflare's newer builds surface"
         return summary, f"disconnect it in the dashboard first, or insist with {insist}"
-    if isinstance(marker, ownership.Newer):
-        summary = f"its marker has format {marker.version}, this buildsctl knows {ownership.VERSION}"
-        return summary, "upgrade buildsctl"
+    if seen and seen.newer:
+        return f"its marker has format {seen.newer}, this buildsctl knows {ownership.VERSION}", "upgrade buildsctl"
     if marker is None or marker.owner == board.owner:
         return None
     if board.owner is None:
@@ -98,67 +110,51 @@ def _refuses(
 
 def _decide_absent(board: Board, worker: str, trigger: DeclaredTrigger) -> None:
     want = _bound(board, trigger, None)
-    found = variables.for_new_trigger(board, trigger, reason="its trigger is created", cause=Cause.UNKNOWN)
-    board.row(
-        trigger,
-        Action.CREATE,
-        after=want.fields,
-        reason=f"Worker `{worker}` has no {'preview' if want.is_preview else 'production'} trigger",
-        cause=Cause.UNKNOWN,
-    )
-    board.changes.extend(found.changes)
+    reason = f"Worker `{worker}` has no {'preview' if want.is_preview else 'production'} trigger"
+    board.row(trigger, Action.CREATE, after=want.fields, reason=reason, cause=Cause.UNKNOWN)
+    _make(board, trigger, want, variables.decide(board, trigger, None, anew="its trigger is created"))
+
+
+def _make(board: Board, trigger: DeclaredTrigger, want: Trigger, found: Variables) -> None:
     board.made[trigger.address] = want
-    steps.create(board, want, found, _draft(board, trigger, want, found), needs=_refers_to(trigger))
+    _write(board, want, set(), found, _draft(board, trigger, want, found), needs=_refers_to(trigger))
 
 
 def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings: Sequence[Seen]) -> None:
-    ours = seen.ours(board.owner)
-    want = _bound(board, trigger, seen.live.resource)
-    fields = _differences(want, seen.live.resource, ours)
-    if isinstance(want.build_token_uuid, Address) and seen.live.resource.build_token_uuid:
+    live, ours = seen.live.resource, seen.ours
+    want = _bound(board, trigger, live)
+    fields = _differences(want, live, ours)
+    if isinstance(want.build_token_uuid, Address) and live.build_token_uuid:
         board.replacing.add(want.build_token_uuid)
     if any(change.path in Trigger.immutable for change in fields):
         _decide_replace(board, trigger, seen, want, fields)
         return
-    # The Worker's other trigger carries our marker, this one carries nothing.
-    remade = seen.marker is None and not seen.variables and any(one.ours(board.owner) for one in siblings)
-    found = Variables(
-        trigger=trigger,
-        marker=ours,
-        memory=seen.marker if isinstance(seen.marker, ownership.Marker) else None,
-        live=seen.live.id,
-        unfinished=seen.live.resource.path_includes == PENDING_PATHS,
-    )
-    variables.for_live_trigger(board, found, seen.variables)
+    found = variables.decide(board, trigger, seen)
     losses.check_variables(board, trigger, seen, found)
     board.after[seen.live.id] = (trigger.address, want)
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
-    becomes_ours = draft is not None and not ours
+    # The Worker's other trigger carries our marker, this one carries nothing.
+    remade = not seen.variables and any(one.ours for one in siblings)
     why = _why_adopt(seen, draft, remade=remade) if draft else []
     adopts = bool(why) and not writes
-    if writes and not becomes_ours:
+    if writes and ours:
         why = [reason for reason in why if reason != VARIABLES_DIFFER]  # the rows of the variables say so
-    lifted = ours is not None and draft is not None and ours.protect and not draft.protect
+    cause = ownership.joined([change.cause for change in fields]) if fields else Cause.MANIFEST if adopts else None
+    lifted = ours is not None and ours.protect and not trigger.protect
     board.row(
         trigger,
         Action.UPDATE if fields or adopts else Action.NO_OP,
-        before=seen.live.resource.fields,
+        before=live.fields,
         after=want.fields,
         fields=(*fields, *([FieldChange(path="protect", before=True, after=False)] if lifted else [])),
         reason=_reason(fields, why),
         disposition=Disposition.ADOPT if adopts else Disposition.DECLARED,
-        cause=_cause(fields, why if adopts else []),
+        cause=cause,
     )
-    board.changes.extend(found.changes)
     if writes or adopts:
-        steps.update(board, want, fields, found, draft, trial=_trial(board, trigger, seen, want))
-
-
-def _cause(fields: tuple[FieldChange, ...], why: list[str]) -> Cause | None:
-    if fields:
-        return ownership.joined([change.cause for change in fields])
-    return Cause.MANIFEST if why else None
+        names = {change.path for change in fields}
+        _write(board, want, names, found, draft, trial=_trial(board, trigger, seen, want))
 
 
 def _decide_replace(
@@ -168,32 +164,64 @@ def _decide_replace(
     if not board.may_destroy:
         stop(board, trigger, Disposition.UNKNOWN, "not replaced, since not everything could be read", seen)
         return
-    refused = losses.refuse_replace(board, trigger, seen)
+    refused = losses.refuse(board, trigger.address, seen, "replace", trigger)
+    cause = ownership.joined([change.cause for change in fields])
+    shown = [one for one in board.observed.connections if one.id == seen.live.resource.repo_connection_uuid]
+    differs = "is marked as deleted" if any(one.resource.deleted for one in shown) else "differs"
     board.row(
         trigger,
         Action.REPLACE,
         before=seen.live.resource.fields,
         after=want.fields,
         fields=fields,
-        reason=f"{_why_replace(board, seen)}: it is deleted and made again",
+        reason=f"its connection {differs}, which the API cannot change: it is deleted and made again",
         disposition=Disposition.REFUSED if refused else Disposition.DECLARED,
-        cause=_cause(fields, []),
+        cause=cause,
     )
-    cause = _cause(fields, []) or Cause.UNKNOWN
-    found = variables.for_new_trigger(
-        board, trigger, reason="written again: its trigger is replaced", cause=cause, live=seen.variables
-    )
-    gone = variables.going(trigger, seen.variables, reason="goes with the trigger that is replaced")
-    board.changes.extend((*found.changes, *gone))
+    found = variables.decide(board, trigger, seen, anew="written again: its trigger is replaced", cause=cause)
     if refused:
         return
     board.after[seen.live.id] = (trigger.address, None)
-    board.made[trigger.address] = want
     # What is made in its place needs those: where they fail, or the trial of its token, it stays.
     needs, trial = _refers_to(trigger), _trial(board, trigger, seen, want)
-    covers = (trigger.address, *(change.address for change in gone))
+    covers = (trigger.address, *found.addresses(found.deletes))
     board.write(Phase.DELETES, Trigger.delete(seen.live.id), *covers, needs=needs, trial=trial)
-    steps.create(board, want, found, _draft(board, trigger, want, found), needs=needs)
+    _make(board, trigger, want, found)
+
+
+def _write(
+    board: Board,
+    want: Trigger,
+    names: set[str],
+    found: Variables,
+    marker: MarkerDraft | None,
+    *,
+    needs: frozenset[Address] = frozenset(),
+    trial: Trial | None = None,
+) -> None:
+    """Make the trigger, or update its fields `names`; then its variables. One that still gets variables watches nothing
+    until they are there."""
+    trigger, live = found.trigger.address, found.live
+    is_held = "path_includes" in names and found.unfinished if live else bool(found.writes)
+    if not live:
+        made = replace(want, path_includes=PENDING_PATHS) if is_held else want
+        board.write(Phase.CREATES, made.create(), trigger, echo=Echo.TRIGGER, gives=trigger, needs=needs)
+    elif names and not is_held:
+        board.write(Phase.UPDATES, want.update(live, names), trigger, echo=Echo.TRIGGER, trial=trial)
+    covers, gone = found.addresses(found.writes), found.addresses(found.deletes)
+    for address in gone if live else ():
+        board.write(Phase.VARIABLES, EnvVar.delete(live, address.name), address)
+    body: dict[str, Value] = {key: dict(one.fields) for key, one in found.writes.items()}
+    if marker:
+        body[ownership.MARKER] = {"is_secret": False, "value": marker}
+    if body:
+        shown = (trigger, *covers) if names or not live or not covers else covers
+        # A name leaves the marker only once its delete was answered.
+        upsert, after = EnvVar.upsert(live or trigger, body), frozenset({trigger, *gone})
+        board.write(Phase.VARIABLES, upsert, *shown, echo=Echo.VARIABLES, needs=after)
+    if is_held:
+        request = want.update(live or trigger, names or {"path_includes"})
+        board.write(Phase.RELEASES, request, trigger, echo=Echo.TRIGGER, needs=frozenset(covers), trial=trial)
 
 
 def _trial(board: Board, trigger: DeclaredTrigger, seen: Seen, want: Trigger) -> Trial | None:
@@ -218,12 +246,6 @@ def _keeps_generation(board: Board, ref: Ref, live: str | Address) -> bool:
     names = [one.resource.build_token_name for one in board.observed.tokens if one.id == live]
     generations = [ownership.read_token_name(name) for name in names]
     return any(one and (one.owner, one.name) == (board.owner, ref.name) for one in generations)
-
-
-def _why_replace(board: Board, seen: Seen) -> str:
-    shown = [one for one in board.observed.connections if one.id == seen.live.resource.repo_connection_uuid]
-    is_deleted = any(one.resource.deleted for one in shown)
-    return f"its connection {'is marked as deleted' if is_deleted else 'differs'}, which the API cannot change"
 
 
 def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trigger:
@@ -280,7 +302,7 @@ def _draft(board: Board, trigger: DeclaredTrigger, want: Trigger, found: Variabl
 def _why_adopt(seen: Seen, draft: MarkerDraft, *, remade: bool) -> list[str]:
     """What alone is a reason to write a marker: owner, key, protection, set of variables (section 5)."""
     marker = seen.marker
-    if not isinstance(marker, ownership.Marker):
+    if not marker:
         if ownership.MARKER in seen.variables:
             return ["the one it carries is malformed, or another trigger's"]
         without = "it has none, nor variables: the dashboard made it anew, or it was released"

@@ -8,10 +8,8 @@ from reconciler import ownership
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.model import Action, Address, Cause, Disposition
 from reconciler.plan import losses
-from reconciler.plan.board import Board, Phase, Seen
+from reconciler.plan.board import WITHHELD, Board, Phase, Seen
 from reconciler.states import DeclaredTrigger
-
-WITHHELD = "not deleted, since not everything could be read"
 
 
 def decide(
@@ -29,8 +27,7 @@ def decide(
 
 def address_of(worker: str, seen: Seen, taken: set[Address]) -> Address:
     """By its marker's key, else by its name; where that is `taken`, with the start of its UUID."""
-    marker = seen.marker
-    key = marker.key if isinstance(marker, ownership.Marker) else seen.live.resource.trigger_name
+    key = seen.marker.key if seen.marker else seen.live.resource.trigger_name
     names = [key or seen.live.id, *(f"{key}~{seen.live.id[:length]}" for length in range(8, 37))]
     addresses = [Address.of(Trigger.kind, worker, name) for name in names]
     address = next((one for one in addresses if one not in taken), addresses[-1])
@@ -41,7 +38,7 @@ def address_of(worker: str, seen: Seen, taken: set[Address]) -> Address:
 def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> bool:
     if not board.selected(address):
         return False  # it stays, and nothing is said of it
-    live, ours = seen.live.resource.fields, seen.ours(board.owner)
+    live, ours = seen.live.resource.fields, seen.ours
     reason = _why_kept(board, address, seen, declared)
     if reason:
         board.row(address, disposition=Disposition.KEPT, reason=reason, before=live, after=live)
@@ -50,7 +47,7 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
         reason = f"{seen.unread.what} could not be read" if seen.unread else WITHHELD
         board.row(address, disposition=Disposition.UNKNOWN, reason=reason, before=live)
         return False
-    refused = losses.refuse_delete(board, address, seen.variables, ours)
+    refused = losses.refuse(board, address, seen, "delete")
     held = sorted(key for key in seen.variables if key != ownership.MARKER)
     named = board.named(address, board.options.delete_unmanaged)
     moved = ours is not None and any(trigger.address.name == ours.key for trigger in declared)
@@ -72,9 +69,9 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
 def _why_kept(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> str:
     """Why an undeclared trigger is left alone; empty where it goes."""
     marker = seen.marker
-    if isinstance(marker, ownership.Newer):
-        return f"its marker has format {marker.version}: upgrade buildsctl to see whose it is"
-    if isinstance(marker, ownership.Marker) and marker.owner != board.owner:
+    if seen.newer:
+        return f"its marker has format {seen.newer}: upgrade buildsctl to see whose it is"
+    if marker and marker.owner != board.owner:
         return f"it belongs to owner `{marker.owner}`"
     if seen.unread or board.named(address, board.options.delete_unmanaged):
         return ""  # unknown, not kept; or meant

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler import ownership
 from reconciler.kinds.env_var import EnvVar
-from reconciler.model import (
-    Action,
-    Cause,
-    Change,
-    Declared,
-    Disposition,
-    FieldChange,
-    FingerprintDraft,
-    Secret,
-    Value,
-    row,
-)
+from reconciler.kinds.trigger import PENDING_PATHS
+from reconciler.model import Action, Address, Cause, Declared, Disposition, FieldChange, FingerprintDraft, Secret
 from reconciler.ownership import MARKER, entry, hash_name
-from reconciler.plan.board import Board
-from reconciler.plan.steps import Variables
+from reconciler.plan.board import WITHHELD, Board, Seen
 from reconciler.states import DeclaredTrigger
 
 MAX_VARIABLES = 64  # a trigger, the marker counted (field notes, Environment variables)
+IGNORED = "ignored: never compared, updated or deleted"
 
 
 def ignores(trigger: DeclaredTrigger, key: str) -> bool:
@@ -36,85 +27,115 @@ def ignores(trigger: DeclaredTrigger, key: str) -> bool:
     return any(fnmatchcase(name, glob) for glob in trigger.ignore for name in names)
 
 
-def for_new_trigger(
-    board: Board, trigger: DeclaredTrigger, *, reason: str, cause: Cause, live: Mapping[str, EnvVar] | None = None
-) -> Variables:
-    """All variables with a value are written, ignored ones too: a field is still sent on create.
+@dataclass(kw_only=True)
+class Variables:
+    """What becomes of a trigger's variables. `entries` is the marker's `e` after the run.
 
-    `live` are those of the trigger that it replaces.
+    `anew` says why all of them are written, where their trigger is made; `live` is its UUID where it is not.
+    `unfinished` is a trigger whose creation was cut short: it still gets what is only sent on create. `ours` is None
+    where the trigger is nobody's or is being taken over; `memory` is also the marker of the owner it is taken over
+    from: it tells of declared variables, and of nothing else.
     """
-    result = Variables(trigger=trigger)
+
+    trigger: DeclaredTrigger
+    live: str = ""
+    ours: ownership.Marker | None = None
+    memory: ownership.Marker | None = None
+    unfinished: bool = False
+    anew: str = ""
+    cause: Cause = Cause.UNKNOWN
+    writes: dict[str, EnvVar] = field(default_factory=dict)
+    deletes: list[str] = field(default_factory=list)
+    entries: dict[str, str | FingerprintDraft] = field(default_factory=dict)
+
+    def addresses(self, keys: Iterable[str]) -> tuple[Address, ...]:
+        return tuple(EnvVar.address(self.trigger.address, key) for key in keys)
+
+
+def decide(
+    board: Board, trigger: DeclaredTrigger, seen: Seen | None, *, anew: str = "", cause: Cause = Cause.UNKNOWN
+) -> Variables:
+    """Every declared variable, then what is live beside them. Without `anew` the trigger is there, and stays."""
+    result = Variables(trigger=trigger, anew=anew, cause=cause)
+    if seen and not anew:
+        unfinished = seen.live.resource.path_includes == PENDING_PATHS
+        result = Variables(
+            trigger=trigger, live=seen.live.id, ours=seen.ours, memory=seen.marker, unfinished=unfinished
+        )
+    live = seen.variables if seen else {}
     for key, declared in trigger.variables.items():
-        if declared.resource.value is None:
-            result.changes.append(_only_exists(board, declared, (live or {}).get(key)))
-            continue
-        _write(result, key, declared.resource)
-        result.changes.append(row(declared, Action.CREATE, reason=reason, cause=cause))
+        _decide_declared(board, result, declared, live.get(key))
+    for key, one in live.items():
+        if key != MARKER and key not in trigger.variables:
+            _decide_undeclared(board, result, key, one)
     return result
 
 
-def for_live_trigger(board: Board, result: Variables, live: Mapping[str, EnvVar]) -> None:
-    """Fill `result`: every declared variable, then what is live beside them."""
-    declared = result.trigger.variables
-    for key, one in declared.items():
-        result.changes.append(_decide_declared(board, result, key, one, live.get(key)))
-    for key, seen in live.items():
-        if key != MARKER and key not in declared:
-            result.changes.append(_decide_undeclared(board, result, key, seen))
-
-
-def _decide_declared(
-    board: Board, result: Variables, key: str, declared: Declared[EnvVar], seen: EnvVar | None
-) -> Change:
-    want, marker = declared.resource, result.memory
+def _decide_declared(board: Board, result: Variables, declared: Declared[EnvVar], seen: EnvVar | None) -> None:
+    want, key = declared.resource, declared.address.name
+    applied = result.memory.entries.get(hash_name(key)) if result.memory else None
     if want.value is None:
-        return _only_exists(board, declared, seen)
-    if ignores(result.trigger, key) and not (result.unfinished and seen is None):
+        _only_exists(board, declared, seen)
+    elif result.anew:  # ignored ones, too: a field is still sent on create
+        _write(board, result, declared, None, reason=result.anew, cause=result.cause)
+    elif ignores(result.trigger, key) and not (result.unfinished and seen is None):
         _keep_entry(result, key, seen)
-        reason = "ignored: never compared, updated or deleted" if seen else "ignored, and not there"
-        return _row(declared, Action.NO_OP, seen, reason=reason)
-    applied = marker.entries.get(hash_name(key)) if marker else None
-    result.entries[hash_name(key)] = entry(want)
-    if seen is None:
-        _write(result, key, want)
-        after = applied if want.is_secret else entry(want)
-        moved = ownership.cause(applied=applied, before=None, after=after)
-        if marker and applied is None:
+        _row(board, declared, seen, reason=IGNORED if seen else "ignored, and not there")
+    elif seen is None:
+        moved = ownership.cause(applied=applied, before=None, after=applied if want.is_secret else entry(want))
+        if result.memory and applied is None:
             moved = Cause.MANIFEST
         reason = "not there" if applied is None else "it was written before and is gone"
-        return _row(declared, Action.CREATE, None, reason=reason, cause=moved)
-    fields = _differences(want, seen, applied)
-    if fields:
-        _write(result, key, want)
-        reason = f"`{fields[0].path}` differs"
-        return _row(declared, Action.UPDATE, seen, reason=reason, cause=fields[0].cause, fields=fields)
-    if not isinstance(want.value, Secret):
-        return _row(declared, Action.NO_OP, seen, reason="as declared")
-    rewrite, not_compared = _compare_secret(board, result, declared, want.value, applied)
-    if rewrite:
-        _write(result, key, want)
-        change = FieldChange(path="value", before=Secret(None), after=want.value, cause=Cause.MANIFEST)
-        return _row(declared, Action.UPDATE, seen, reason=rewrite, cause=Cause.MANIFEST, fields=(change,))
-    if applied is not None:
-        result.entries[hash_name(key)] = applied  # a run keeps the fingerprints of what it does not write
-    reason = f"there; not compared: {not_compared}" if not_compared else "as declared, by its fingerprint"
-    return _row(declared, Action.NO_OP, seen, reason=reason, not_compared=not_compared)
+        _write(board, result, declared, None, reason=reason, cause=moved)
+    elif change := _difference(want, seen, applied):
+        _write(board, result, declared, seen, reason=f"`{change.path}` differs", cause=change.cause, fields=(change,))
+    elif isinstance(want.value, Secret):
+        _decide_secret(board, result, declared, seen, applied)
+    else:
+        result.entries[hash_name(key)] = entry(want)
+        _row(board, declared, seen, reason="as declared")
 
 
-def _write(result: Variables, key: str, want: EnvVar) -> None:
+def _row(
+    board: Board, declared: Declared[EnvVar], seen: EnvVar | None, action: Action = Action.NO_OP, **more: Any
+) -> None:
+    """A live plain value is hidden where it is declared as a secret: it may be it."""
+    before = seen and seen.fields
+    if seen and declared.resource.is_secret and not seen.is_secret:
+        before = {**seen.fields, "value": Secret(None)}
+    board.row(declared, action, before=before, **more)
+
+
+def _write(board: Board, result: Variables, declared: Declared[EnvVar], seen: EnvVar | None, **more: Any) -> None:
     """Write the variable; a fingerprint is recorded only for a value that this run writes."""
+    want, key = declared.resource, declared.address.name
     result.writes[key] = want
     result.entries[hash_name(key)] = entry(want)
     if isinstance(want.value, Secret):
         draft = FingerprintDraft(name=key, secret=want.value, version=want.value_version)
         result.entries[hash_name(key)] = draft
+    _row(board, declared, seen, Action.UPDATE if seen else Action.CREATE, **more)
 
 
-def _compare_secret(
-    board: Board, result: Variables, declared: Declared[EnvVar], secret: Secret, applied: str | None
-) -> tuple[str, str]:
-    """Why a secret is written again, or why nobody can tell whether it has to be; both empty where it is
-    the same."""
+def _decide_secret(
+    board: Board, result: Variables, declared: Declared[EnvVar], seen: EnvVar, applied: str | None
+) -> None:
+    """One that is there: written again where it changed, as far as anybody can tell."""
+    rewrite, not_compared = _compare(board, result, declared, applied)
+    if rewrite:
+        after = declared.resource.value
+        change = FieldChange(path="value", before=Secret(None), after=after, cause=Cause.MANIFEST)
+        _write(board, result, declared, seen, reason=rewrite, cause=Cause.MANIFEST, fields=(change,))
+        return
+    # A run keeps the fingerprints of what it does not write.
+    result.entries[hash_name(declared.address.name)] = entry(declared.resource) if applied is None else applied
+    reason = f"there; not compared: {not_compared}" if not_compared else "as declared, by its fingerprint"
+    _row(board, declared, seen, reason=reason, not_compared=not_compared)
+
+
+def _compare(board: Board, result: Variables, declared: Declared[EnvVar], applied: str | None) -> tuple[str, str]:
+    """Why a secret is written again, or why nobody can tell whether it has to be; both empty where it is the same."""
+    secret = declared.resource.value
     if board.named(declared.address, board.options.rewrite_secrets):
         return "named by --rewrite-secrets", ""
     if applied is not None and ownership.version_of(applied) != declared.resource.value_version:
@@ -126,75 +147,58 @@ def _compare_secret(
         return "", "buildsctl has not written it under a key yet"
     if result.memory.kid != key.kid:
         return "", "it was written under another key"
-    if secret.value is None:
+    if not isinstance(secret, Secret) or secret.value is None:
         return "", "its source gives no value"
     same = key.fingerprint(result.live, declared.address.name, secret.value) == fingerprint
     return "" if same else "its value is not the one that was written last", ""
 
 
-def _differences(want: EnvVar, seen: EnvVar, applied: str | None) -> tuple[FieldChange, ...]:
+def _difference(want: EnvVar, seen: EnvVar, applied: str | None) -> FieldChange | None:
     """A secret differs only by its kind; its value is not compared."""
     name = "is_secret" if want.is_secret != seen.is_secret else "value"
     before, after = getattr(seen, name), getattr(want, name)
     if before == after or (name == "value" and want.is_secret):
-        return ()
+        return None
     told = [entry(seen), entry(want)]
     if name == "is_secret" and applied is not None:  # of a secret no value is known: only what kind it was
         was_secret = not applied.startswith("p")
         told = ["" if one.is_secret == was_secret else "other" for one in (seen, want)]
         applied = ""
     moved = ownership.cause(applied=applied, before=told[0], after=told[1])
-    return (FieldChange(path=name, before=before, after=after, cause=moved),)
+    return FieldChange(path=name, before=before, after=after, cause=moved)
 
 
-def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar) -> Change:
+def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar) -> None:
     address = EnvVar.address(result.trigger.address, key)
-    ours = result.marker is not None and result.marker.knows(key)
-    ignored = ignores(result.trigger, key)
-    doomed = not ignored and (ours or board.named(address, board.options.delete_unmanaged))
-    if doomed and board.may_destroy:
+    if result.anew:
         result.deletes.append(key)
-        return row(
-            address,
-            Action.DELETE,
-            before=seen.fields,
-            reason="no longer declared" if ours else "named by --delete-unmanaged",
-            disposition=Disposition.ORPHAN,
-            cause=Cause.MANIFEST if ours else Cause.LIVE,
-        )
+        reason = "goes with the trigger that is replaced"
+        board.row(address, Action.DELETE, before=seen.fields, reason=reason, cause=Cause.MANIFEST)
+        return
+    ours = result.ours is not None and result.ours.knows(key)
+    disposition, reason = Disposition.KEPT, "nobody declared it, and buildsctl did not write it"
+    if ignores(result.trigger, key):
+        reason = IGNORED
+    elif ours or board.named(address, board.options.delete_unmanaged):
+        if board.may_destroy:
+            result.deletes.append(key)
+            reason = "no longer declared" if ours else "named by --delete-unmanaged"
+            cause = Cause.MANIFEST if ours else Cause.LIVE
+            gone = Disposition.ORPHAN
+            board.row(address, Action.DELETE, before=seen.fields, reason=reason, disposition=gone, cause=cause)
+            return
+        disposition, reason = Disposition.UNKNOWN, WITHHELD
     _keep_entry(result, key, seen)
-    reason = "nobody declared it, and buildsctl did not write it"
-    if doomed:
-        reason = "not deleted, since not everything could be read"
-    elif ignored:
-        reason = "ignored: never compared, updated or deleted"
-    return row(
-        address,
-        before=seen.fields,
-        after=seen.fields,
-        reason=reason,
-        disposition=Disposition.UNKNOWN if doomed else Disposition.KEPT,
-    )
+    board.row(address, before=seen.fields, after=seen.fields, reason=reason, disposition=disposition)
 
 
 def _keep_entry(result: Variables, key: str, seen: EnvVar | None) -> None:
     """A variable that was ours and is still live stays ours (DESIGN section 5)."""
-    if seen is not None and result.marker is not None and result.marker.knows(key):
-        result.entries[hash_name(key)] = result.marker.entries[hash_name(key)]
+    if seen is not None and result.ours is not None and result.ours.knows(key):
+        result.entries[hash_name(key)] = result.ours.entries[hash_name(key)]
 
 
-def going(trigger: DeclaredTrigger, live: Mapping[str, EnvVar], *, reason: str) -> tuple[Change, ...]:
-    """Rows for the live variables that go with their trigger and are not written again."""
-    return tuple(
-        row(
-            EnvVar.address(trigger.address, key), Action.DELETE, before=seen.fields, reason=reason, cause=Cause.MANIFEST
-        )
-        for key, seen in live.items()
-        if key != MARKER and key not in trigger.variables
-    )
-
-
-def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) -> Change:
+def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) -> None:
     """Declared without a value: it should exist; never written, never deleted."""
     reason = "its value is looked after elsewhere"
     kind = "secret" if declared.resource.is_secret else "plain variable"
@@ -202,15 +206,4 @@ def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) 
         reason = f"it should exist as a {kind}, and is missing" if seen is None else f"it is there, but as no {kind}"
         hint = "set it where its value is looked after, or give it a value here"
         board.warn(declared, reason, hint=hint)
-    return _row(declared, Action.NO_OP, seen, reason=reason)
-
-
-def _shown(seen: EnvVar, want: EnvVar | None = None) -> Mapping[str, Value]:
-    """A live variable's fields. Its plain value is hidden where it is declared as a secret: it may be it."""
-    if want is not None and want.is_secret and not seen.is_secret:
-        return {**seen.fields, "value": Secret(None)}
-    return seen.fields
-
-
-def _row(declared: Declared[EnvVar], action: Action, seen: EnvVar | None, **more: Any) -> Change:
-    return row(declared, action, before=_shown(seen, declared.resource) if seen else None, **more)
+    _row(board, declared, seen, reason=reason)
