@@ -17,5 +17,3 @@ KINDS: tuple[type[Worker | Connection | Token | Trigger | EnvVar], ...] = (Worke
 #   Worker ◀───────┐
 #   Connection ◀── Trigger ◀── EnvVar
 #   Token ◀────────┘
-
-ORDER = {kind.kind: rank for rank, kind in enumerate(KINDS)}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.errors import Diagnostic, Severity
-from reconciler.kinds import ORDER
 from reconciler.kinds.worker import Worker
-from reconciler.model import Address, Declared, Disposition, Plan, Ref, Unread
+from reconciler.model import Declared, Disposition, Plan, Ref, Unread
 from reconciler.plan import connections, losses, target, tokens, triggers, undeclared
 from reconciler.plan.board import MAX_DELETES, Board, Options, Seen
 from reconciler.plan.match import match
@@ -43,7 +42,6 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     labels |= {uuid: str(address) for address, uuid in board.ids.items()}
     unknown = observed.workers is None or bool(options.target)
     result = board.plan(
-        sorted(board.changes, key=lambda change: _rank(change.address)),
         account_id=account_id,
         prune=options.prune,
         labels=labels,
@@ -83,51 +81,61 @@ def _undeclared(desired: Desired, observed: Observed) -> set[str]:
     return {name for name, tag in (observed.workers or {}).items() if name not in desired.workers and tag not in tags}
 
 
-def _rank(address: Address) -> tuple[object, ...]:
-    """Connections, tokens, then Worker by Worker: each trigger, followed by its variables."""
-    if address.kind in ("trigger", "env"):
-        return (ORDER["trigger"], address.path)
-    return (ORDER[address.kind], address.path)
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Site:
-    """A declared Worker: its triggers with the live ones that they mean, and the live ones left over.
+    """A declared Worker: its triggers that are decided about, each with the live one that it means and with why nothing
+    can be decided; all that is live, and what of it is `left` over.
 
-    `stopped` is why nothing can be decided about it.
+    `unread` says that its triggers could not be read.
     """
 
     worker: Declared[Worker]
     declared: tuple[DeclaredTrigger, ...]
-    pairs: tuple[tuple[DeclaredTrigger, Seen | None], ...] = ()
-    left: tuple[Seen, ...] = ()
-    stopped: str = ""
-
-    def beside(self, seen: Seen | None) -> list[Seen]:
-        """The Worker's live triggers other than `seen`."""
-        return [one for one in (*(one for _, one in self.pairs if one), *self.left) if one is not seen]
+    pairs: tuple[tuple[DeclaredTrigger, Seen | None, str], ...]
+    seen: tuple[Seen, ...]
+    left: tuple[Seen, ...]
+    unread: bool
 
 
 def _look(board: Board, worker: Declared[Worker], tags: Mapping[str | None, list[str]]) -> _Site:
-    """`tags` holds the declared Workers by tag."""
+    """`tags` holds the declared Workers by tag. Matching sees all declared triggers, `--target` selects afterwards."""
     _look_up(board, worker, tags)
-    name = worker.resource.name
+    name, observed = worker.resource.name, board.observed
     declared = tuple(board.desired.by_worker.get(name, ()))
-    unread = board.observed.unread_workers.get(name) or (
-        board.observed.unread_scripts if name not in board.observed.tags else None
-    )
-    stopped = board.failed.get(worker.address) or (f"{unread.what} could not be read" if unread else "")
-    if stopped:
-        return _Site(worker=worker, declared=declared, stopped=stopped)
-    seen = {live.id: board.look(live) for live in board.observed.by_worker.get(name, ())}
+    unread = observed.unread_workers.get(name) or (observed.unread_scripts if name not in observed.tags else None)
+    stopped = board.failed.get(worker.address) or (_unread(unread) if unread else "")
+    seen = {live.id: board.look(live) for live in observed.by_worker.get(name, ()) if not stopped}
     markers = {uuid: one.marker for uuid, one in seen.items() if one.marker}
-    pairs, left = match(declared, [one.live for one in seen.values()], markers, board.owner)
+    found, lives = match(declared, [one.live for one in seen.values()], markers, board.owner)
+    left = tuple(seen[live.id] for live in lives)
+    pairs = [(trigger, seen[live.id] if live else None) for trigger, live in found]
+    board.addresses |= {one.live.id: trigger.address for trigger, one in pairs if one}
+    everything = (*(one for _, one in pairs if one), *left)
     return _Site(
         worker=worker,
         declared=declared,
-        pairs=tuple((trigger, seen[live.id] if live else None) for trigger, live in pairs),
-        left=tuple(seen[live.id] for live in left),
+        pairs=tuple(
+            (trigger, one, stopped or _hidden(trigger, one, everything, left))
+            for trigger, one in pairs
+            if target.selects(board.options.target, trigger)
+        ),
+        seen=everything,
+        left=left,
+        unread=bool(unread) and worker.address not in board.failed,
     )
+
+
+def _hidden(trigger: DeclaredTrigger, found: Seen | None, seen: Sequence[Seen], left: Sequence[Seen]) -> str:
+    """Whether the marker of another live trigger could not be read, and could say that it is the one that is meant."""
+    for one in seen:
+        same_kind = one.live.resource.is_preview == trigger.resource.is_preview
+        if one.unread and one is not found and (same_kind or (found is None and one in left)):
+            return _unread(one.unread)
+    return ""
+
+
+def _unread(unread: Unread) -> str:
+    return f"{unread.what} could not be read"
 
 
 def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, list[str]]) -> None:
@@ -151,43 +159,23 @@ def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, l
     board.fail(worker, f"there is no Worker `{name}` in this account", hint=hint)
 
 
-def _selected(board: Board, site: _Site) -> Iterator[tuple[DeclaredTrigger, Seen | None]]:
-    """The pairs that are decided about: matching sees all declared triggers, `--target` selects afterwards."""
-    return (pair for pair in site.pairs if target.selects(board.options.target, pair[0]))
-
-
 def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
     """Those that a trigger refers to, but where it ignores its connection, or cannot be made."""
-    if site.worker.address in board.failed:
-        return
-    if site.stopped:
+    if site.unread:
         yield from (one.resource.repo_connection_uuid for one in site.declared)
-    for trigger, seen in _selected(board, site):
+    for trigger, seen, problem in site.pairs:
         ignored = seen and (trigger.ignores("repo_connection_uuid") or not seen.live.resource.repo_connection_uuid)
-        if not ignored and not _unread_rival(site, trigger, seen) and not triggers.cannot_tell(board, trigger, seen):
+        if not ignored and not problem and not triggers.cannot_tell(board, trigger, seen):
             yield trigger.resource.repo_connection_uuid
 
 
 def _decide_site(board: Board, site: _Site) -> None:
     """Every declared trigger of a Worker with its variables, then what is live beside them."""
-    for trigger in site.declared if site.stopped else ():
-        if target.selects(board.options.target, trigger):
-            triggers.stop(board, trigger, Disposition.UNKNOWN, site.stopped)
-    board.addresses |= {seen.live.id: trigger.address for trigger, seen in site.pairs if seen}
-    for trigger, seen in _selected(board, site):
-        unread = _unread_rival(site, trigger, seen)
-        if unread:
-            triggers.stop(board, trigger, Disposition.UNKNOWN, f"{unread.what} could not be read", seen)
+    for trigger, seen, problem in site.pairs:
+        unknown = problem or triggers.cannot_tell(board, trigger, seen)
+        if unknown:
+            triggers.stop(board, trigger, Disposition.UNKNOWN, unknown, seen)
         else:
-            triggers.decide(board, site.worker, trigger, seen, site.beside(seen))
-    stay = undeclared.decide(board, site.worker.resource.name, site.left, site.declared)
-    losses.check_total(board, site.declared, stay)
-
-
-def _unread_rival(site: _Site, trigger: DeclaredTrigger, seen: Seen | None) -> Unread | None:
-    """Another live trigger whose marker could not be read, and could say that it is the one that is meant."""
-    for one in site.beside(seen):
-        same_kind = one.live.resource.is_preview == trigger.resource.is_preview
-        if one.unread and (same_kind or (seen is None and one in site.left)):
-            return one.unread
-    return None
+            triggers.decide(board, site.worker, trigger, seen, site.seen)
+    undeclared.decide(board, site.worker.resource.name, site.left, site.declared)
+    losses.check_total(board, site.declared, site.left)

@@ -30,6 +30,7 @@ from reconciler.model import (
 from reconciler.states import Desired, Observed
 
 MAX_DELETES = 5
+RANKS = {"connection": 0, "token": 1, "trigger": 2, "env": 2}
 WITHHELD = "not deleted, since not everything could be read"
 
 
@@ -144,14 +145,14 @@ class Board:
             branch = branch or f"worker/{covers[0].path[0]}"
         self.writes.append((phase, Step(covers=covers, request=request, branch=branch, **more)))
 
-    def plan(self, changes: Iterable[Change], **more: Any) -> Plan:
-        """What was decided, as one value."""
+    def plan(self, **more: Any) -> Plan:
+        """What was decided, as one value. Rows by connections, tokens, Workers: each trigger, then its variables."""
         names = dict.fromkeys(["", *(step.branch for _, step in self.writes)])
         branches = {name: number for number, name in enumerate(names)}
         order = sorted(self.writes, key=lambda one: (one[0] is Phase.LAST, branches[one[1].branch], one[0]))
         return Plan(
             owner=self.owner,
-            changes=tuple(changes),
+            changes=tuple(sorted(self.changes, key=lambda one: (RANKS[one.address.kind], one.address.path))),
             # The secret of a token that replaces a working one is tried before.
             steps=tuple(
                 replace(step, trial=self.trials.get(step.gives)) if step.gives in self.replacing else step

@@ -123,7 +123,7 @@ def delete(declared: Declared[Connection], observed: Observed, *, account_id: st
         reason="put once for its UUID, then deleted",
         disposition=Disposition.REFUSED if board.refusals else Disposition.DECLARED,
     )
-    return board.plan(board.changes, account_id=account_id)
+    return board.plan(account_id=account_id)
 
 
 def _name(connection: Connection) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from reconciler.kinds.env_var import EnvVar
-from reconciler.kinds.trigger import Trigger
 from reconciler.model import Action, Address
 from reconciler.ownership import MARKER
 from reconciler.plan.board import Board, Seen
@@ -83,8 +82,9 @@ def check_variables(board: Board, trigger: DeclaredTrigger, seen: Seen, found: V
         )
 
 
-def check_total(board: Board, declared: Sequence[DeclaredTrigger], stay: Sequence[tuple[Address, Trigger]]) -> None:
+def check_total(board: Board, declared: Sequence[DeclaredTrigger], left: Sequence[Seen]) -> None:
     """A Worker has at most two triggers, one production and one preview (field notes, Triggers)."""
+    stay = [(board.addresses[one.live.id], one.live.resource) for one in left if one.live.id not in board.after]
     total = len(declared) + len(stay)
     for want in declared:
         made = board.made.get(want.address)

@@ -46,7 +46,7 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
             raise UsageError(f"nothing of owner `{owner}` matches {glob}", hint=hint)
         summary = f"nobody owns what {glob} matches: there is nothing to release"
         board.diagnostics.append(Diagnostic(severity=Severity.WARNING, summary=summary))
-    return board.plan(sorted(board.changes, key=lambda change: change.address.path), account_id=account_id)
+    return board.plan(account_id=account_id)
 
 
 def _release(board: Board, seen: Seen, marker: ownership.Marker, trigger: Address, globs: Sequence[str]) -> None:

@@ -48,13 +48,10 @@ def stop(
 
 
 def decide(
-    board: Board, worker: Declared[Worker], trigger: DeclaredTrigger, seen: Seen | None, siblings: Sequence[Seen]
+    board: Board, worker: Declared[Worker], trigger: DeclaredTrigger, seen: Seen | None, all_seen: Sequence[Seen]
 ) -> None:
-    """One declared trigger, and the live one that it means."""
-    problem = cannot_tell(board, trigger, seen)
-    if problem:
-        stop(board, trigger, Disposition.UNKNOWN, problem, seen)
-        return
+    """One declared trigger that something can be said of, and the live one that it means; `all_seen` are those of its
+    Worker."""
     refusal = _refuses(board, worker, trigger, seen)
     if refusal:
         summary, hint = refusal
@@ -63,7 +60,7 @@ def decide(
     elif seen is None:
         _decide_absent(board, worker.resource.name, trigger)
     else:
-        _decide_present(board, trigger, seen, siblings)
+        _decide_present(board, trigger, seen, all_seen)
 
 
 def cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> str:
@@ -120,7 +117,7 @@ def _make(board: Board, trigger: DeclaredTrigger, want: Trigger, found: Variable
     _write(board, want, set(), found, _draft(board, trigger, want, found), needs=_refers_to(trigger))
 
 
-def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings: Sequence[Seen]) -> None:
+def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, all_seen: Sequence[Seen]) -> None:
     live, ours = seen.live.resource, seen.ours
     want = _bound(board, trigger, live)
     fields = _differences(want, live, ours)
@@ -134,8 +131,8 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, siblings
     board.after[seen.live.id] = (trigger.address, want)
     draft = _draft(board, trigger, want, found)
     writes = bool(fields or found.writes or found.deletes)
-    # The Worker's other trigger carries our marker, this one carries nothing.
-    remade = not seen.variables and any(one.ours for one in siblings)
+    # This one carries nothing, and the Worker's other trigger our marker.
+    remade = not seen.variables and any(one.ours for one in all_seen)
     why = _why_adopt(seen, draft, remade=remade) if draft else []
     adopts = bool(why) and not writes
     if writes and ours:

@@ -12,17 +12,13 @@ from reconciler.plan.board import WITHHELD, Board, Phase, Seen
 from reconciler.states import DeclaredTrigger
 
 
-def decide(
-    board: Board, worker: str, left: Sequence[Seen], declared: Sequence[DeclaredTrigger]
-) -> list[tuple[Address, Trigger]]:
-    """Delete what is ours, keep the rest; those that stay."""
+def decide(board: Board, worker: str, left: Sequence[Seen], declared: Sequence[DeclaredTrigger]) -> None:
+    """Delete what is ours, keep the rest; nothing is said of what is not selected."""
     taken = {trigger.address for trigger in declared}
-    stay = []
     for seen in left:
         address = board.addresses[seen.live.id] = address_of(worker, seen, taken)
-        if not _delete(board, address, seen, declared):
-            stay.append((address, seen.live.resource))
-    return stay
+        if board.selected(address):
+            _decide(board, address, seen, declared)
 
 
 def address_of(worker: str, seen: Seen, taken: set[Address]) -> Address:
@@ -35,18 +31,16 @@ def address_of(worker: str, seen: Seen, taken: set[Address]) -> Address:
     return address
 
 
-def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> bool:
-    if not board.selected(address):
-        return False  # it stays, and nothing is said of it
+def _decide(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> None:
     live, ours = seen.live.resource.fields, seen.ours
     reason = _why_kept(board, address, seen, declared)
     if reason:
         board.row(address, disposition=Disposition.KEPT, reason=reason, before=live, after=live)
-        return False
+        return
     if seen.unread or not board.may_destroy:
         reason = f"{seen.unread.what} could not be read" if seen.unread else WITHHELD
         board.row(address, disposition=Disposition.UNKNOWN, reason=reason, before=live)
-        return False
+        return
     refused = losses.refuse(board, address, seen, "delete")
     held = sorted(key for key in seen.variables if key != ownership.MARKER)
     named = board.named(address, board.options.delete_unmanaged)
@@ -63,7 +57,6 @@ def _delete(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
     )
     board.after[seen.live.id] = (address, None)
     board.write(Phase.DELETES, Trigger.delete(seen.live.id), address)
-    return True
 
 
 def _why_kept(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> str:
