@@ -329,6 +329,9 @@ class Unread:
     what: str
     error: ApiError
 
+    def __str__(self) -> str:
+        return f"{self.what} could not be read"
+
 
 class Status(StrEnum):
     DONE = "done"

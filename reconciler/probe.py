@@ -48,7 +48,7 @@ class Subject:
     @property
     def repository(self) -> str:
         one = self.connection
-        return f"{one.provider_account_name}/{one.repo_name}" if one else ""
+        return one.full_name if one else ""
 
 
 @dataclass(kw_only=True)

@@ -88,14 +88,13 @@ def _row(address: Address, live: Live[Trigger] | None, observed: Observed, last:
     unread = observed.unread_workers.get(worker) or (observed.unread_scripts if not tag else None)
     if live is None:
         if unread:
-            return Row(address=address, state=State.UNKNOWN, reason=f"{unread.what} could not be read")
+            return Row(address=address, state=State.UNKNOWN, reason=str(unread))
         reason = "declared, and not applied yet" if tag else "its Worker does not exist"
         return Row(address=address, state=State.NOT_LIVE, pending=pending, reason=reason)
     build = last.builds.get(live.id)
     if build is None:
         if tag in last.unread:
-            reason = f"{last.unread[tag].what} could not be read"
-            return Row(address=address, state=State.UNKNOWN, pending=pending, reason=reason)
+            return Row(address=address, state=State.UNKNOWN, pending=pending, reason=str(last.unread[tag]))
         state = State.NOT_AMONG_LAST if tag in last.searched else State.NEVER_BUILT
         return Row(address=address, state=state, pending=pending)
     differences = [*_fields(live.resource, build, observed), *_branch(live.resource, build)]

@@ -109,7 +109,7 @@ def _triggers(desired: Desired, repo: str | None) -> tuple[list[DeclaredTrigger]
     mine: set[Ref] = {one for one in references if isinstance(one, str) and one.casefold() == wanted}
     known = []
     for one in desired.connections:
-        names = (str(one.address).partition("/")[2], f"{one.resource.provider_account_name}/{one.resource.repo_name}")
+        names = (str(one.address).partition("/")[2], one.resource.full_name)
         known.append(names[0])
         if wanted and wanted in (name.casefold() for name in names):
             mine.add(one.address)

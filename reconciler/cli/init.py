@@ -135,7 +135,7 @@ def _contents(api: Api | None, connection: Connection, branch: str, folder: str)
         try:
             return api.get(Repository.read(connection, branch, folder), Repository.decode)
         except (NotFoundError, RejectedError, AnswerError) as error:
-            where = f"{connection.provider_account_name}/{connection.repo_name}, branch `{branch}`, folder `{folder}`"
+            where = f"{connection.full_name}, branch `{branch}`, folder `{folder}`"
             tell(f"note: Builds does not tell what is in {where}: {error}")
             if error.code == NO_REPOSITORY:
                 tell("note: it sees only what is pushed, and where the Cloudflare Workers and Pages App is installed")
@@ -176,7 +176,7 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
 
 def _owner(connection: Connection) -> str:
     """OWNER/REPO, as far as there is room."""
-    whole = f"{connection.provider_account_name}/{connection.repo_name}"
+    whole = connection.full_name
     if len(whole) > MAX_OWNER:
         tell(f"note: the manifest's owner is cut to {MAX_OWNER} characters; --owner says another one")
     return whole[:MAX_OWNER]

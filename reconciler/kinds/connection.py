@@ -55,6 +55,11 @@ class Connection:
         return {name: getattr(self, name) for name in self.schema["properties"]}
 
     @property
+    def full_name(self) -> str:
+        """How people call it: `acme/site`."""
+        return f"{self.provider_account_name}/{self.repo_name}"
+
+    @property
     def natural_key(self) -> tuple[str, str]:
         return (self.provider_type, self.repo_id)
 

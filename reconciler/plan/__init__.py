@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.errors import Diagnostic, Severity
 from reconciler.kinds.worker import Worker
-from reconciler.model import Declared, Disposition, Plan, Ref, Unread
+from reconciler.model import Declared, Disposition, Plan, Ref
 from reconciler.plan import connections, losses, target, tokens, triggers, undeclared
-from reconciler.plan.board import MAX_DELETES, Board, Options, Seen
+from reconciler.plan.board import MAX_DELETES, Board, Options, Seen, nearest
 from reconciler.plan.match import match
 from reconciler.states import DeclaredTrigger, Desired, Observed
 
@@ -25,19 +23,19 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     for name in desired.workers:
         tags.setdefault(observed.tags.get(name), []).append(name)
     sites = [_look(board, worker, tags) for worker in desired.workers.values()]
-    used = tokens.decide(board)
+    tokens.decide(board)
     connections.decide(board, {ref for site in sites for ref in _needed_connections(board, site)})
     for site in sites:
         _decide_site(board, site)
     if options.prune:
         _prune(board)
         connections.prune(board)
-    tokens.decide_orphans(board, used)
+    tokens.decide_orphans(board)
     if losses.check_deletes(board) and desired.empty:
         summary = "the manifests declare nothing, and the plan would delete"
         board.refuse(None, summary, hint="is this the right folder?")
     _warn_of_idle_globs(board)
-    labels = {live.id: connections.label(live.resource) for live in observed.connections}
+    labels = {live.id: f"connection/{live.resource.full_name}" for live in observed.connections}
     labels |= {live.id: f"token `{live.resource.build_token_name}`" for live in observed.tokens}
     labels |= {uuid: str(address) for address, uuid in board.ids.items()}
     unknown = observed.workers is None or bool(options.target)
@@ -62,17 +60,10 @@ def _prune(board: Board) -> None:
 
 def _warn_of_idle_globs(board: Board) -> None:
     """A glob that matches nothing is a slip of the pen."""
-    options = board.options
-    given = {
-        "--delete-unmanaged": options.delete_unmanaged,
-        "--take-over": options.take_over,
-        "--rewrite-secrets": options.rewrite_secrets,
-    }
-    for name, globs in given.items():
-        for glob in globs:
-            if not any(change.address.matches(glob) for change in board.changes):
-                summary = f"{name} {glob} matches nothing"
-                board.diagnostics.append(Diagnostic(severity=Severity.WARNING, summary=summary))
+    for name in ("delete_unmanaged", "take_over", "rewrite_secrets"):
+        for glob in getattr(board.options, name):
+            if not board.has_row(glob):
+                board.tell(None, f"--{name.replace('_', '-')} {glob} matches nothing")
 
 
 def _undeclared(desired: Desired, observed: Observed) -> set[str]:
@@ -103,7 +94,7 @@ def _look(board: Board, worker: Declared[Worker], tags: Mapping[str | None, list
     name, observed = worker.resource.name, board.observed
     declared = tuple(board.desired.by_worker.get(name, ()))
     unread = observed.unread_workers.get(name) or (observed.unread_scripts if name not in observed.tags else None)
-    stopped = board.failed.get(worker.address) or (_unread(unread) if unread else "")
+    stopped = board.failed.get(worker.address) or str(unread or "")
     seen = {live.id: board.look(live) for live in observed.by_worker.get(name, ()) if not stopped}
     markers = {uuid: one.marker for uuid, one in seen.items() if one.marker}
     found, lives = match(declared, [one.live for one in seen.values()], markers, board.owner)
@@ -130,12 +121,8 @@ def _hidden(trigger: DeclaredTrigger, found: Seen | None, seen: Sequence[Seen], 
     for one in seen:
         same_kind = one.live.resource.is_preview == trigger.resource.is_preview
         if one.unread and one is not found and (same_kind or (found is None and one in left)):
-            return _unread(one.unread)
+            return str(one.unread)
     return ""
-
-
-def _unread(unread: Unread) -> str:
-    return f"{unread.what} could not be read"
 
 
 def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, list[str]]) -> None:
@@ -146,17 +133,14 @@ def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, l
     if twins:
         summary = f"Worker `{name}` and Worker `{twins[0]}` of the manifests have the same tag: they are one"
         board.fail(worker, summary, hint="declare it once")
+    elif tag is not None or name in board.observed.unread_workers:
         return
-    unread = board.observed.unread_scripts and not given
-    if name in board.observed.tags or unread or name in board.observed.unread_workers:
-        return
-    if given:
+    elif given:
         hint = "a Worker that was deleted and made again has a new tag"
         board.fail(worker, f"no Worker of this account has the tag `{given}`", hint=hint)
-        return
-    nearest = difflib.get_close_matches(name, list(board.observed.workers or ()), n=1)
-    hint = f"did you mean `{nearest[0]}`?" if nearest else "deploy it first: `npx wrangler deploy`"
-    board.fail(worker, f"there is no Worker `{name}` in this account", hint=hint)
+    elif not board.observed.unread_scripts:
+        hint = nearest(name, board.observed.workers or ()) or "deploy it first: `npx wrangler deploy`"
+        board.fail(worker, f"there is no Worker `{name}` in this account", hint=hint)
 
 
 def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:

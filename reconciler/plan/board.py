@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, auto
@@ -83,6 +84,12 @@ class Seen:
     unread: Unread | None
 
 
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint, where one of `names` is like it."""
+    found = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean `{found[0]}`?" if found else ""
+
+
 def called(live: Live[Trigger]) -> str:
     """A live trigger that has no address."""
     return f"trigger `{live.resource.trigger_name}` of Worker `{live.scope}`"
@@ -92,12 +99,11 @@ def called(live: Live[Trigger]) -> str:
 class Board:
     """The only mutable value of a decision.
 
-    `after` is what becomes of a live trigger, by its UUID, None where it goes; `addresses` what each is called;
-    `made` are new ones.
-    `replacing` are tokens still to be made that take the place of one that a live trigger works with;
-    `trials` what the secret of a managed token has to prove then, where its source gives it.
-    `ids` holds what is bound; `failed` the addresses that lead nowhere, `unknown` those that could not
-    be read, each with the reason.
+    `after` is what becomes of a live trigger, by its UUID, None where it goes; `addresses` what each is called; `made`
+    are new ones. `replacing` are tokens still to be made that take the place of one that a live trigger works with;
+    `trials` what the secret of a managed token has to prove then, where its source gives it. `ids` holds what is bound;
+    `used` the UUIDs of tokens that the manifests stand for; `failed` the addresses that lead nowhere, `unknown` those
+    that could not be read, each with the reason.
     """
 
     desired: Desired
@@ -113,6 +119,7 @@ class Board:
     refusals: list[Refusal] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     ids: dict[Address, str] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
     failed: dict[Address, str] = field(default_factory=dict)
     unknown: dict[Address, str] = field(default_factory=dict)
 
@@ -171,19 +178,18 @@ class Board:
         """The id of `ref` where it is known, else its address."""
         return self.ids.get(ref, ref) if isinstance(ref, Address) else ref
 
-    def warn(self, declared: Declared[Resource], summary: str, *, hint: str) -> None:
-        self._say(Severity.WARNING, declared, summary, hint)
+    def tell(
+        self, about: Declared[Resource] | None, summary: str, *, hint: str = "", severity: Severity = Severity.WARNING
+    ) -> None:
+        address, position = (str(about.address), about.position) if about else ("", None)
+        self.diagnostics.append(
+            Diagnostic(severity=severity, summary=summary, hint=hint, address=address, position=position)
+        )
 
     def fail(self, declared: Declared[Resource], summary: str, *, hint: str) -> None:
         """It leads nowhere; what refers to it fails with it, the rest of the plan goes on."""
         self.failed[declared.address] = summary
-        self._say(Severity.ERROR, declared, summary, hint)
-
-    def _say(self, severity: Severity, declared: Declared[Resource], summary: str, hint: str) -> None:
-        address, position = str(declared.address), declared.position
-        self.diagnostics.append(
-            Diagnostic(severity=severity, summary=summary, hint=hint, address=address, position=position)
-        )
+        self.tell(declared, summary, hint=hint, severity=Severity.ERROR)
 
     def users(self, live: str, *, is_connection: bool = False) -> tuple[list[Address | str], list[Address]]:
         """Who still uses the token or connection `live` after the run, and who uses it until then. A trigger
@@ -211,6 +217,9 @@ class Board:
     def selected(self, address: Address) -> bool:
         """May this be changed? Under `--target` only what it names."""
         return not self.options.target or self.named(address, self.options.target)
+
+    def has_row(self, glob: str) -> bool:
+        return any(change.address.matches(glob) for change in self.changes)
 
     def named(self, address: Address, globs: Iterable[str]) -> bool:
         """Did the user name this address?"""

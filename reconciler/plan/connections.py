@@ -30,35 +30,25 @@ def decide(board: Board, needed: Collection[Ref]) -> None:
             _decide_unseen(board, declared, needed=declared.address in needed)
         if declared.address not in named and not board.options.target:
             hint = "it is left as it is; name it as `repo_connection` of a trigger, or take it out"
-            board.warn(declared, "no trigger needs this connection", hint=hint)
+            board.tell(declared, "no trigger needs this connection", hint=hint)
 
 
 def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connection], *, needed: bool) -> None:
     """Ids decide, names inform: only another owner's id is a difference."""
     board.ids[declared.address] = live.id
-    want, seen = declared.resource, live.resource
-    fields: tuple[FieldChange, ...] = ()
-    reason = "as declared"
-    if needed and want.provider_account_id != seen.provider_account_id:
-        before, after = seen.provider_account_id, want.provider_account_id
+    want, reason = declared.resource, "as declared"
+    before, after = live.resource.provider_account_id, want.provider_account_id
+    if before != after and needed:
         fields = (FieldChange(path="provider_account_id", before=before, after=after),)
-        reason = (
-            "`provider_account_id` differs: writing it re-points every trigger of "
-            f"{want.provider_account_name}/{want.repo_name}, of undeclared Workers too"
-        )
-    elif want.provider_account_id != seen.provider_account_id and board.options.target:
-        reason = "`provider_account_id` differs, and it was not asked for"
-    board.row(
-        declared,
-        Action.UPDATE if fields else Action.NO_OP,
-        before=seen.fields,
-        after=want.fields,
-        fields=fields,
-        reason=reason,
-        cause=Cause.UNKNOWN if fields else None,
-    )
-    if fields:
+        reason = f"`provider_account_id` differs: writing it re-points every trigger of {want.full_name}"
+        reason += ", of undeclared Workers too"
+        seen = live.resource.fields
+        board.row(declared, Action.UPDATE, before=seen, fields=fields, reason=reason, cause=Cause.UNKNOWN)
         _put(board, declared)
+        return
+    if before != after and board.options.target:
+        reason = "`provider_account_id` differs, and it was not asked for"
+    board.row(declared, before=live.resource.fields, reason=reason)
 
 
 def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool) -> None:
@@ -69,11 +59,8 @@ def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool
         board.unknown[declared.address] = "not every Worker's triggers could be read, one may show it"
         board.row(declared, disposition=Disposition.UNKNOWN, reason=board.unknown[declared.address])
     else:
-        board.row(
-            declared,
-            Action.CREATE,
-            reason="no trigger that was read shows it; if it exists all the same, it is changed to this",
-        )
+        reason = "no trigger that was read shows it; if it exists all the same, it is changed to this"
+        board.row(declared, Action.CREATE, reason=reason)
         _put(board, declared)
 
 
@@ -90,14 +77,9 @@ def prune(board: Board) -> None:
         still, until = board.users(live.id, is_connection=True)
         if still or not until or live.id in named or live.resource.natural_key in declared or not board.may_destroy:
             continue
-        address = Address.of(Connection.kind, _name(live.resource))
-        board.row(
-            address,
-            Action.DELETE,
-            before=live.resource.fields,
-            reason="its last trigger goes in this run",
-            cause=Cause.MANIFEST,
-        )
+        address, fields = Address.of(Connection.kind, live.resource.full_name), live.resource.fields
+        reason = "its last trigger goes in this run"
+        board.row(address, Action.DELETE, before=fields, reason=reason, cause=Cause.MANIFEST)
         board.write(Phase.LAST, Connection.delete(live.id), address, needs=frozenset(until))
 
 
@@ -124,12 +106,3 @@ def delete(declared: Declared[Connection], observed: Observed, *, account_id: st
         disposition=Disposition.REFUSED if board.refusals else Disposition.DECLARED,
     )
     return board.plan(account_id=account_id)
-
-
-def _name(connection: Connection) -> str:
-    return f"{connection.provider_account_name}/{connection.repo_name}"
-
-
-def label(connection: Connection) -> str:
-    """How people call it."""
-    return f"connection/{_name(connection)}"

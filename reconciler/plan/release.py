@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler import ownership
-from reconciler.errors import Diagnostic, Severity, UsageError
+from reconciler.errors import UsageError
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import Action, Address, Echo, Plan
@@ -39,13 +39,12 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
                 trigger = Address.of(Trigger.kind, live.scope, key)
                 free |= {trigger, *(EnvVar.address(trigger, key) for key in seen.variables)}
     for glob in globs if not observed.unread else ():
-        if any(change.address.matches(glob) for change in board.changes):
+        if board.has_row(glob):
             continue
         if not any(address.matches(glob) for address in free):
             hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
             raise UsageError(f"nothing of owner `{owner}` matches {glob}", hint=hint)
-        summary = f"nobody owns what {glob} matches: there is nothing to release"
-        board.diagnostics.append(Diagnostic(severity=Severity.WARNING, summary=summary))
+        board.tell(None, f"nobody owns what {glob} matches: there is nothing to release")
     return board.plan(account_id=account_id)
 
 

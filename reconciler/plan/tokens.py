@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
+from typing import Any
 
 from reconciler.kinds.token import NO_TOKEN_ID, Token, TokenReference
 from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Trial
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
 from reconciler.plan import losses
-from reconciler.plan.board import WITHHELD, Board, Options, Phase
+from reconciler.plan.board import WITHHELD, Board, Options, Phase, nearest
 from reconciler.states import Desired, Observed
 
 NAMED = "named by --rewrite-secrets"
+AnyToken = Declared[Token] | Declared[TokenReference]
 Generations = Sequence[tuple[Generation, Live[Token]]]
 
 
-def decide(board: Board) -> set[str]:
-    """Managed tokens and references. Returns the UUIDs that the manifests stand for."""
-    used = {
-        one.resource.build_token_uuid
-        for one in board.desired.triggers
-        if isinstance(one.resource.build_token_uuid, str)
-    }
+def decide(board: Board) -> None:
+    """Managed tokens and references."""
+    uuids = (one.resource.build_token_uuid for one in board.desired.triggers)
+    board.used |= {uuid for uuid in uuids if isinstance(uuid, str)}
     for declared in board.desired.tokens:
+        want = declared.resource
         if board.observed.unread_tokens:
             board.unknown[declared.address] = "the list of build tokens could not be read"
             board.row(declared, disposition=Disposition.UNKNOWN, reason=board.unknown[declared.address])
-        elif isinstance(declared.resource, Token) and declared.resource.cloudflare_token_id == NO_TOKEN_ID:
-            summary = "its `cloudflare_token_id` is still the one that `init` writes where it knows none"
+        elif isinstance(want, TokenReference):
+            _decide_reference(board, declared, want)
+        elif want.cloudflare_token_id == NO_TOKEN_ID:
             hint = "`buildsctl tokens id --env NAME` prints that of the API token in the variable NAME"
-            board.fail(declared, summary, hint=hint)
-            board.row(declared, disposition=Disposition.UNKNOWN, reason=summary)
-        elif isinstance(declared.resource, TokenReference):
-            used |= _decide_reference(board, declared, declared.resource)
+            _fail(
+                board,
+                declared,
+                "its `cloudflare_token_id` is still the one that `init` writes where it knows none",
+                hint,
+            )
         else:
-            used |= _decide_managed(board, declared, declared.resource)
+            _decide_managed(board, declared, want)
     _check_uuids(board)
-    return used
+
+
+def _fail(board: Board, declared: AnyToken, summary: str, hint: str) -> None:
+    board.fail(declared, summary, hint=hint)
+    board.row(declared, disposition=Disposition.UNKNOWN, reason=summary)
+
+
+def _keep(board: Board, declared: AnyToken, live: Live[Token], **more: Any) -> None:
+    board.ids[declared.address] = live.id
+    board.used.add(live.id)
+    board.row(declared, before=live.resource.fields, **more)
 
 
 def _generations(board: Board, owner: str | None, name: str | None) -> Generations:
@@ -50,38 +62,24 @@ def _generations(board: Board, owner: str | None, name: str | None) -> Generatio
     return sorted(found, key=lambda pair: (-pair[0].number, pair[1].id))
 
 
-def _decide_managed(board: Board, declared: Declared[Token], want: Token) -> set[str]:
-    """The UUIDs that stay in use. A rotation is a create: the old generation goes when nothing uses it."""
+def _decide_managed(board: Board, declared: AnyToken, want: Token) -> None:
+    """A rotation is a create: the old generation goes when nothing uses it."""
     generations = _generations(board, board.owner, want.build_token_name)
     made = _wanted(board, want, number=generations[0][0].number + 1 if generations else 1)
     address, secret = declared.address, want.build_token_secret
     if secret and secret.value is not None:
         board.trials[address] = Trial(token=address, secret=secret, cloudflare_token_id=want.cloudflare_token_id)
-    rotate, not_compared = _compare(board, declared, generations[0][0], made) if generations else ("", "")
-    if generations and not rotate:
-        current = generations[0][1]
-        board.ids[address] = current.id
-        board.row(
-            declared,
-            before=current.resource.fields,
-            after=want.fields,
-            reason=f"as declared; its secret is not compared: {not_compared}" if not_compared else "as declared",
-            not_compared=not_compared,
-        )
-        return {current.id}
-    reason = "no token of this name and owner"
+    reason, trial, cause = "no token of this name and owner", None, Cause.UNKNOWN
     if generations:
+        rotate, not_compared = _compare(board, declared, generations[0][0], made)
+        if not rotate:
+            reason = f"as declared; its secret is not compared: {not_compared}" if not_compared else "as declared"
+            _keep(board, declared, generations[0][1], reason=reason, not_compared=not_compared)
+            return
         reason = f"{rotate}: a new generation is made, and our triggers are pointed to it"
-    board.row(
-        declared,
-        Action.CREATE,
-        after={**want.fields, "build_token_name": str(made)},
-        reason=reason,
-        cause=Cause.MANIFEST if generations and rotate != NAMED else Cause.UNKNOWN,
-    )
-    trial = board.trials.get(address) if generations else None
+        trial, cause = board.trials.get(address), Cause.UNKNOWN if rotate == NAMED else Cause.MANIFEST
+    board.row(declared, Action.CREATE, after={**want.fields, "build_token_name": str(made)}, reason=reason, cause=cause)
     board.write(Phase.TOKENS, want.create(str(made)), address, echo=Echo.TOKEN, gives=address, trial=trial)
-    return set()
 
 
 def _wanted(board: Board, want: Token, *, number: int) -> Generation:
@@ -97,7 +95,7 @@ def _wanted(board: Board, want: Token, *, number: int) -> Generation:
     )
 
 
-def _compare(board: Board, declared: Declared[Token], seen: Generation, made: Generation) -> tuple[str, str]:
+def _compare(board: Board, declared: AnyToken, seen: Generation, made: Generation) -> tuple[str, str]:
     """Why a new generation is made, or why nobody can tell whether it has to be."""
     if not board.selected(declared.address):
         return "", "it was not asked for"
@@ -116,39 +114,31 @@ def _compare(board: Board, declared: Declared[Token], seen: Generation, made: Ge
     return "" if seen.mac8 == made.mac8 else "its secret changed", ""
 
 
-def _decide_reference(board: Board, declared: Declared[TokenReference], want: TokenReference) -> set[str]:
+def _decide_reference(board: Board, declared: AnyToken, want: TokenReference) -> None:
     lives = _referenced(board, want)
-    if len(lives) == 1:
-        board.ids[declared.address] = lives[0].id
-        board.row(
-            declared, reason="a reference: found, and never changed", before=lives[0].resource.fields, after=want.fields
-        )
-        return {lives[0].id}
     called = f"`{want.build_token_name or want.build_token_uuid}`"
-    if lives:
+    if len(lives) == 1:
+        _keep(board, declared, lives[0], reason="a reference: found, and never changed")
+    elif lives:
+        board.used |= {live.id for live in lives}
         listed = ", ".join(f"{live.id} (API token {live.resource.cloudflare_token_id})" for live in lives)
-        summary = f"{len(lives)} build tokens have the name {called}"
         hint = f"name one by `build_token_uuid` instead: {listed}"
+        _fail(board, declared, f"{len(lives)} build tokens have the name {called}", hint)
     else:
-        summary = f"there is no build token {called} in this account"
-        names = [live.resource.build_token_name for live in board.observed.tokens]
-        nearest = difflib.get_close_matches(want.build_token_name, names, n=1)
         hint = "the name must match exactly" if want.build_token_name else "is it of another account?"
-        hint = f"did you mean `{nearest[0]}`?" if nearest else hint
-    board.fail(declared, summary, hint=hint)
-    board.row(declared, disposition=Disposition.UNKNOWN, reason=summary, after=want.fields)
-    return {live.id for live in lives}
+        names = [live.resource.build_token_name for live in board.observed.tokens]
+        hint = nearest(want.build_token_name, names) or hint
+        _fail(board, declared, f"there is no build token {called} in this account", hint)
 
 
 def _referenced(board: Board, want: TokenReference) -> list[Live[Token]]:
     """By UUID, by exact name, or `owner:name` as the highest generation of a managed token."""
+    lives = board.observed.tokens
     if want.build_token_uuid:
-        return [live for live in board.observed.tokens if live.id == want.build_token_uuid]
-    exact = [live for live in board.observed.tokens if live.resource.build_token_name == want.build_token_name]
-    owner, colon, name = want.build_token_name.partition(":")
-    if exact or not colon:
-        return exact
-    return [live for _, live in _generations(board, owner, name)[:1]]
+        return [live for live in lives if live.id == want.build_token_uuid]
+    exact = [live for live in lives if live.resource.build_token_name == want.build_token_name]
+    owner, _, name = want.build_token_name.partition(":")
+    return exact or [live for _, live in _generations(board, owner, name)[:1]]
 
 
 def _check_uuids(board: Board) -> None:
@@ -164,7 +154,7 @@ def _check_uuids(board: Board) -> None:
             board.fail(trigger, f"there is no build token `{uuid}` in this account", hint=hint)
 
 
-def decide_orphans(board: Board, used: set[str]) -> None:
+def decide_orphans(board: Board) -> None:
     """Tokens that carry our name and that no declaration stands for: old generations, doubles, leftovers.
 
     `--prune` deletes those that no trigger of the account uses once this run is over; and the unused ones
@@ -173,45 +163,38 @@ def decide_orphans(board: Board, used: set[str]) -> None:
     owners = {board.owner} | (board.desired.take_over_from if board.options.prune else set())
     for owner in sorted(name for name in owners if name):
         for generation, live in _generations(board, owner, None):
-            if live.id not in used and not board.options.target:
+            if live.id not in board.used and not board.options.target:
                 _decide_orphan(board, generation, live)
 
 
 def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> None:
-    name = generation.name if generation.owner == board.owner else f"{generation.owner}:{generation.name}"
+    is_ours = generation.owner == board.owner
+    name = generation.name if is_ours else f"{generation.owner}:{generation.name}"
     address = Address.of("token", f"{name}#{generation.number}~{live.id[:8]}")
     still, until = board.users(live.id)
-    if still and generation.owner != board.owner:
+    if still and not is_ours:
         return
-    reason = f"an old build token of owner `{generation.owner}`"
-    if not still and board.options.prune and board.may_destroy:
-        board.row(
-            address,
-            Action.DELETE,
-            before=live.resource.fields,
-            reason=f"{reason}; no trigger of the account uses it{' after this run' if until else ''}",
-            disposition=Disposition.ORPHAN,
-            cause=Cause.MANIFEST,
-        )
+    action, disposition, cause = Action.NO_OP, Disposition.ORPHAN, None
+    if still:
+        why = f"kept: still used by {', '.join(str(one) for one in still)}"
+    elif not board.options.prune:
+        why = "kept until `--prune`"
+    elif not board.may_destroy:
+        why, disposition = WITHHELD, Disposition.UNKNOWN
+    else:
+        why = f"no trigger of the account uses it{' after this run' if until else ''}"
+        action, cause = Action.DELETE, Cause.MANIFEST
         board.write(Phase.LAST, Token.delete(live.id), address, needs=frozenset(until))
-        return
-    unread = board.options.prune and not board.may_destroy and not still
-    kept = f"kept: still used by {', '.join(str(one) for one in still)}" if still else "kept until `--prune`"
-    board.row(
-        address,
-        disposition=Disposition.UNKNOWN if unread else Disposition.ORPHAN,
-        reason=f"{reason}; {WITHHELD if unread else kept}",
-        before=live.resource.fields,
-    )
+    reason = f"an old build token of owner `{generation.owner}`; {why}"
+    board.row(address, action, before=live.resource.fields, reason=reason, disposition=disposition, cause=cause)
 
 
 def prune(owner: str, observed: Observed, *, max_deletes: int, account_id: str) -> Plan:
     """Delete the old generations and doubles of `owner` that no trigger of the account uses."""
     options = Options(prune=True, max_deletes=max_deletes)
     board = Board(desired=Desired(owner=owner), observed=observed, options=options)
-    current: dict[str, str] = {}
-    for generation, live in _generations(board, owner, None):
-        current.setdefault(generation.name, live.id)
-    decide_orphans(board, set(current.values()))
+    newest = {generation.name: live.id for generation, live in reversed(_generations(board, owner, None))}
+    board.used |= set(newest.values())
+    decide_orphans(board)
     losses.check_deletes(board)
     return board.plan(account_id=account_id)

@@ -76,13 +76,13 @@ def cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> st
             return board.failed[trigger.address]
         if isinstance(ref, str):
             if seen is None and name == "build_token_uuid" and board.observed.unread_tokens:
-                return f"{board.observed.unread_tokens.what} could not be read"
+                return str(board.observed.unread_tokens)
             continue
         if ref in board.failed:
             return f"`{ref}` leads nowhere: {board.failed[ref]}"
         if ref in board.unknown and (seen is None or ref.kind == "connection"):
             return f"`{ref}` is unknown: {board.unknown[ref]}"
-    return f"{seen.unread.what} could not be read" if seen and seen.unread else ""
+    return str(seen.unread) if seen and seen.unread else ""
 
 
 def _refuses(

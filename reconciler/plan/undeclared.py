@@ -38,8 +38,7 @@ def _decide(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
         board.row(address, disposition=Disposition.KEPT, reason=reason, before=live, after=live)
         return
     if seen.unread or not board.may_destroy:
-        reason = f"{seen.unread.what} could not be read" if seen.unread else WITHHELD
-        board.row(address, disposition=Disposition.UNKNOWN, reason=reason, before=live)
+        board.row(address, disposition=Disposition.UNKNOWN, reason=str(seen.unread or WITHHELD), before=live)
         return
     refused = losses.refuse(board, address, seen, "delete")
     held = sorted(key for key in seen.variables if key != ownership.MARKER)

@@ -205,5 +205,5 @@ def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) 
     if seen is None or seen.is_secret != declared.resource.is_secret:
         reason = f"it should exist as a {kind}, and is missing" if seen is None else f"it is there, but as no {kind}"
         hint = "set it where its value is looked after, or give it a value here"
-        board.warn(declared, reason, hint=hint)
+        board.tell(declared, reason, hint=hint)
     _row(board, declared, seen, reason=reason)
