@@ -210,34 +210,6 @@ class Change:
             raise ValueError(f"{self.address}: {self.action} with the wrong before or after")
 
 
-def row(
-    where: Address | Declared[Resource],
-    action: Action = Action.NO_OP,
-    *,
-    reason: str,
-    before: Mapping[str, Value] | None = None,
-    after: Mapping[str, Value] | None = None,
-    disposition: Disposition = Disposition.DECLARED,
-    cause: Cause | None = None,
-    fields: tuple[FieldChange, ...] = (),
-    not_compared: str = "",
-) -> Change:
-    """A change; a declared resource brings its address, its place, and what it should be."""
-    declared = where if isinstance(where, Declared) else None
-    return Change(
-        address=where.address if isinstance(where, Declared) else where,
-        action=action,
-        before=before,
-        after=declared.resource.fields if declared and after is None else after,
-        reason=reason,
-        disposition=disposition,
-        cause=cause,
-        fields=fields,
-        not_compared=not_compared,
-        position=declared.position if declared else None,
-    )
-
-
 class Echo(StrEnum):
     """How the answer of a write is compared with what was sent."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from reconciler.errors import UsageError
 from reconciler.kinds.worker import Worker
 from reconciler.model import Declared, Disposition, Plan, Ref
 from reconciler.plan import connections, losses, target, tokens, triggers, undeclared
@@ -34,12 +35,12 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     if losses.check_deletes(board) and desired.empty:
         summary = "the manifests declare nothing, and the plan would delete"
         board.refuse(None, summary, hint="is this the right folder?")
-    _warn_of_idle_globs(board)
+    _check_globs(board)
     labels = {live.id: f"connection/{live.resource.full_name}" for live in observed.connections}
     labels |= {live.id: f"token `{live.resource.build_token_name}`" for live in observed.tokens}
     labels |= {uuid: str(address) for address, uuid in board.ids.items()}
     unknown = observed.workers is None or bool(options.target)
-    result = board.plan(
+    return board.plan(
         account_id=account_id,
         prune=options.prune,
         labels=labels,
@@ -47,8 +48,6 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
         left_out=desired.left_out,
         undeclared_workers=None if unknown else len(_undeclared(desired, observed)),
     )
-    target.check(result, options.target)
-    return result
 
 
 def _prune(board: Board) -> None:
@@ -58,8 +57,12 @@ def _prune(board: Board) -> None:
         undeclared.decide(board, name, [one for one in seen if one.ours], ())
 
 
-def _warn_of_idle_globs(board: Board) -> None:
-    """A glob that matches nothing is a slip of the pen."""
+def _check_globs(board: Board) -> None:
+    """A glob that matches nothing is a slip of the pen; one of `--target` an error, where everything could be read."""
+    for glob in () if board.observed.unread else board.options.target:
+        if not board.has_row(glob):
+            hint = "an address such as `trigger/web/production`, `worker/web` or `token/*`; quote it for the shell"
+            raise UsageError(f"--target {glob} matches nothing", hint=hint)
     for name in ("delete_unmanaged", "take_over", "rewrite_secrets"):
         for glob in getattr(board.options, name):
             if not board.has_row(glob):

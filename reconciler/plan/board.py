@@ -26,7 +26,6 @@ from reconciler.model import (
     Step,
     Trial,
     Unread,
-    row,
 )
 from reconciler.states import Desired, Observed
 
@@ -211,8 +210,11 @@ class Board:
         self.refusals.append(Refusal(summary=summary, detail=detail, hint=hint, address=address))
 
     def row(self, where: Address | Declared[Resource], action: Action = Action.NO_OP, **more: Any) -> None:
-        """Write a row down; see `model.row`."""
-        self.changes.append(row(where, action, **more))
+        """Write a change down; a declared resource brings its address, its place, and what it should be."""
+        given: dict[str, Any] = {"address": where, "before": None, "after": None}
+        if isinstance(where, Declared):
+            given |= {"address": where.address, "after": where.resource.fields, "position": where.position}
+        self.changes.append(Change(action=action, **given | more))
 
     def selected(self, address: Address) -> bool:
         """May this be changed? Under `--target` only what it names."""

@@ -29,26 +29,21 @@ def match(
     left = sorted(lives, key=lambda live: (live.created_on, live.id))
     found: dict[str, Live[Trigger]] = {}
 
-    def has_key(want: DeclaredTrigger, live: Live[Trigger]) -> bool:
-        return live.id in markers and markers[live.id].key == want.address.name
+    keys = {uuid: marker.key for uuid, marker in markers.items()}
+    ours = {uuid: keys[uuid] for uuid, marker in markers.items() if marker.owner == owner}
 
     def same_kind(want: DeclaredTrigger, live: Live[Trigger]) -> bool:
         return want.resource.is_preview == live.resource.is_preview
 
-    def is_ours(live: Live[Trigger]) -> bool:
-        return owner is not None and live.id in markers and markers[live.id].owner == owner
-
     tests: tuple[Test, ...] = (
-        lambda want, live: same_kind(want, live) and has_key(want, live) and is_ours(live),
-        lambda want, live: same_kind(want, live) and has_key(want, live),
+        lambda want, live: same_kind(want, live) and ours.get(live.id) == want.address.name,
+        lambda want, live: same_kind(want, live) and keys.get(live.id) == want.address.name,
         lambda want, live: same_kind(want, live) and want.resource.trigger_name == live.resource.trigger_name,
         same_kind,
-        lambda want, live: has_key(want, live) and is_ours(live),
+        lambda want, live: ours.get(live.id) == want.address.name,
     )
     for test in tests:
-        for want in declared:
-            if want.address.name in found:
-                continue
+        for want in (one for one in declared if one.address.name not in found):
             live = next((live for live in left if test(want, live)), None)
             if live:
                 found[want.address.name] = live

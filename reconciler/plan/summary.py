@@ -15,15 +15,11 @@ def summary(plan: Plan) -> dict[str, int]:
     counts = dict.fromkeys(NAMES, 0)
     for change in plan.changes:
         counts["not-compared"] += bool(change.not_compared)
-        match change.disposition:
-            case Disposition.DECLARED:
-                counts[change.action.value] += 1
-            case Disposition.ORPHAN if change.action is Action.NO_OP:
-                counts["kept"] += 1
-            case Disposition.KEPT | Disposition.ORPHAN if change.action is not Action.NO_OP:
-                counts[change.action.value] += 1
-            case disposition:
-                counts[disposition.value] += 1
+        if change.disposition in (Disposition.DECLARED, Disposition.ORPHAN):
+            is_kept = change.disposition is Disposition.ORPHAN and change.action is Action.NO_OP
+            counts["kept" if is_kept else change.action.value] += 1
+        else:
+            counts[change.disposition.value] += 1
     return counts
 
 

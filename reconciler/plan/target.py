@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from reconciler.errors import UsageError
 from reconciler.kinds.worker import Worker
-from reconciler.model import Address, Declared, Plan
+from reconciler.model import Address, Declared
 from reconciler.states import DeclaredTrigger, Desired
 
 
@@ -40,8 +39,8 @@ def narrow(desired: Desired, globs: Sequence[str]) -> Desired:
     }
     needed = {ref for one in named for ref in (one.resource.repo_connection_uuid, one.resource.build_token_uuid)}
 
-    def kept(address: object) -> bool:
-        return address in needed or any(str(address) == glob or fnmatchcase(str(address), glob) for glob in globs)
+    def kept(address: Address) -> bool:
+        return address in needed or any(address.matches(glob) for glob in globs)
 
     return replace(
         desired,
@@ -70,11 +69,3 @@ def _may_hold(glob: str, worker: str) -> bool:
     starts = (f"trigger/{worker}/", f"env/{worker}/")
     parts = [glob[:length] for length in range(len(glob) + 1)]
     return fnmatchcase(f"worker/{worker}", glob) or any(fnmatchcase(one, part) for one in starts for part in parts)
-
-
-def check(plan: Plan, globs: Sequence[str]) -> None:
-    """One that matches nothing is an error, where everything could be looked at."""
-    for glob in globs if not plan.unread else ():
-        if not any(change.address.matches(glob) for change in plan.changes):
-            hint = "an address such as `trigger/web/production`, `worker/web` or `token/*`; quote it for the shell"
-            raise UsageError(f"--target {glob} matches nothing", hint=hint)

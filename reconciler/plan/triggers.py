@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from reconciler import diff, ownership
@@ -109,12 +109,7 @@ def _decide_absent(board: Board, worker: str, trigger: DeclaredTrigger) -> None:
     want = _bound(board, trigger, None)
     reason = f"Worker `{worker}` has no {'preview' if want.is_preview else 'production'} trigger"
     board.row(trigger, Action.CREATE, after=want.fields, reason=reason, cause=Cause.UNKNOWN)
-    _make(board, trigger, want, variables.decide(board, trigger, None, anew="its trigger is created"))
-
-
-def _make(board: Board, trigger: DeclaredTrigger, want: Trigger, found: Variables) -> None:
-    board.made[trigger.address] = want
-    _write(board, want, set(), found, _draft(board, trigger, want, found), needs=_refers_to(trigger))
+    _write(board, want, variables.decide(board, trigger, None, anew="its trigger is created"))
 
 
 def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, all_seen: Sequence[Seen]) -> None:
@@ -129,7 +124,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, all_seen
     found = variables.decide(board, trigger, seen)
     losses.check_variables(board, trigger, seen, found)
     board.after[seen.live.id] = (trigger.address, want)
-    draft = _draft(board, trigger, want, found)
+    draft = _draft(board, want, found)
     writes = bool(fields or found.writes or found.deletes)
     # This one carries nothing, and the Worker's other trigger our marker.
     remade = not seen.variables and any(one.ours for one in all_seen)
@@ -150,8 +145,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, all_seen
         cause=cause,
     )
     if writes or adopts:
-        names = {change.path for change in fields}
-        _write(board, want, names, found, draft, trial=_trial(board, trigger, seen, want))
+        _write(board, want, found, {change.path for change in fields}, _trial(board, trigger, seen, want))
 
 
 def _decide_replace(
@@ -183,32 +177,28 @@ def _decide_replace(
     needs, trial = _refers_to(trigger), _trial(board, trigger, seen, want)
     covers = (trigger.address, *found.addresses(found.deletes))
     board.write(Phase.DELETES, Trigger.delete(seen.live.id), *covers, needs=needs, trial=trial)
-    _make(board, trigger, want, found)
+    _write(board, want, found)
 
 
 def _write(
-    board: Board,
-    want: Trigger,
-    names: set[str],
-    found: Variables,
-    marker: MarkerDraft | None,
-    *,
-    needs: frozenset[Address] = frozenset(),
-    trial: Trial | None = None,
+    board: Board, want: Trigger, found: Variables, names: Collection[str] = (), trial: Trial | None = None
 ) -> None:
     """Make the trigger, or update its fields `names`; then its variables. One that still gets variables watches nothing
     until they are there."""
     trigger, live = found.trigger.address, found.live
     is_held = "path_includes" in names and found.unfinished if live else bool(found.writes)
     if not live:
-        made = replace(want, path_includes=PENDING_PATHS) if is_held else want
-        board.write(Phase.CREATES, made.create(), trigger, echo=Echo.TRIGGER, gives=trigger, needs=needs)
+        board.made[trigger] = want
+        request = (replace(want, path_includes=PENDING_PATHS) if is_held else want).create()
+        needs = _refers_to(found.trigger)
+        board.write(Phase.CREATES, request, trigger, echo=Echo.TRIGGER, gives=trigger, needs=needs)
     elif names and not is_held:
         board.write(Phase.UPDATES, want.update(live, names), trigger, echo=Echo.TRIGGER, trial=trial)
     covers, gone = found.addresses(found.writes), found.addresses(found.deletes)
     for address in gone if live else ():
         board.write(Phase.VARIABLES, EnvVar.delete(live, address.name), address)
     body: dict[str, Value] = {key: dict(one.fields) for key, one in found.writes.items()}
+    marker = _draft(board, want, found)
     if marker:
         body[ownership.MARKER] = {"is_secret": False, "value": marker}
     if body:
@@ -217,7 +207,7 @@ def _write(
         upsert, after = EnvVar.upsert(live or trigger, body), frozenset({trigger, *gone})
         board.write(Phase.VARIABLES, upsert, *shown, echo=Echo.VARIABLES, needs=after)
     if is_held:
-        request = want.update(live or trigger, names or {"path_includes"})
+        request = want.update(live or trigger, names or ("path_includes",))
         board.write(Phase.RELEASES, request, trigger, echo=Echo.TRIGGER, needs=frozenset(covers), trial=trial)
 
 
@@ -240,19 +230,18 @@ def _keeps_generation(board: Board, ref: Ref, live: str | Address) -> bool:
     """Under `--target` a trigger whose token was not selected keeps its live generation (DESIGN section 5)."""
     if not isinstance(ref, Address) or board.selected(ref):
         return False
-    names = [one.resource.build_token_name for one in board.observed.tokens if one.id == live]
-    generations = [ownership.read_token_name(name) for name in names]
-    return any(one and (one.owner, one.name) == (board.owner, ref.name) for one in generations)
+    names = (one.resource.build_token_name for one in board.observed.tokens if one.id == live)
+    found = ownership.read_token_name(next(names, ""))
+    return found is not None and (found.owner, found.name) == (board.owner, ref.name)
 
 
 def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trigger:
     """`trigger` with ids for its refs, and the live value where a field is ignored or cannot be known."""
-    want = trigger.resource
     want = replace(
-        want,
+        trigger.resource,
         external_script_id=board.observed.tags[trigger.address.path[0]],
-        repo_connection_uuid=board.bind(want.repo_connection_uuid),
-        build_token_uuid=board.bind(want.build_token_uuid),
+        repo_connection_uuid=board.bind(trigger.resource.repo_connection_uuid),
+        build_token_uuid=board.bind(trigger.resource.build_token_uuid),
     )
     if live is None:
         return want
@@ -282,8 +271,9 @@ def _differences(want: Trigger, live: Trigger, ours: ownership.Marker | None) ->
     return tuple(changes)
 
 
-def _draft(board: Board, trigger: DeclaredTrigger, want: Trigger, found: Variables) -> MarkerDraft | None:
+def _draft(board: Board, want: Trigger, found: Variables) -> MarkerDraft | None:
     """The marker as it has to be after the run; None where nobody owns anything."""
+    trigger = found.trigger
     if board.owner is None:
         return None
     return MarkerDraft(

@@ -58,10 +58,8 @@ def decide(
     """Every declared variable, then what is live beside them. Without `anew` the trigger is there, and stays."""
     result = Variables(trigger=trigger, anew=anew, cause=cause)
     if seen and not anew:
-        unfinished = seen.live.resource.path_includes == PENDING_PATHS
-        result = Variables(
-            trigger=trigger, live=seen.live.id, ours=seen.ours, memory=seen.marker, unfinished=unfinished
-        )
+        result.live, result.ours, result.memory = seen.live.id, seen.ours, seen.marker
+        result.unfinished = seen.live.resource.path_includes == PENDING_PATHS
     live = seen.variables if seen else {}
     for key, declared in trigger.variables.items():
         _decide_declared(board, result, declared, live.get(key))
