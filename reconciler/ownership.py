@@ -18,6 +18,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 from reconciler.diff import normal
 from reconciler.kinds.env_var import EnvVar
@@ -53,21 +54,18 @@ class Newer:
 def read(variables: Mapping[str, EnvVar], trigger: str) -> Marker | Newer | None:
     """The marker among a trigger's variables; None where there is none that speaks of this trigger. A malformed one, or
     one that was copied from another trigger, is no marker."""
-    variable = variables.get(MARKER)
-    if variable is None or not isinstance(variable.value, str):
-        return None
+    text = variables[MARKER].value if MARKER in variables else None
     try:
-        found = json.loads(variable.value)
+        found = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None
-    version = found.get("v")
+    version, owner, key = found.get("v"), found.get("owner"), found.get("k")
     if isinstance(version, int) and version > VERSION:
         return Newer(version)
     if version is True or version != VERSION or found.get("u") != trigger:
         return None
-    owner, key = found.get("owner"), found.get("k")
     if not isinstance(owner, str) or not isinstance(key, str) or not owner or not key:
         return None
     return Marker(
@@ -224,7 +222,7 @@ def joined(causes: Collection[Cause]) -> Cause:
 
 
 _TOKEN_NAME = re.compile(
-    r"(?P<owner>[A-Za-z0-9._/-]{1,64}):(?P<name>[^\[\]]+) \[(?P<n>[1-9][0-9]{0,17})-(?P<id6>[0-9a-f]{6})-"
+    r"(?P<owner>[A-Za-z0-9._/-]{1,64}):(?P<name>[^\[\]]+) \[(?P<number>[1-9][0-9]{0,17})-(?P<id6>[0-9a-f]{6})-"
     r"(?P<mac8>[0-9a-f]{8}|-{8})\]"
 )
 NO_MAC = "-" * 8
@@ -249,9 +247,8 @@ def read_token_name(live_name: str) -> Generation | None:
     found = _TOKEN_NAME.fullmatch(live_name)
     if not found:
         return None
-    return Generation(
-        owner=found["owner"], name=found["name"], number=int(found["n"]), id6=found["id6"], mac8=found["mac8"]
-    )
+    said: dict[str, Any] = found.groupdict()
+    return Generation(**said | {"number": int(said["number"])})
 
 
 def hash_token_id(cloudflare_token_id: str, value_version: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from reconciler.errors import AnswerError
 
 T = TypeVar("T")
+_TEXT = re.compile(r"(?s).+")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -31,20 +32,17 @@ def mapping(result: Any, what: str) -> Mapping[str, Any]:
     return result
 
 
-def text(item: Mapping[str, Any], name: str) -> str:
+def text(item: Mapping[str, Any], name: str, shape: re.Pattern[str] = _TEXT) -> str:
     """A string that has to be there."""
     value = item.get(name)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not shape.fullmatch(value):
         raise AnswerError(f"the API's answer has no usable `{name}`")
     return value
 
 
 def identifier(item: Mapping[str, Any], name: str) -> str:
     """A UUID or a tag: it becomes part of a path, so `..` and the like are no id."""
-    value = item.get(name)
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise AnswerError(f"the API's answer has no usable `{name}`")
-    return value
+    return text(item, name, _ID)
 
 
 def optional(item: Mapping[str, Any], name: str, kind: type[T], words: str) -> T | None:

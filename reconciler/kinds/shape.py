@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+UUID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
+
 
 def field(description: str, *examples: Any, **schema: Any) -> dict[str, Any]:
     return {**schema, "description": description, "examples": list(examples)}

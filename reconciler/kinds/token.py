@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from reconciler.errors import Position
 from reconciler.kinds.answer import identifier, mapping, text_or_blank
-from reconciler.kinds.shape import field, text
+from reconciler.kinds.shape import UUID, field, text
 from reconciler.model import Address, Declared, Live, Ref, Repeat, Request, Secret, Value
 
 PER_PAGE = 200  # the largest page the API gives (field notes, Build tokens)
@@ -43,9 +43,7 @@ class Token:
                 "Workers Builds - 2026-01-02 10:00",
                 minLength=1,
             ),
-            "build_token_uuid": text(
-                "The UUID of a token made elsewhere (references).", "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e", minLength=1
-            ),
+            "build_token_uuid": text("The UUID of a token made elsewhere (references).", UUID, minLength=1),
         },
         "minProperties": 1,
         "dependentRequired": {

@@ -8,11 +8,15 @@ from typing import Any, ClassVar
 
 from reconciler.kinds.answer import fields, identifier, items, mapping, text_or_blank
 from reconciler.kinds.connection import Connection
-from reconciler.kinds.shape import field, text, texts
+from reconciler.kinds.shape import UUID, field, text, texts
 from reconciler.model import Live, Ref, Repeat, Request, Value
 
 PENDING_PATHS = (".buildsctl-pending/*",)
 """What a trigger watches from its creation until its variables are there: nothing (DESIGN section 6)."""
+
+
+def _instead_of(name: str) -> dict[str, Any]:
+    return text(f"Instead of `{name}`: one that this set does not define.", UUID, minLength=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +39,9 @@ class Trigger:
             "What the dashboard calls it. Default: the trigger's key.", "Deploy default branch", minLength=1
         ),
         "repo_connection": text("The key of a connection of this set. Default: its only one.", "acme/site"),
-        "repo_connection_uuid": text(
-            "Instead of `repo_connection`: one that this set does not define.",
-            "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e",
-            minLength=1,
-        ),
+        "repo_connection_uuid": _instead_of("repo_connection"),
         "build_token": text("The key of a token of this set. Default: its only one.", "deploy"),
-        "build_token_uuid": text(
-            "Instead of `build_token`: one that this set does not define.",
-            "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e",
-            minLength=1,
-        ),
+        "build_token_uuid": _instead_of("build_token"),
         "branch_includes": texts("Branches that build; `*` alone makes a preview trigger. Required.", ["main"], ["*"]),
         "branch_excludes": texts(
             "Branches that do not build: for a preview trigger the production branch.", ["main"], default=[]

@@ -18,13 +18,10 @@ def decide(board: Board, needed: Collection[Ref]) -> None:
     named = {trigger.resource.repo_connection_uuid for trigger in board.desired.triggers}
     named |= {address for address, users in board.desired.witnesses.items() if users}
     for declared in board.desired.connections:
-        lives = [
-            live
-            for live in board.observed.connections
-            if live.resource.natural_key == declared.resource.natural_key and not live.resource.deleted
-        ]
-        if lives:
-            live = min(lives, key=lambda live: live.id)
+        key = declared.resource.natural_key
+        lives = [one for one in board.observed.connections if one.resource.natural_key == key]
+        live = min((one for one in lives if not one.resource.deleted), key=lambda one: one.id, default=None)
+        if live:
             _decide_seen(board, declared, live, needed=declared.address in named and board.selected(declared.address))
         else:
             _decide_unseen(board, declared, needed=declared.address in needed)

@@ -65,10 +65,18 @@ def _generations(board: Board, owner: str | None, name: str | None) -> Generatio
 def _decide_managed(board: Board, declared: AnyToken, want: Token) -> None:
     """A rotation is a create: the old generation goes when nothing uses it."""
     generations = _generations(board, board.owner, want.build_token_name)
-    made = _wanted(board, want, number=generations[0][0].number + 1 if generations else 1)
-    address, secret = declared.address, want.build_token_secret
+    address, secret, api_token = declared.address, want.build_token_secret, want.cloudflare_token_id
+    mac8, key = NO_MAC, board.options.key
     if secret and secret.value is not None:
-        board.trials[address] = Trial(token=address, secret=secret, cloudflare_token_id=want.cloudflare_token_id)
+        board.trials[address] = Trial(token=address, secret=secret, cloudflare_token_id=api_token)
+        mac8 = key.token_mac(api_token, secret.value) if key else NO_MAC
+    made = Generation(
+        owner=board.owner or "",
+        name=want.build_token_name,
+        number=generations[0][0].number + 1 if generations else 1,
+        id6=hash_token_id(api_token, want.value_version),
+        mac8=mac8,
+    )
     reason, trial, cause = "no token of this name and owner", None, Cause.UNKNOWN
     if generations:
         rotate, not_compared = _compare(board, declared, generations[0][0], made)
@@ -80,19 +88,6 @@ def _decide_managed(board: Board, declared: AnyToken, want: Token) -> None:
         trial, cause = board.trials.get(address), Cause.UNKNOWN if rotate == NAMED else Cause.MANIFEST
     board.row(declared, Action.CREATE, after={**want.fields, "build_token_name": str(made)}, reason=reason, cause=cause)
     board.write(Phase.TOKENS, want.create(str(made)), address, echo=Echo.TOKEN, gives=address, trial=trial)
-
-
-def _wanted(board: Board, want: Token, *, number: int) -> Generation:
-    """The generation that would be made: with a mac where there are a key and a value."""
-    key, secret = board.options.key, want.build_token_secret
-    value = secret.value if secret else None
-    return Generation(
-        owner=board.owner or "",
-        name=want.build_token_name,
-        number=number,
-        id6=hash_token_id(want.cloudflare_token_id, want.value_version),
-        mac8=key.token_mac(want.cloudflare_token_id, value) if key and value is not None else NO_MAC,
-    )
 
 
 def _compare(board: Board, declared: AnyToken, seen: Generation, made: Generation) -> tuple[str, str]:

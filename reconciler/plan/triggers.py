@@ -9,20 +9,7 @@ from reconciler import diff, ownership
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.model import (
-    Action,
-    Address,
-    Cause,
-    Declared,
-    Disposition,
-    Echo,
-    FieldChange,
-    MarkerDraft,
-    Ref,
-    Secret,
-    Trial,
-    Value,
-)
+from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, FieldChange, MarkerDraft, Trial, Value
 from reconciler.plan import losses, variables
 from reconciler.plan.board import Board, Phase, Seen
 from reconciler.plan.variables import Variables
@@ -35,16 +22,11 @@ def stop(
     board: Board, trigger: DeclaredTrigger, disposition: Disposition, reason: str, seen: Seen | None = None
 ) -> None:
     """Nothing is done to a trigger, nor to its variables."""
-    rows: tuple[Declared[Trigger] | Declared[EnvVar], ...] = (trigger, *trigger.variables.values())
-    for declared in rows:
-        live = seen and (seen.live.resource if declared is trigger else seen.variables.get(declared.address.name))
-        secret = declared.resource.fields.get("is_secret")
-        board.row(
-            declared,
-            disposition=disposition,
-            reason=reason,
-            before={**live.fields, **({"value": Secret(None)} if secret else {})} if live else None,
-        )
+    live = seen.live.resource.fields if seen else None
+    board.row(trigger, before=live, disposition=disposition, reason=reason)
+    for key, declared in trigger.variables.items():
+        one = seen.variables.get(key) if seen else None
+        variables.row(board, declared, one, disposition=disposition, reason=reason)
 
 
 def decide(
@@ -214,10 +196,9 @@ def _write(
 def _trial(board: Board, trigger: DeclaredTrigger, seen: Seen, want: Trigger) -> Trial | None:
     """Where the trigger moves from a token to a managed one that an earlier run made: it may have replaced
     nothing then, so nobody tried it."""
-    live, token = seen.live.resource.build_token_uuid, trigger.resource.build_token_uuid
-    if not live or live == want.build_token_uuid or isinstance(want.build_token_uuid, Address):
-        return None  # nothing to lose, nothing changes, or tried when it is made
-    return board.trials.get(token)
+    if isinstance(want.build_token_uuid, Address) or seen.live.resource.build_token_uuid in {"", want.build_token_uuid}:
+        return None  # tried when it is made, nothing to lose, or nothing changes
+    return board.trials.get(trigger.resource.build_token_uuid)
 
 
 def _refers_to(trigger: DeclaredTrigger) -> frozenset[Address]:
@@ -226,11 +207,12 @@ def _refers_to(trigger: DeclaredTrigger) -> frozenset[Address]:
     return frozenset(ref for ref in refs if isinstance(ref, Address))
 
 
-def _keeps_generation(board: Board, ref: Ref, live: str | Address) -> bool:
+def _keeps_generation(board: Board, trigger: DeclaredTrigger, live: Trigger) -> bool:
     """Under `--target` a trigger whose token was not selected keeps its live generation (DESIGN section 5)."""
+    ref = trigger.resource.build_token_uuid
     if not isinstance(ref, Address) or board.selected(ref):
         return False
-    names = (one.resource.build_token_name for one in board.observed.tokens if one.id == live)
+    names = (one.resource.build_token_name for one in board.observed.tokens if one.id == live.build_token_uuid)
     found = ownership.read_token_name(next(names, ""))
     return found is not None and (found.owner, found.name) == (board.owner, ref.name)
 
@@ -246,8 +228,7 @@ def _bound(board: Board, trigger: DeclaredTrigger, live: Trigger | None) -> Trig
     if live is None:
         return want
     kept = {field: getattr(live, field) for field in want.fields if trigger.ignores(field)}
-    token = trigger.resource.build_token_uuid
-    if want.build_token_uuid in board.unknown or _keeps_generation(board, token, live.build_token_uuid):
+    if want.build_token_uuid in board.unknown or _keeps_generation(board, trigger, live):
         kept["build_token_uuid"] = live.build_token_uuid
     if not live.repo_connection_uuid:
         kept["repo_connection_uuid"] = ""  # optional in the answer: what is not shown is not another one

@@ -24,9 +24,9 @@ def decide(board: Board, worker: str, left: Sequence[Seen], declared: Sequence[D
 def address_of(worker: str, seen: Seen, taken: set[Address]) -> Address:
     """By its marker's key, else by its name; where that is `taken`, with the start of its UUID."""
     key = seen.marker.key if seen.marker else seen.live.resource.trigger_name
-    names = [key or seen.live.id, *(f"{key}~{seen.live.id[:length]}" for length in range(8, 37))]
-    addresses = [Address.of(Trigger.kind, worker, name) for name in names]
-    address = next((one for one in addresses if one not in taken), addresses[-1])
+    address, length = Address.of(Trigger.kind, worker, key or seen.live.id), 8
+    while address in taken and length <= 36:
+        address, length = Address.of(Trigger.kind, worker, f"{key}~{seen.live.id[:length]}"), length + 1
     taken.add(address)
     return address
 

@@ -78,7 +78,7 @@ def _decide_declared(board: Board, result: Variables, declared: Declared[EnvVar]
         _write(board, result, declared, None, reason=result.anew, cause=result.cause)
     elif ignores(result.trigger, key) and not (result.unfinished and seen is None):
         _keep_entry(result, key, seen)
-        _row(board, declared, seen, reason=IGNORED if seen else "ignored, and not there")
+        row(board, declared, seen, reason=IGNORED if seen else "ignored, and not there")
     elif seen is None:
         moved = ownership.cause(applied=applied, before=None, after=applied if want.is_secret else entry(want))
         if result.memory and applied is None:
@@ -91,17 +91,15 @@ def _decide_declared(board: Board, result: Variables, declared: Declared[EnvVar]
         _decide_secret(board, result, declared, seen, applied)
     else:
         result.entries[hash_name(key)] = entry(want)
-        _row(board, declared, seen, reason="as declared")
+        row(board, declared, seen, reason="as declared")
 
 
-def _row(
+def row(
     board: Board, declared: Declared[EnvVar], seen: EnvVar | None, action: Action = Action.NO_OP, **more: Any
 ) -> None:
-    """A live plain value is hidden where it is declared as a secret: it may be it."""
-    before = seen and seen.fields
-    if seen and declared.resource.is_secret and not seen.is_secret:
-        before = {**seen.fields, "value": Secret(None)}
-    board.row(declared, action, before=before, **more)
+    """A row. A live plain value is hidden where it is declared as a secret: it may be it."""
+    hidden = {"value": Secret(None)} if declared.resource.is_secret else {}
+    board.row(declared, action, before={**seen.fields, **hidden} if seen else None, **more)
 
 
 def _write(board: Board, result: Variables, declared: Declared[EnvVar], seen: EnvVar | None, **more: Any) -> None:
@@ -112,7 +110,7 @@ def _write(board: Board, result: Variables, declared: Declared[EnvVar], seen: En
     if isinstance(want.value, Secret):
         draft = FingerprintDraft(name=key, secret=want.value, version=want.value_version)
         result.entries[hash_name(key)] = draft
-    _row(board, declared, seen, Action.UPDATE if seen else Action.CREATE, **more)
+    row(board, declared, seen, Action.UPDATE if seen else Action.CREATE, **more)
 
 
 def _decide_secret(
@@ -128,7 +126,7 @@ def _decide_secret(
     # A run keeps the fingerprints of what it does not write.
     result.entries[hash_name(declared.address.name)] = entry(declared.resource) if applied is None else applied
     reason = f"there; not compared: {not_compared}" if not_compared else "as declared, by its fingerprint"
-    _row(board, declared, seen, reason=reason, not_compared=not_compared)
+    row(board, declared, seen, reason=reason, not_compared=not_compared)
 
 
 def _compare(board: Board, result: Variables, declared: Declared[EnvVar], applied: str | None) -> tuple[str, str]:
@@ -204,4 +202,4 @@ def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) 
         reason = f"it should exist as a {kind}, and is missing" if seen is None else f"it is there, but as no {kind}"
         hint = "set it where its value is looked after, or give it a value here"
         board.tell(declared, reason, hint=hint)
-    _row(board, declared, seen, reason=reason)
+    row(board, declared, seen, reason=reason)
