@@ -35,35 +35,27 @@ WITHHELD = "not deleted, since not everything could be read"
 
 
 class Phase(IntEnum):
-    """The order of writes (DESIGN section 6). What stands between tokens and the last is done Worker by Worker.
-
-    Variables: for each trigger one DELETE for each key that goes, then one PATCH with what is new or changed and
-    the marker. Releases: the real watch paths of triggers that could not build before their variables were there.
-    Last: deletes of what nothing uses any more.
-    """
+    """The order of writes (DESIGN section 6). What stands between tokens and the last is done Worker by Worker."""
 
     CONNECTIONS = auto()
     TOKENS = auto()
     DELETES = auto()
     CREATES = auto()
     UPDATES = auto()
-    VARIABLES = auto()
-    RELEASES = auto()
-    LAST = auto()
+    VARIABLES = auto()  # for each trigger a DELETE for each key that goes, then a PATCH of the others and the marker
+    RELEASES = auto()  # the real watch paths of triggers that could not build before their variables were there
+    LAST = auto()  # deletes of what nothing uses any more
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a person may add to the decision; each glob matches addresses (DESIGN section 4).
-
-    `key` tells whether secrets changed, where there is one.
-    """
+    """What a person may add to the decision; each glob matches addresses (DESIGN section 4)."""
 
     take_over: tuple[str, ...] = ()
     delete_unmanaged: tuple[str, ...] = ()
     accept_secret_loss: tuple[str, ...] = ()
     rewrite_secrets: tuple[str, ...] = ()
-    key: ownership.FingerprintKey | None = None
+    key: ownership.FingerprintKey | None = None  # tells whether secrets changed
     max_deletes: int = MAX_DELETES
     prune: bool = False
     target: tuple[str, ...] = ()

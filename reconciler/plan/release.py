@@ -32,7 +32,8 @@ def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id:
         if marker:
             trigger = address_of(live.scope, seen, taken)
             _release(board, seen, marker, trigger, globs)
-            free |= {EnvVar.address(trigger, key) for key in seen.variables if not marker.knows(key)}
+            keys = seen.variables.keys() - {ownership.MARKER}
+            free |= {EnvVar.address(trigger, key) for key in keys if not marker.knows(key)}
         elif not seen.marker and not seen.newer:
             # The key went with the marker: the name and the kind stand for it.
             for key in (live.resource.trigger_name, "preview" if live.resource.is_preview else "production"):

@@ -30,12 +30,8 @@ def decide(board: Board) -> None:
             _decide_reference(board, declared, want)
         elif want.cloudflare_token_id == NO_TOKEN_ID:
             hint = "`buildsctl tokens id --env NAME` prints that of the API token in the variable NAME"
-            _fail(
-                board,
-                declared,
-                "its `cloudflare_token_id` is still the one that `init` writes where it knows none",
-                hint,
-            )
+            summary = "its `cloudflare_token_id` is still the one that `init` writes where it knows none"
+            _fail(board, declared, summary, hint)
         else:
             _decide_managed(board, declared, want)
     _check_uuids(board)
@@ -143,18 +139,14 @@ def _check_uuids(board: Board) -> None:
     known = {live.id for live in board.observed.tokens}
     for trigger in board.desired.triggers:
         uuid = trigger.resource.build_token_uuid
-        ignored = trigger.ignores("build_token_uuid")
-        if isinstance(uuid, str) and uuid not in known and not ignored:
+        if isinstance(uuid, str) and uuid not in known and not trigger.ignores("build_token_uuid"):
             hint = "name a token under `tokens`, and refer to it with `build_token`"
             board.fail(trigger, f"there is no build token `{uuid}` in this account", hint=hint)
 
 
 def decide_orphans(board: Board) -> None:
-    """Tokens that carry our name and that no declaration stands for: old generations, doubles, leftovers.
-
-    `--prune` deletes those that no trigger of the account uses once this run is over; and the unused ones
-    of an owner that is taken over from.
-    """
+    """Tokens that carry our name and that no declaration stands for: old generations, doubles, leftovers. `--prune`
+    deletes those that nothing uses once this run is over; and the unused ones of an owner that is taken over from."""
     owners = {board.owner} | (board.desired.take_over_from if board.options.prune else set())
     for owner in sorted(name for name in owners if name):
         for generation, live in _generations(board, owner, None):

@@ -40,7 +40,11 @@ def decide(
         board.refuse(trigger.address, summary, hint=hint)
         stop(board, trigger, Disposition.REFUSED, summary, seen)
     elif seen is None:
-        _decide_absent(board, worker.resource.name, trigger)
+        want = _bound(board, trigger, None)
+        kind = "preview" if want.is_preview else "production"
+        reason = f"Worker `{worker.resource.name}` has no {kind} trigger"
+        board.row(trigger, Action.CREATE, after=want.fields, reason=reason, cause=Cause.UNKNOWN)
+        _write(board, want, variables.decide(board, trigger, None, anew="its trigger is created"))
     else:
         _decide_present(board, trigger, seen, all_seen)
 
@@ -87,13 +91,6 @@ def _refuses(
     return f"it belongs to owner `{marker.owner}`", f"if it is to change hands, say {insist}"
 
 
-def _decide_absent(board: Board, worker: str, trigger: DeclaredTrigger) -> None:
-    want = _bound(board, trigger, None)
-    reason = f"Worker `{worker}` has no {'preview' if want.is_preview else 'production'} trigger"
-    board.row(trigger, Action.CREATE, after=want.fields, reason=reason, cause=Cause.UNKNOWN)
-    _write(board, want, variables.decide(board, trigger, None, anew="its trigger is created"))
-
-
 def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, all_seen: Sequence[Seen]) -> None:
     live, ours = seen.live.resource, seen.ours
     want = _bound(board, trigger, live)
@@ -113,8 +110,11 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, all_seen
     why = _why_adopt(seen, draft, remade=remade) if draft else []
     adopts = bool(why) and not writes
     if writes and ours:
-        why = [reason for reason in why if reason != VARIABLES_DIFFER]  # the rows of the variables say so
+        why = [one for one in why if one != VARIABLES_DIFFER]  # the rows of the variables say so
     cause = ownership.joined([change.cause for change in fields]) if fields else Cause.MANIFEST if adopts else None
+    names = ", ".join(f"`{change.path}`" for change in fields)
+    reason = f"{names} differ{'s' if len(fields) == 1 else ''}" if fields else "as declared"
+    reason += f"; its marker is written: {', '.join(why)}" if why else ""
     lifted = ours is not None and ours.protect and not trigger.protect
     board.row(
         trigger,
@@ -122,7 +122,7 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, all_seen
         before=live.fields,
         after=want.fields,
         fields=(*fields, *([FieldChange(path="protect", before=True, after=False)] if lifted else [])),
-        reason=_reason(fields, why),
+        reason=reason,
         disposition=Disposition.ADOPT if adopts else Disposition.DECLARED,
         cause=cause,
     )
@@ -282,9 +282,3 @@ def _why_adopt(seen: Seen, draft: MarkerDraft, *, remade: bool) -> list[str]:
         VARIABLES_DIFFER: set(marker.entries) != set(draft.entries),
     }
     return [reason for reason, holds in reasons.items() if holds]
-
-
-def _reason(fields: tuple[FieldChange, ...], why: list[str]) -> str:
-    names = ", ".join(f"`{change.path}`" for change in fields)
-    reason = f"{names} differ{'s' if len(fields) == 1 else ''}" if fields else "as declared"
-    return f"{reason}; its marker is written: {', '.join(why)}" if why else reason
