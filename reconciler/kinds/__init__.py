@@ -1,8 +1,5 @@
-"""One file a kind: each translates between manifest, value and `Request`, and never talks.
-
-The order of `KINDS` is the order in which they depend on each other: what comes later refers to what
-comes before, so writes go forwards and deletes backwards.
-"""
+"""One file a kind: each translates between manifest, value and `Request`, and never talks. In `KINDS` what comes later
+refers to what comes before, so writes go forwards and deletes backwards."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Read fields out of an answer of the API, or say which one has the wrong shape.
-
-Answers may hold fields that the reference does not list; those pass unseen.
-"""
+"""Read fields out of an answer of the API, or say which one has the wrong shape. Others pass unseen."""
 
 from __future__ import annotations
 

@@ -16,11 +16,9 @@ PROVIDERS = ("github", "gitlab", "gitlab_internal", "origin")
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """A repository connection (reference, *Create or update repository connection*).
-
-    Its natural key is (`provider_type`, `repo_id`). There is no GET and no list: connections are seen
-    only inside triggers. `deleted` is a connection that the API shows with `deleted_on` set.
-    """
+    """A repository connection (reference, *Create or update repository connection*). Its natural key is
+    (`provider_type`, `repo_id`). There is no GET and no list: connections are seen only inside triggers. `deleted` is a
+    connection that the API shows with `deleted_on` set."""
 
     kind: ClassVar[str] = "connection"
     section: ClassVar[str] = "connections"

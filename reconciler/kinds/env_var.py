@@ -19,11 +19,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, kw_only=True)
 class EnvVar:
-    """A variable (reference, *Upsert environment variables*).
-
-    `value` is a string, a `Secret`, or None: declared, "should exist, with a value from elsewhere";
-    live, a secret whose value the API does not tell.
-    """
+    """A variable (reference, *Upsert environment variables*). `value` is a string, a `Secret`, or None: declared, it
+    should exist with a value from elsewhere; live, it is a secret whose value the API does not tell."""
 
     kind: ClassVar[str] = "env"
     section: ClassVar[str] = "environment_variables"

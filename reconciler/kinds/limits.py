@@ -12,10 +12,8 @@ from reconciler.model import Request
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Account limits (reference, *Get account limits*); on paid plans both are null (field notes).
-
-    `answer` is what the API said, with what it says beyond the reference.
-    """
+    """Account limits (reference, *Get account limits*); on paid plans both are null (field notes). `answer` is what the
+    API said, with what it says beyond the reference."""
 
     build_minutes_refresh_on: str = ""
     has_reached_build_minutes_limit: bool = False

@@ -17,10 +17,8 @@ NO_TOKEN_ID = "0" * 32  # stands in a first manifest until somebody puts the rea
 
 @dataclass(frozen=True, kw_only=True)
 class Token:
-    """A managed build token (reference, *Create build token*). There is no update.
-
-    Declared, `build_token_name` is the manifest's name; live, the whole name with its generation.
-    """
+    """A managed build token (reference, *Create build token*). There is no update. Declared, `build_token_name` is the
+    manifest's name; live, the whole name with its generation."""
 
     kind: ClassVar[str] = "token"
     section: ClassVar[str] = "tokens"

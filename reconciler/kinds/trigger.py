@@ -21,10 +21,8 @@ def _instead_of(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
-    """A trigger (reference, *Create trigger*). Attributes carry the API's names.
-
-    `external_script_id` is the Worker's tag. The three refs are addresses until they are bound.
-    """
+    """A trigger (reference, *Create trigger*). Attributes carry the API's names; `external_script_id` is the Worker's
+    tag. The three refs are addresses until they are bound."""
 
     kind: ClassVar[str] = "trigger"
     section: ClassVar[str] = "triggers"
@@ -103,10 +101,8 @@ class Trigger:
 
     @classmethod
     def decode(cls, worker: str, result: Any) -> list[tuple[Live[Trigger], Live[Connection] | None]]:
-        """The list of a Worker's triggers, each with the connection that it shows.
-
-        One with `deleted_on` set is absent; whether the API ever shows one is unknown (field notes).
-        """
+        """The list of a Worker's triggers, each with the connection that it shows. One with `deleted_on` set is absent;
+        whether the API ever shows one is unknown (field notes)."""
         return [cls.decode_one(worker, item) for item in items(result, "trigger") if not item.get("deleted_on")]
 
     @classmethod

@@ -12,10 +12,8 @@ from reconciler.model import Address, Declared, Request, Value
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
-    """A Worker by name. `tag` (32 hex digits) is None until looked up or given.
-
-    `take_over_from` names owners whose triggers on this Worker may be taken over.
-    """
+    """A Worker by name. `tag` (32 hex digits) is None until looked up or given. `take_over_from` names owners whose
+    triggers on this Worker may be taken over."""
 
     kind: ClassVar[str] = "worker"
     section: ClassVar[str] = "workers"

@@ -28,8 +28,10 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
     connections.decide(board, {ref for site in sites for ref in _needed_connections(board, site)})
     for site in sites:
         _decide_site(board, site)
-    if options.prune:
-        _prune(board)
+    if options.prune:  # what our marker proves ours on Workers that nobody declares; of the rest nothing is said
+        for name in sorted(_undeclared(desired, observed)):
+            seen = [board.look(live) for live in observed.by_worker.get(name, ())]
+            undeclared.decide(board, name, [one for one in seen if one.ours], ())
         connections.prune(board)
     tokens.decide_orphans(board)
     if losses.check_deletes(board) and desired.empty:
@@ -48,13 +50,6 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
         left_out=desired.left_out,
         undeclared_workers=None if unknown else len(_undeclared(desired, observed)),
     )
-
-
-def _prune(board: Board) -> None:
-    """Delete what our marker proves ours on Workers that nobody declares; of the rest nothing is said."""
-    for name in sorted(_undeclared(board.desired, board.observed)):
-        seen = [board.look(live) for live in board.observed.by_worker.get(name, ())]
-        undeclared.decide(board, name, [one for one in seen if one.ours], ())
 
 
 def _check_globs(board: Board) -> None:
@@ -78,10 +73,7 @@ def _undeclared(desired: Desired, observed: Observed) -> set[str]:
 @dataclass(frozen=True, kw_only=True)
 class _Site:
     """A declared Worker: its triggers that are decided about, each with the live one that it means and with why nothing
-    can be decided; all that is live, and what of it is `left` over.
-
-    `unread` says that its triggers could not be read.
-    """
+    can be decided; all that is live, and what of it is `left` over. `unread`: its triggers could not be read."""
 
     worker: Declared[Worker]
     declared: tuple[DeclaredTrigger, ...]

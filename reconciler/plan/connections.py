@@ -11,10 +11,8 @@ from reconciler.states import Desired, Observed
 
 
 def decide(board: Board, needed: Collection[Ref]) -> None:
-    """Connections have no owner and no list: what no trigger shows is neither known nor deleted.
-
-    `needed` are those that a trigger refers to which can be decided about.
-    """
+    """Connections have no owner and no list: what no trigger shows is neither known nor deleted. `needed` are those
+    that a trigger refers to which can be decided about."""
     named = {trigger.resource.repo_connection_uuid for trigger in board.desired.triggers}
     named |= {address for address, users in board.desired.witnesses.items() if users}
     for declared in board.desired.connections:

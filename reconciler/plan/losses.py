@@ -33,15 +33,18 @@ def refuse(
         hint = "apply it once with `protect: false` in its block, then change or take out the block"
         board.refuse(trigger, f"it is protected, and would be {what}d", hint=hint)
         return True
-    lost = [
-        key for key in sorted(seen.variables) if key != MARKER and not _is_covered(board, trigger, seen, key, declared)
-    ]
+    globs, wanted, lost = board.options.accept_secret_loss, declared.variables if declared else {}, []
+    for key in sorted(seen.variables.keys() - {MARKER}):
+        again = seen.ours is not None and seen.ours.knows(key)
+        if key in wanted:
+            again = wanted[key].resource.value is not None
+        again = again and not (declared and ignores(declared, key))
+        if not again and not board.named(trigger, globs) and not board.named(EnvVar.address(trigger, key), globs):
+            lost.append(key)
     if not lost:
         return False
-    wanted = declared.variables if declared else {}
-    secrets = [
-        key for key in lost if seen.variables[key].is_secret or (key in wanted and wanted[key].resource.is_secret)
-    ]
+    declared_secret = {key for key, one in wanted.items() if one.resource.is_secret}
+    secrets = [key for key in lost if seen.variables[key].is_secret or key in declared_secret]
     readable = {key: seen.variables[key].value for key in lost if key not in secrets}
     lines = [f"secrets: {', '.join(secrets)}"] if secrets else []
     if readable:
@@ -56,18 +59,6 @@ def refuse(
         hint=f"{declare}accept the loss with --accept-secret-loss {trigger.as_glob}",
     )
     return True
-
-
-def _is_covered(board: Board, trigger: Address, seen: Seen, key: str, declared: DeclaredTrigger | None) -> bool:
-    """Is the variable written again, ours to delete, or its loss accepted?"""
-    globs = board.options.accept_secret_loss
-    if board.named(trigger, globs) or board.named(EnvVar.address(trigger, key), globs):
-        return True
-    if declared and ignores(declared, key):
-        return False
-    if declared and key in declared.variables:
-        return declared.variables[key].resource.value is not None
-    return seen.ours is not None and seen.ours.knows(key)
 
 
 def check_variables(board: Board, trigger: DeclaredTrigger, seen: Seen, found: Variables) -> None:

@@ -15,11 +15,8 @@ from reconciler.states import Desired, Observed
 
 
 def release(owner: str, observed: Observed, globs: Sequence[str], *, account_id: str) -> Plan:
-    """Give up what is `owner`'s and matches one of `globs`; an `env/` address gives up one variable.
-
-    A glob that matches only what nobody owns has been released before; one that matches nothing is an error, where
-    everything could be looked at.
-    """
+    """Give up what is `owner`'s and matches one of `globs`; an `env/` address gives up one variable. A glob
+    that matches only what nobody owns is no error, but one that matches nothing, if everything could be read."""
     board = Board(desired=Desired(owner=owner), observed=observed, options=Options())
     taken: set[Address] = set()
     free: set[Address] = set()

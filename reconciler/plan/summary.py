@@ -40,10 +40,8 @@ def errored(plan: Plan) -> bool:
 
 
 def exit_codes(plan: Plan, outcomes: Sequence[Outcome] | None = None, *, interrupted: bool = False) -> list[int]:
-    """All codes that hold, in the order in which the first is taken; `[0]` where none does.
-
-    `outcomes` is None for a plan. Whether 2 ends a `plan` is the caller's choice.
-    """
+    """All codes that hold, in the order in which the first is taken; `[0]` where none does. `outcomes` is None for a
+    plan. Whether 2 ends a `plan` is the caller's choice."""
     done = any(outcome.status is Status.DONE or outcome.began for outcome in outcomes or ())
     short = any(outcome.status is not Status.DONE for outcome in outcomes or ())
     holds = {

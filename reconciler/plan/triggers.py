@@ -32,8 +32,7 @@ def stop(
 def decide(
     board: Board, worker: Declared[Worker], trigger: DeclaredTrigger, seen: Seen | None, all_seen: Sequence[Seen]
 ) -> None:
-    """One declared trigger that something can be said of, and the live one that it means; `all_seen` are those of its
-    Worker."""
+    """A trigger that something can be said of, and the live one that it means; `all_seen` are those of its Worker."""
     refusal = _refuses(board, worker, trigger, seen)
     if refusal:
         summary, hint = refusal
@@ -50,10 +49,8 @@ def decide(
 
 
 def cannot_tell(board: Board, trigger: DeclaredTrigger, seen: Seen | None) -> str:
-    """Why nothing can be decided about the trigger; empty where something can.
-
-    A token list that could not be read leaves a live trigger its token: only that field is unknown.
-    """
+    """Why nothing can be decided about the trigger; empty where something can. A token list that could not be read
+    leaves a live trigger its token: only that field is unknown."""
     for name in Trigger.references.values():
         ref = getattr(trigger.resource, name)
         if seen and trigger.ignores(name):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler import ownership
 from reconciler.kinds.trigger import PENDING_PATHS, Trigger
 from reconciler.model import Action, Address, Cause, Disposition
+from reconciler.ownership import MARKER
 from reconciler.plan import losses
 from reconciler.plan.board import WITHHELD, Board, Phase, Seen
 from reconciler.states import DeclaredTrigger
@@ -33,18 +33,18 @@ def address_of(worker: str, seen: Seen, taken: set[Address]) -> Address:
 
 def _decide(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> None:
     live, ours = seen.live.resource.fields, seen.ours
-    reason = _why_kept(board, address, seen, declared)
-    if reason:
-        board.row(address, disposition=Disposition.KEPT, reason=reason, before=live, after=live)
+    named = board.named(address, board.options.delete_unmanaged)
+    twins = [trigger for trigger in declared if ours and trigger.address.name == ours.key]
+    kept = _why_kept(seen, twins, named=named)
+    if kept:
+        board.row(address, disposition=Disposition.KEPT, reason=kept, before=live, after=live)
         return
     if seen.unread or not board.may_destroy:
         board.row(address, disposition=Disposition.UNKNOWN, reason=str(seen.unread or WITHHELD), before=live)
         return
     refused = losses.refuse(board, address, seen, "delete")
-    held = sorted(key for key in seen.variables if key != ownership.MARKER)
-    named = board.named(address, board.options.delete_unmanaged)
-    moved = ours is not None and any(trigger.address.name == ours.key for trigger in declared)
-    reason = "its key is another trigger's by now" if moved else "no longer declared"
+    held = sorted(key for key in seen.variables if key != MARKER)
+    reason = "its key is another trigger's by now" if twins else "no longer declared"
     reason = "named by --delete-unmanaged" if named else reason
     board.row(
         address,
@@ -58,21 +58,17 @@ def _decide(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
     board.write(Phase.DELETES, Trigger.delete(seen.live.id), address)
 
 
-def _why_kept(board: Board, address: Address, seen: Seen, declared: Sequence[DeclaredTrigger]) -> str:
-    """Why an undeclared trigger is left alone; empty where it goes."""
-    marker = seen.marker
+def _why_kept(seen: Seen, twins: Sequence[DeclaredTrigger], *, named: bool) -> str:
+    """Why an undeclared trigger is left alone; empty where it goes. `twins` are declared under its key."""
     if seen.newer:
         return f"its marker has format {seen.newer}: upgrade buildsctl to see whose it is"
-    if marker and marker.owner != board.owner:
-        return f"it belongs to owner `{marker.owner}`"
-    if seen.unread or board.named(address, board.options.delete_unmanaged):
+    if seen.marker and not seen.ours:
+        return f"it belongs to owner `{seen.marker.owner}`"
+    if seen.unread or named:
         return ""  # unknown, not kept; or meant
-    if marker is None:
+    if not seen.marker:
         begun = seen.live.resource.path_includes == PENDING_PATHS
         reason = "its creation by buildsctl was cut short, and nobody declares it any more"
         return reason if begun else "nobody declared it, and buildsctl did not make it"
-    twin = any(
-        trigger.address.name == marker.key and trigger.resource.is_preview == seen.live.resource.is_preview
-        for trigger in declared
-    )
-    return "another live trigger has its key; name it with --delete-unmanaged to delete it" if twin else ""
+    doubled = any(one.resource.is_preview == seen.live.resource.is_preview for one in twins)
+    return "another live trigger has its key; name it with --delete-unmanaged to delete it" if doubled else ""
