@@ -9,7 +9,7 @@ from reconciler.kinds.token import NO_TOKEN_ID, Token, TokenReference
 from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Trial
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
 from reconciler.plan import losses
-from reconciler.plan.board import WITHHELD, Board, Options, Phase, nearest
+from reconciler.plan.board import MAX_DELETES, WITHHELD, Board, Options, Phase, nearest
 from reconciler.states import Desired, Observed
 
 NAMED = "named by --rewrite-secrets"
@@ -176,7 +176,7 @@ def _decide_orphan(board: Board, generation: Generation, live: Live[Token]) -> N
     board.row(address, action, before=live.resource.fields, reason=reason, disposition=disposition, cause=cause)
 
 
-def prune(owner: str, observed: Observed, *, max_deletes: int, account_id: str) -> Plan:
+def prune(owner: str, observed: Observed, *, max_deletes: int = MAX_DELETES, account_id: str) -> Plan:
     """Delete the old generations and doubles of `owner` that no trigger of the account uses."""
     options = Options(prune=True, max_deletes=max_deletes)
     board = Board(desired=Desired(owner=owner), observed=observed, options=options)
