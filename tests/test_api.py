@@ -769,3 +769,13 @@ def test_a_report_goes_into_what_is_there_and_replaces_files_only(server: FakeSe
     ran = run(["plan", "--out", "pipe"], environment(server), folder)
     assert ran.code == 1, "nobody reads it: that is no reason to wait for ever"
     assert "`pipe` cannot be written" in ran.err
+
+
+def test_a_file_that_is_replaced_keeps_its_mode(server: FakeServer, folder: Path) -> None:
+    report = folder / "r.json"
+    for mode in (0o600, 0o640):
+        report.write_text("old")
+        report.chmod(mode)
+        assert run(["plan", "--out", "r.json"], environment(server), folder).code == 0
+        assert report.stat().st_mode & 0o777 == mode
+        assert json.loads(report.read_text())["complete"] is True

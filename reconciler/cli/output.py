@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -188,6 +189,15 @@ def _unwritable(path: str, error: OSError) -> UsageError:
     return UsageError(told, hint="name a file in a folder that exists, on a disk that is not full")
 
 
+def _mode(path: str) -> int:
+    """That of the file which is replaced: who closed it to others did so for what it holds."""
+    if os.path.exists(path):
+        return stat.S_IMODE(os.stat(path).st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
 def write_file(path: str, text: str) -> None:
     """Replace `path`, or what it links to, at once or not at all; write into a device or a pipe."""
     import tempfile  # 3 ms that every `--help` would pay
@@ -204,9 +214,7 @@ def write_file(path: str, text: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(temporary).chmod(0o666 & ~mask)
+            Path(temporary).chmod(_mode(path))
             os.replace(temporary, os.path.realpath(path))
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
