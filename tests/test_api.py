@@ -779,3 +779,17 @@ def test_a_file_that_is_replaced_keeps_its_mode(server: FakeServer, folder: Path
         assert run(["plan", "--out", "r.json"], environment(server), folder).code == 0
         assert report.stat().st_mode & 0o777 == mode
         assert json.loads(report.read_text())["complete"] is True
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "command"),
+    [("MAX_WAIT", "x", "plan"), ("FORMAT", "x", "plan"), ("FAIL_ON", "x", "drift"), ("PARAM", '["x"]', "plan")],
+)
+def test_a_wrong_value_of_the_environment_is_told_by_its_variable(
+    variable: str, value: str, command: str, server: FakeServer, folder: Path
+) -> None:
+    ran = run([command], environment(server, **{f"BUILDSCTL_{variable}": value}), folder)
+    assert ran.code == 1
+    assert f"error: Invalid value for BUILDSCTL_{variable}: " in ran.err
+    ran = run([command, f"--{variable.lower().replace('_', '-')}", "x"], environment(server), folder)
+    assert f"error: Invalid value for '--{variable.lower().replace('_', '-')}': " in ran.err

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -59,6 +60,13 @@ class Setting(Completed, click.Option):
     def get_help_extra(self, ctx: click.Context) -> Any:
         """Without the range of a number, which `[0<=x<=86400]` tells nobody who does not try to leave it."""
         return {name: text for name, text in super().get_help_extra(ctx).items() if name != "range"}
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """The name of the variable, where the value came from one."""
+        if ctx and ctx.get_parameter_source(str(self.name)) is ParameterSource.ENVIRONMENT:
+            names = [self.envvar] if isinstance(self.envvar, str) else self.envvar or ()
+            return next(name for name in names if os.environ.get(name))
+        return super().get_error_hint(ctx)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         return super().resolve_envvar_value(ctx) or None
