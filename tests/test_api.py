@@ -771,6 +771,43 @@ def test_a_report_goes_into_what_is_there_and_replaces_files_only(server: FakeSe
     assert "`pipe` cannot be written" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_written"),
+    [
+        (["plan", "--out", "r.json", "--max-deletes", "x"], True),
+        (["plan", "--nope", "--out=r.json"], True),
+        (["apply", "--nope", "x", "--out", "r.json"], True),
+        (["apply", "--out", "r.json", "--target"], True),
+        (["tokens", "prune", "--out", "r.json", "more"], True),
+        (["connections", "delete", "--out", "r.json"], True),
+        (["plan", "--", "--out", "r.json", "--nope"], False),
+        (["plna", "plan", "--out", "r.json"], False),
+        (["validate", "--out", "r.json"], False),
+    ],
+)
+def test_a_usage_error_is_reported_too_where_the_command_writes_reports(
+    arguments: list[str], is_written: bool, server: FakeServer, folder: Path
+) -> None:
+    ran = run(arguments, environment(server), folder)
+    assert (ran.code, ran.out) == (1, "")
+    assert (folder / "r.json").exists() == is_written
+    if is_written:
+        report = json.loads((folder / "r.json").read_text())
+        jsonschema.validate(report, SCHEMA)
+        assert (report["errored"], report["exit_codes"]) == (True, [1])
+        assert f"error: {report['diagnostics'][0]['summary']}\n" in ran.err
+    assert not server.log
+
+
+def test_a_usage_error_goes_where_the_environment_wants_reports(server: FakeServer, folder: Path) -> None:
+    env = environment(server, BUILDSCTL_OUT="r.json")
+    assert run(["drift", "--fail-on", "x"], env, folder).code == 1
+    assert "`x` is none of" in json.loads((folder / "r.json").read_text())["error"]["message"]
+    (folder / "r.json").unlink()
+    assert run(["validate", "--nope"], env, folder).code == 1
+    assert not (folder / "r.json").exists()
+
+
 def test_a_file_that_is_replaced_keeps_its_mode(server: FakeServer, folder: Path) -> None:
     report = folder / "r.json"
     for mode in (0o600, 0o640):

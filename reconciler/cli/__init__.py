@@ -7,13 +7,14 @@ import importlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler import __version__
 from reconciler.cli.options import ARGUMENTS, Globals, group_options
-from reconciler.errors import BuildsctlError, Exit, ManifestError
+from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -141,7 +142,9 @@ def run(arguments: list[str]) -> int:
         say("\ninterrupted\n")
         return Exit.INTERRUPTED
     except click.ClickException as error:
-        _say_usage(error)
+        context = _context(error, arguments)
+        _say_usage(error, context)
+        _report_usage(error, context, arguments)
         return Exit.ERROR
     except BuildsctlError as error:
         from reconciler.render.problems import error_text, problems_text
@@ -166,7 +169,18 @@ def run(arguments: list[str]) -> int:
     return code
 
 
-def _say_usage(error: click.ClickException) -> None:
+def _context(error: click.ClickException, arguments: list[str]) -> click.Context:
+    """That of the command which was called wrongly. Click does not always tell it; the words then do."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        context = click.Context(group, info_name="buildsctl")
+        for word in arguments:
+            command = context.command.get_command(context, word) if isinstance(context.command, click.Group) else None
+            context = click.Context(command, info_name=word, parent=context) if command else context
+    return context
+
+
+def _say_usage(error: click.ClickException, context: click.Context) -> None:
     from reconciler.cli.output import say
     from reconciler.render.escape import clean_lines
 
@@ -174,5 +188,18 @@ def _say_usage(error: click.ClickException) -> None:
         say(error.format_message() + "\n")
         return
     say(f"error: {clean_lines(error.format_message().expandtabs(2))}\n")
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        say(f"hint: `{error.ctx.command_path} --help` shows what there is\n")
+    if isinstance(error, click.UsageError):
+        say(f"hint: `{context.command_path} --help` shows what there is\n")
+
+
+def _report_usage(error: click.ClickException, context: click.Context, arguments: list[str]) -> None:
+    """A report file is written on failure too: the options are read once more, past what is wrong, for --out alone."""
+    past: dict[str, Any] = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
+    out = context.command.make_context(context.info_name, [*arguments], **past).params.get("out")
+    if out:
+        from reconciler.cli import drift, plan
+        from reconciler.cli.options import Report
+
+        reporter = (drift if context.info_name == "drift" else plan).Reporter(Report(format="text", out=out))
+        with suppress(BuildsctlError), plan.reporting(reporter):
+            raise UsageError(error.format_message())

@@ -86,7 +86,7 @@ def drift(
     from reconciler.render.drift import troubles
 
     reach = Reach(paths=manifests.paths, everything=all, health=health, stale_days=stale_days)
-    with reporting(_Reporter(report, reach)) as reporter:
+    with reporting(Reporter(report, reach)) as reporter:
         if report.out:
             check_writable(report.out)
         if baseline:
@@ -105,11 +105,11 @@ def drift(
 
 
 @dataclass
-class _Reporter:
+class Reporter:
     """What a run has come to so far: a report is written in every case, whatever ends the run."""
 
     report: Report
-    reach: Reach
+    reach: Reach | None = None
     baseline: Baseline | None = None
     plan: Plan | None = None
     found: DriftReport | None = None
@@ -117,6 +117,7 @@ class _Reporter:
     def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
         """The findings, to the file and the stream that were asked for."""
         from reconciler import drift as deciding
+        from reconciler.drift import Reach
         from reconciler.model import Plan
         from reconciler.render.drift import drift_document, drift_markdown, drift_text
         from reconciler.render.json import dump
@@ -124,7 +125,7 @@ class _Reporter:
         found = self.found
         if found is None or failure:
             nothing = self.plan or Plan(account_id="", owner=None, changes=())
-            found = deciding.report(nothing, (), self.reach, self.baseline, failure=failure)
+            found = deciding.report(nothing, (), self.reach or Reach(), self.baseline, failure=failure)
         text = dump(drift_document(found, codes=codes))
         match self.report.format:
             case "json":
