@@ -61,8 +61,12 @@ def look(given: Given) -> tuple[Connection, str]:
                     tell(f"note: {error.message}")
             told = {name: text or more.get(name, "") for name, text in told.items()}
     no_ids = why or UsageError(f"nobody tells the ids of {remote.path}", hint=IDS)
-    account = _number("--provider-account-id", told["provider_account_id"] or asked("The owner's numeric id", no_ids))
-    repo = _number("--repo-id", told["repo_id"] or asked("The repository's numeric id", no_ids))
+    account = told["provider_account_id"] or asked("The owner's numeric id", no_ids)
+    repo = told["repo_id"] or asked("The repository's numeric id", no_ids)
+    for name, text in (("--provider-account-id", account), ("--repo-id", repo)):
+        if not _is_number(text):
+            shown = f"{API}/repos/{remote.path} shows both" if provider == "github" else "the provider's API shows it"
+            raise UsageError(f"{name} `{text}` is no number", hint=f"it is an `id` and all digits: {shown}")
     branch = told["branch"]
     if not given["branch"]:
         told_why = f": {why.message}" if why else ""
@@ -174,9 +178,3 @@ def _default_branch(repository: Any) -> str:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal()
-
-
-def _number(option: str, text: str) -> str:
-    if not _is_number(text):
-        raise UsageError(f"{option} `{text}` is no number", hint=IDS)
-    return text
