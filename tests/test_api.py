@@ -806,6 +806,8 @@ def test_a_usage_error_goes_where_the_environment_wants_reports(server: FakeServ
     (folder / "r.json").unlink()
     assert run(["validate", "--nope"], env, folder).code == 1
     assert not (folder / "r.json").exists()
+    assert run(["plan"], environment(server, BUILDSCTL_OUT="r.json", BUILDSCTL_TARGET="x"), folder).code == 1
+    assert "must be a JSON array" in json.loads((folder / "r.json").read_text())["diagnostics"][0]["summary"]
 
 
 def test_a_file_that_is_replaced_keeps_its_mode(server: FakeServer, folder: Path) -> None:

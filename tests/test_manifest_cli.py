@@ -165,6 +165,26 @@ def test_usage_errors(tmp_path: Path, run: Run, command: str, arguments: list[st
     assert "hint: " in ran.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["plna"], "did you mean `plan`?"),
+        (["destroy"], "there are init, validate, render, plan, apply, drift, "),
+        (["tokens", "ls"], "did you mean `list`?"),
+        (["tokens", "show"], "there are id, list, prune"),
+        (["plan", "--formt", "json"], "did you mean `--format`?"),
+        (["drift", "--target", "x"], "`buildsctl drift --help` shows what there is"),
+        (["plan", "--nope"], "`buildsctl plan --help` shows what there is"),
+        (["plan", "--out"], "`buildsctl plan --help` shows what there is"),
+    ],
+)
+def test_only_what_is_near_is_guessed(run: Run, arguments: list[str], hint: str) -> None:
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"\nhint: {hint}" in ran.err
+    assert ran.err.count("\n") == 2
+
+
 def test_params_from_the_command_line(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         tmp_path,

@@ -126,6 +126,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """One command line; its exit code. Usage errors are 1: 2 means that there are changes."""
     from reconciler.cli.output import data, lost, say
+    from reconciler.render.problems import error_text, problems_text
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -141,14 +142,16 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         say("\ninterrupted\n")
         return Exit.INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        say(error.format_message() + "\n")
+        return Exit.ERROR
     except click.ClickException as error:
         context = _context(error, arguments)
-        _say_usage(error, context)
-        _report_usage(error, context, arguments)
-        return Exit.ERROR
+        failure = _usage_error(error, context)
+        _report(failure, context, arguments)
+        say(error_text(failure))
+        return failure.exit_code
     except BuildsctlError as error:
-        from reconciler.render.problems import error_text, problems_text
-
         problems = f"{problems_text(error.diagnostics)}\n" if isinstance(error, ManifestError) else ""
         say(problems + error_text(error))
         return error.exit_code
@@ -180,19 +183,22 @@ def _context(error: click.ClickException, arguments: list[str]) -> click.Context
     return context
 
 
-def _say_usage(error: click.ClickException, context: click.Context) -> None:
-    from reconciler.cli.output import say
-    from reconciler.render.escape import clean_lines
+def _usage_error(error: click.ClickException, context: click.Context) -> UsageError:
+    """With a guess at what is near, else where or what there is."""
+    from reconciler.manifest.nodes import nearest
 
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        say(error.format_message() + "\n")
-        return
-    say(f"error: {clean_lines(error.format_message().expandtabs(2))}\n")
-    if isinstance(error, click.UsageError):
-        say(f"hint: `{context.command_path} --help` shows what there is\n")
+    command, told = context.command, error.format_message()
+    hint = f"`{context.command_path} --help` shows what there is"
+    if isinstance(error, click.NoSuchOption):
+        told, known = error.message, [name.lstrip("-") for one in command.params for name in one.opts]
+        hint = nearest(error.option_name.lstrip("-"), known).replace("`", "`--", 1) or hint
+    elif isinstance(command, click.Group) and hasattr(error, "command_name"):
+        told, known = error.message, command.list_commands(context)
+        hint = nearest(error.command_name, known) or f"there are {', '.join(known)}"
+    return UsageError(told.expandtabs(2), hint=hint)
 
 
-def _report_usage(error: click.ClickException, context: click.Context, arguments: list[str]) -> None:
+def _report(failure: UsageError, context: click.Context, arguments: list[str]) -> None:
     """A report file is written on failure too: the options are read once more, past what is wrong, for --out alone."""
     past: dict[str, Any] = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
     out = context.command.make_context(context.info_name, [*arguments], **past).params.get("out")
@@ -201,5 +207,5 @@ def _report_usage(error: click.ClickException, context: click.Context, arguments
         from reconciler.cli.options import Report
 
         reporter = (drift if context.info_name == "drift" else plan).Reporter(Report(format="text", out=out))
-        with suppress(BuildsctlError), plan.reporting(reporter):
-            raise UsageError(error.format_message())
+        with suppress(UsageError), plan.reporting(reporter):
+            raise failure

@@ -80,6 +80,8 @@ class Setting(Completed, click.Option):
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            if ctx.resilient_parsing:
+                return None
             raise click.BadParameter(f"{self.envvar} must be a JSON array of strings", ctx=ctx, param=self)
         return found
 
