@@ -158,7 +158,7 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
     color = colored(no_color=settings.no_color) and reporter.report.format == "text"
     tell = data if reporter.report.format == "text" else say
     tell(plan_text(plan, color=color, whole=settings.verbose))
-    say(troubles_text(plan))
+    say(troubles_text(plan, whole=settings.verbose))
     if plan.steps and not plan.refusals:
         carrying.check_sources(plan)
         if reporter.report.out:

@@ -99,7 +99,7 @@ def drift(
             found = reporter.found = _found(desired, api, reach, reporter.baseline)
         kinds = ((Exit.UNKNOWN, found.plan.unread), (Exit.CHANGES, found.fails(fail_on)))
         codes = [code for code, holds in kinds if holds] or [Exit.OK]
-        say(troubles(found.plan))
+        say(troubles(found.plan, whole=settings.verbose))
         reporter.write(codes)
     return codes[0]
 

@@ -160,7 +160,7 @@ def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Rep
         if report.format == "text":
             color = colored(no_color=settings.no_color)
             data(plan_text(reporter.plan, color=color, whole=settings.verbose))
-        say(troubles_text(reporter.plan))
+        say(troubles_text(reporter.plan, whole=settings.verbose))
         codes = exit_codes(reporter.plan)
         reporter.write(codes)
     return Exit.OK if codes[0] == Exit.CHANGES and not detailed_exitcode else codes[0]

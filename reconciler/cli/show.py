@@ -51,5 +51,5 @@ def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - t
         case _:
             data(plan_text(plan, color=color, whole=settings.verbose))
             data("".join(f"{outcome_text(one, color=color)}\n" for one in outcomes or ()))
-            say(troubles_text(plan))
+            say(troubles_text(plan, whole=settings.verbose))
     return Exit.OK

@@ -16,7 +16,7 @@ from reconciler.errors import Diagnostic, Exit, Severity, UsageError
 
 @click.command(params=[format_option("text", "json", "github", "sarif")])
 @offline_options
-def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002, ARG001 - options
+def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002 - the option's name
     """Check the manifests, offline: schema, references, what the API would refuse and what does harm.
 
     PATH is a file or a folder; without one, ./buildsctl.yaml, else ./builds/. All problems of all files
@@ -56,7 +56,7 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     else:
         workers, triggers = len(found.workers), len(found.triggers)
         counted = f"{workers} Worker{'s' * (workers != 1)}, {triggers} trigger{'s' * (triggers != 1)}: "
-        text = problems_text(problems)  # what has errors may not have been counted whole
+        text = problems_text(problems, whole=settings.verbose)  # what has errors may not have been counted whole
         data(f"{text}{chr(10) if text else ''}{'' if failed else counted}{count_text(problems)}\n")
     return Exit.ERROR if failed else Exit.OK
 
