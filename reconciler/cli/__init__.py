@@ -162,7 +162,7 @@ def run(arguments: list[str]) -> int:
         if os.environ.get("BUILDSCTL_DEBUG"):
             raise
         say(f"error: this is a bug in buildsctl {__version__}: {type(error).__name__}\n")
-        say("hint: please report it with the command; BUILDSCTL_DEBUG=1 shows where it happened\n")
+        say("hint: please report it with the command; BUILDSCTL_DEBUG=1 shows where it was\n")
         return Exit.ERROR
     code = result if isinstance(result, int) else Exit.OK
     if lost:

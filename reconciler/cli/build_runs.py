@@ -268,7 +268,8 @@ def _ending(api: Api, build: Build, failure: Failure | None, timeout: float, *, 
         return Exit.OK
     if not build.is_stopped:
         tell(f"error: the build is still {build.status or 'under way'} after {timeout:g} s")
-        say(f"hint: `buildsctl builds wait {build.id}` waits on, `buildsctl builds cancel {build.id}` stops it\n")
+        say(f"hint: `buildsctl builds wait {build.id}` waits on,\n")
+        say(f"      `buildsctl builds cancel {build.id}` stops it\n")
     return Exit.ERROR
 
 
