@@ -32,7 +32,7 @@ COMMANDS = {
     "doctor": ("reconciler.cli.doctor:doctor", "Find what a first run trips over."),
     "affected": ("reconciler.cli.affected:affected", "Show which triggers a change would build, offline."),
     "status": ("reconciler.cli.status:status", "Show what last builds used, against what is live."),
-    "show": ("reconciler.cli.show:show", "Show a saved plan in any format."),
+    "show": ("reconciler.cli.plan:show", "Show a saved plan in any format."),
     "export": ("reconciler.cli.export:export", "Write what is live as manifests."),
     "release": ("reconciler.cli.release:release", "Give up ownership, change nothing else."),
     "tokens": ("reconciler.cli.tokens:tokens", "List build tokens, find a token's id, prune."),
@@ -204,8 +204,7 @@ def _report(failure: UsageError, context: click.Context, arguments: list[str]) -
     out = context.command.make_context(context.info_name, [*arguments], **past).params.get("out")
     if out:
         from reconciler.cli import drift, plan
-        from reconciler.cli.options import Report
 
-        reporter = (drift if context.info_name == "drift" else plan).Reporter(Report(format="text", out=out))
-        with suppress(UsageError), plan.reporting(reporter):
+        reporter = (drift if context.info_name == "drift" else plan).Reporter(format="text", out=out)
+        with suppress(UsageError), plan.reporting(reporter.write):
             raise failure

@@ -19,16 +19,14 @@ from reconciler.cli.options import (
     ARGUMENTS,
     Globals,
     Manifests,
-    Report,
-    Setting,
     ask_option,
     deciding_options,
-    global_options,
     manifest_options,
+    option,
     report_options,
 )
-from reconciler.cli.output import check_writable, colored, data, lost, read_json, say
-from reconciler.cli.plan import Reporter, decide, reporting
+from reconciler.cli.output import check_writable, colored, data, lost, say
+from reconciler.cli.plan import PLAN_HINT, Reporter, decide, read_plan, reporting
 from reconciler.errors import Exit, InterruptedRunError, UnexpectedPlanError, UsageError
 
 if TYPE_CHECKING:
@@ -37,38 +35,33 @@ if TYPE_CHECKING:
     from reconciler.plan import Options
 
 PATIENCE_SECONDS = 2.0  # in which a run that is told to stop at once ends by itself
-PLAN_HINT = "`plan --out FILE` writes one; a digest is written sha256:…"
-MAX_PLAN = 200_000_000  # bytes
 
 
 @click.command(
     params=[
         ask_option(),
-        Setting(
-            ["--expect"],
+        option(
+            "--expect FILE",
+            "Do only what these reviewed plans hold; or a digest, sha256:…, to be exact.",
             multiple=True,
-            metavar="FILE",
-            help="Do only what these reviewed plans hold; or a digest, sha256:…, to be exact.",
         ),
-        Setting(["--fail-fast"], is_flag=True, help="Start nothing more once a change failed."),
-        Setting(
-            ["--no-verify-token"],
-            is_flag=True,
+        option("--fail-fast", "Start nothing more once a change failed."),
+        option(
+            "--no-verify-token",
+            "Do not try a build token's new secret before it replaces a working one.",
             weakens_safety=True,
-            help="Do not try a build token's new secret before it replaces a working one.",
         ),
     ]
 )
 @manifest_options
 @deciding_options
-@report_options
-@global_options
+@report_options(Reporter)
 def apply(
     *,
     settings: Globals,
     manifests: Manifests,
     deciding: Options,
-    report: Report,
+    reporter: Reporter,
     auto_approve: bool,
     expect: tuple[str, ...],
     fail_fast: bool,
@@ -92,7 +85,7 @@ def apply(
       6 authentication or permission · 7 could not look everywhere
       130 interrupted
     """
-    with reporting(Reporter(report)) as reporter:
+    with reporting(reporter.write):
         check_approval(auto_approve=auto_approve)
         desired = session.load(manifests)
         narrowed = session.narrow(deciding, manifests)
@@ -127,20 +120,6 @@ def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
         raise UnexpectedPlanError("\n  ".join(("the plan is not the one that was reviewed:", *moved)), hint=hint)
 
 
-def read_plan(path: str) -> dict[str, Any]:
-    """The document of a saved plan."""
-    found = read_json(path, most=MAX_PLAN, what="plan of this version", hint=PLAN_HINT)
-    try:
-        rows = found["resource_changes"]
-        usable = found["format_version"] == "1.0" and isinstance(found["scope"], dict)
-        usable = usable and all(isinstance(row["change"]["actions"], list) and row["address"] for row in rows)
-    except (KeyError, TypeError):
-        usable = False
-    if not usable:
-        raise UsageError(f"`{path}` is no plan of this version", hint=PLAN_HINT)
-    return dict(found)
-
-
 def check_approval(*, auto_approve: bool) -> None:
     """Somebody must be there to be asked, before anything is read."""
     if not auto_approve and not (sys.stdin and sys.stdin.isatty()):
@@ -155,14 +134,14 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
     from reconciler.render.text import outcome_text, outcomes_ending, plan_text, troubles_text
 
     reporter.plan = plan
-    color = colored(no_color=settings.no_color) and reporter.report.format == "text"
-    tell = data if reporter.report.format == "text" else say
+    color = colored(no_color=settings.no_color) and reporter.format == "text"
+    tell = data if reporter.format == "text" else say
     tell(plan_text(plan, color=color, whole=settings.verbose))
     say(troubles_text(plan, whole=settings.verbose))
     if plan.steps and not plan.refusals:
         carrying.check_sources(plan)
-        if reporter.report.out:
-            check_writable(reporter.report.out)
+        if reporter.out:
+            check_writable(reporter.out)
         if ask and not click.confirm("\nApply these changes?", err=True):
             raise UsageError("the answer was no: nothing was written")
         api.allow_writes()
@@ -191,10 +170,10 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
 
 
 def of_owner(
-    given: str | None, decide: Callable[[str, Api], Plan], settings: Globals, report: Report, *, auto_approve: bool
+    given: str | None, decide: Callable[[str, Api], Plan], settings: Globals, reporter: Reporter, *, auto_approve: bool
 ) -> int:
     """Carry out what is decided for the owner that is given, else for that of the manifests here."""
-    with reporting(Reporter(report)) as reporter:
+    with reporting(reporter.write):
         check_approval(auto_approve=auto_approve)
         declared = session.here(strict=not given)
         owner = given or declared.owner

@@ -276,14 +276,6 @@ deciding_options = bundle(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """How to report: `format` on stdout, and JSON in the file `out` beside it."""
-
-    format: str
-    out: str | None = None
-
-
 def ask_option() -> Setting:
     return option("--auto-approve", "Do not ask; needed without a terminal.", weakens_safety=True)
 
@@ -304,11 +296,8 @@ def json_option() -> Setting:
     return made
 
 
-report_options = bundle(
-    "report",
-    Report,
-    [
-        format_option("text", "json", "markdown", "html"),
-        option("--out FILE", "Write the JSON too, on failure as well."),
-    ],
-)
+def report_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
+    """How to report, as the `reporter` that `make` makes of `format` and `out`; with the global options."""
+    formats = format_option("text", "json", "markdown", "html")
+    out = option("--out FILE", "Write the JSON too, on failure as well.")
+    return lambda command: bundle("reporter", make, [formats, out])(global_options(command))

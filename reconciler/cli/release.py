@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.apply import of_owner
-from reconciler.cli.options import Globals, Report, argument, ask_option, global_options, owner_option, report_options
+from reconciler.cli.options import Globals, argument, ask_option, owner_option, report_options
+from reconciler.cli.plan import Reporter
 from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 @click.command(params=[ask_option(), owner_option()])
 @argument("globs", nargs=-1, required=True, metavar="GLOB...")
-@report_options
-@global_options
-def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_approve: bool, owner: str | None) -> int:
+@report_options(Reporter)
+def release(
+    *, settings: Globals, reporter: Reporter, globs: tuple[str, ...], auto_approve: bool, owner: str | None
+) -> int:
     """Give up ownership, and change nothing else.
 
     GLOB matches addresses: of a trigger the marker is removed, of a variable (env/...) its entry in the
@@ -46,7 +48,7 @@ def release(*, settings: Globals, report: Report, globs: tuple[str, ...], auto_a
                 raise UsageError(f"nothing of owner `{whose}` matches {glob}", hint=hint)
         return plan
 
-    return of_owner(owner, made, settings, report, auto_approve=auto_approve)
+    return of_owner(owner, made, settings, reporter, auto_approve=auto_approve)
 
 
 def _observed(api: Api, globs: tuple[str, ...]) -> Observed:

@@ -10,7 +10,6 @@ from reconciler.cli import session
 from reconciler.cli.apply import of_owner
 from reconciler.cli.options import (
     Globals,
-    Report,
     ask_option,
     global_options,
     json_option,
@@ -19,6 +18,7 @@ from reconciler.cli.options import (
     report_options,
 )
 from reconciler.cli.output import data, indented, tell_unread
+from reconciler.cli.plan import Reporter
 from reconciler.errors import Exit, UsageError
 
 
@@ -102,9 +102,8 @@ def id_(settings: Globals, env: str) -> int:
 
 
 @tokens.command(short_help="Delete old generations that nothing uses.", params=[ask_option(), owner_option()])
-@report_options
-@global_options
-def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str | None) -> int:
+@report_options(Reporter)
+def prune(*, settings: Globals, reporter: Reporter, auto_approve: bool, owner: str | None) -> int:
     """Delete the old generations of an owner's tokens that no trigger of the account uses.
 
     \b
@@ -127,6 +126,6 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
             whose, observe(Desired(owner=whose), api, everything=True, variables=False), account_id=api.account_id
         ),
         settings,
-        report,
+        reporter,
         auto_approve=auto_approve,
     )
