@@ -15,11 +15,14 @@ from reconciler.cli.build_runs import cancel, check_uuid, logs, run, since_optio
 from reconciler.cli.options import Globals, Manifests, argument, json_option, names_options, option
 from reconciler.cli.output import data, indented, say, tell, width
 from reconciler.errors import Exit, UsageError
+from reconciler.kinds.build import FAILED, OUTCOMES, PER_PAGE, STATUSES, Build
+from reconciler.kinds.failure import Failure
+from reconciler.kinds.limits import Limits
+from reconciler.render.builds import build_document, build_text, latest_text, limits_text, list_text
+from reconciler.render.problems import error_text
 
 if TYPE_CHECKING:
     from reconciler.api import Api
-    from reconciler.kinds.build import Build
-    from reconciler.kinds.failure import Failure
     from reconciler.lookup import Directory
 
 
@@ -78,8 +81,6 @@ def list_(
     """
     from reconciler import builds as reading
     from reconciler import lookup
-    from reconciler.kinds.build import OUTCOMES, PER_PAGE, STATUSES
-    from reconciler.render.builds import list_text
 
     filtered = branch or status or outcome
     with session.open_named(settings, manifests) as (api, desired):
@@ -112,8 +113,6 @@ def _recent(pages: Iterator[list[Build]], since: datetime | None) -> Iterator[Bu
 
 
 def _fits(build: Build, branches: Sequence[str], statuses: Sequence[str], outcomes: Sequence[str]) -> bool:
-    from reconciler.kinds.build import FAILED
-
     branch = build.told("branch")
     return (
         (not branches or any(branch == one or fnmatchcase(branch, one) for one in branches))
@@ -147,8 +146,6 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
     """
     from reconciler import builds as reading
     from reconciler import lookup
-    from reconciler.kinds.build import Build
-    from reconciler.render.builds import build_document, latest_text
 
     desired = session.names(manifests, strict=not workers or any(lookup.is_glob(one) for one in workers))
     if not workers and not desired.workers:
@@ -173,8 +170,6 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
 
 def _declared_tags(directory: Directory, names: Iterable[str]) -> dict[str, str]:
     """By name. A declared Worker that is not there holds up no other."""
-    from reconciler.render.problems import error_text
-
     found: dict[str, str] = {}
     for name in names:
         try:
@@ -218,8 +213,6 @@ def get(
       6 authentication or permission
     """
     from reconciler import builds as reading
-    from reconciler.kinds.build import Build
-    from reconciler.render.builds import build_document, build_text
 
     ids = list(dict.fromkeys(part.strip() for one in version_id for part in one.split(",") if part.strip()))
     if bool(uuid) == bool(ids):
@@ -263,9 +256,6 @@ def limits(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     \b
     Exit codes: 0 shown · 1 error · 6 authentication or permission
     """
-    from reconciler.kinds.limits import Limits
-    from reconciler.render.builds import limits_text
-
     with session.open_named(settings, manifests) as (api, _):
         found = api.get(Limits.read(), Limits.decode)
     data(indented(found.answer) if as_json else limits_text(found))

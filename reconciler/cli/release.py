@@ -10,11 +10,13 @@ from reconciler.cli.apply import of_owner
 from reconciler.cli.options import Globals, argument, ask_option, owner_option, report_options
 from reconciler.cli.plan import Reporter
 from reconciler.errors import UsageError
+from reconciler.kinds.worker import Worker
+from reconciler.model import Plan
+from reconciler.plan.release import release as decide
+from reconciler.states import Desired, Observed
 
 if TYPE_CHECKING:
     from reconciler.api import Api
-    from reconciler.model import Plan
-    from reconciler.states import Observed
 
 
 @click.command(params=[ask_option(), owner_option()])
@@ -38,7 +40,6 @@ def release(
     Exit codes: 0 done · 1 error, nothing was done · 3 done in part
       6 authentication or permission · 7 could not look everywhere
     """
-    from reconciler.plan.release import release as decide
 
     def made(whose: str, api: Api) -> Plan:
         plan = decide(whose, _observed(api, globs), globs, account_id=api.account_id)
@@ -53,9 +54,7 @@ def release(
 
 def _observed(api: Api, globs: tuple[str, ...]) -> Observed:
     """The Workers that the globs name; all of them where one names none."""
-    from reconciler.kinds.worker import Worker
     from reconciler.observe import observe
-    from reconciler.states import Desired
 
     names = {glob.split("/")[1] if glob.count("/") else "*" for glob in globs}
     if any(sign in name for name in names for sign in "*?["):

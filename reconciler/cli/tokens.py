@@ -20,6 +20,10 @@ from reconciler.cli.options import (
 from reconciler.cli.output import data, indented, tell_unread
 from reconciler.cli.plan import Reporter
 from reconciler.errors import Exit, UsageError
+from reconciler.model import Secret
+from reconciler.plan.tokens import prune as decide
+from reconciler.render.tokens import token_rows, tokens_text
+from reconciler.states import Desired
 
 
 @click.group()
@@ -49,8 +53,6 @@ def list_(settings: Globals, as_json: bool) -> int:
       7 could not look everywhere
     """
     from reconciler.observe import observe
-    from reconciler.render.tokens import token_rows, tokens_text
-    from reconciler.states import Desired
 
     with session.open_api(settings, session.account_id(settings, session.here(strict=False).account_id)) as api:
         observed = observe(Desired(owner=None), api, everything=True)
@@ -85,8 +87,6 @@ def id_(settings: Globals, env: str) -> int:
     Exit codes: 0 printed · 1 error, or the token is not active
       6 authentication or permission
     """
-    from reconciler.model import Secret
-
     value = os.environ.get(env, "").strip()
     if not value:
         raise UsageError(f"the variable `{env}` is not set", hint="put the token's value there")
@@ -117,8 +117,6 @@ def prune(*, settings: Globals, reporter: Reporter, auto_approve: bool, owner: s
       7 could not look everywhere
     """
     from reconciler.observe import observe
-    from reconciler.plan.tokens import prune as decide
-    from reconciler.states import Desired
 
     return of_owner(
         owner,
