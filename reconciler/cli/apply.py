@@ -1,4 +1,4 @@
-"""`apply`: plan afresh, ask, carry out, report."""
+"""`apply`: plan afresh, ask, carry out, report; `release`, which gives up ownership in the same way."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from reconciler.cli.options import (
     ARGUMENTS,
     Globals,
     Manifests,
+    argument,
     ask_option,
     deciding_options,
     manifest_options,
     option,
+    owner_option,
     report_options,
 )
 from reconciler.cli.output import check_writable, colored, data, lost, say
@@ -181,6 +183,48 @@ def of_owner(
             raise UsageError("the manifests have no owner", hint="name one with --owner")
         with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
             return carry_out(decide(owner, api), api, reporter, settings, ask=not auto_approve)
+
+
+@click.command(params=[ask_option(), owner_option()])
+@argument("globs", nargs=-1, required=True, metavar="GLOB...")
+@report_options(Reporter)
+def release(
+    *, settings: Globals, reporter: Reporter, globs: tuple[str, ...], auto_approve: bool, owner: str | None
+) -> int:
+    """Give up ownership, and change nothing else.
+
+    GLOB matches addresses: of a trigger the marker is removed, of a variable (env/...) its entry in the
+    marker. What is given up is kept by later runs; a trigger that is still declared is adopted again.
+
+    \b
+    Examples:
+      buildsctl release trigger/web/preview
+      buildsctl release 'env/web/*/SENTRY_AUTH_TOKEN'
+      buildsctl release 'worker/old-*' --owner acme/builds
+
+    \b
+    Exit codes: 0 done · 1 error, nothing was done · 3 done in part
+      6 authentication or permission · 7 could not look everywhere
+    """
+
+    from reconciler.kinds.worker import Worker
+    from reconciler.observe import observe
+    from reconciler.plan.release import release as decide_release
+    from reconciler.states import Desired
+
+    def decided(whose: str, api: Api) -> Plan:
+        names = {glob.split("/")[1] if glob.count("/") else "*" for glob in globs}
+        everything = any(sign in name for name in names for sign in "*?[")
+        workers = {} if everything else Worker.named(names)
+        observed = observe(Desired(owner=None, workers=workers), api, everything=everything)
+        plan = decide_release(whose, observed, globs, account_id=api.account_id)
+        for glob in globs if not plan.unread else ():
+            if not any(change.address.matches(glob) for change in plan.changes):
+                hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
+                raise UsageError(f"nothing of owner `{whose}` matches {glob}", hint=hint)
+        return plan
+
+    return of_owner(owner, decided, settings, reporter, auto_approve=auto_approve)
 
 
 @contextmanager

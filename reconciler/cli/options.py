@@ -162,7 +162,7 @@ def _merged(**given: Any) -> Globals:
     return (earlier if isinstance(earlier, Globals) else Globals()).with_later(given)
 
 
-group_options = bundle("settings", lambda **given: Globals().with_later(given), GLOBALS)
+group_options = bundle("settings", _merged, GLOBALS)
 global_options = bundle("settings", _merged, [_behind(one) for one in GLOBALS])
 
 

@@ -34,7 +34,7 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     """
     from reconciler.render.problems import count_text, problems_text
 
-    found = session.load_offline(manifests)
+    found, _ = session.check(manifests)
     problems = found.problems.sorted()
     failed = any(one.severity is Severity.ERROR for one in problems)
     if format == "json":
@@ -98,7 +98,7 @@ def render(settings: Globals, manifests: Manifests, worker: str | None) -> int: 
     from reconciler.manifest.nodes import nearest
     from reconciler.render.manifest import manifest_text
 
-    found = session.load_offline(manifests)
+    found, _ = session.check(manifests)
     found.problems.raise_errors()
     if worker is not None and worker not in found.workers:
         hint = nearest(worker, found.workers) or "`buildsctl render` shows all of them"
