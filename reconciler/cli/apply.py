@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -171,10 +171,11 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
     return Exit.PARTIAL if lost and began and codes[0] == Exit.OK else codes[0]
 
 
+@contextmanager
 def of_owner(
-    given: str | None, decide: Callable[[str, Api], Plan], settings: Globals, reporter: Reporter, *, auto_approve: bool
-) -> int:
-    """Carry out what is decided for the owner that is given, else for that of the manifests here."""
+    given: str | None, settings: Globals, reporter: Reporter, *, auto_approve: bool
+) -> Iterator[tuple[str, Api]]:
+    """The owner that is given, else that of the manifests here, and the API; what goes wrong is reported."""
     with reporting(reporter.write):
         check_approval(auto_approve=auto_approve)
         declared = session.here(strict=not given)
@@ -182,7 +183,7 @@ def of_owner(
         if not owner:
             raise UsageError("the manifests have no owner", hint="name one with --owner")
         with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
-            return carry_out(decide(owner, api), api, reporter, settings, ask=not auto_approve)
+            yield owner, api
 
 
 @click.command(params=[ask_option(), owner_option()])
@@ -206,25 +207,22 @@ def release(
     Exit codes: 0 done · 1 error, nothing was done · 3 done in part
       6 authentication or permission · 7 could not look everywhere
     """
-
     from reconciler.kinds.worker import Worker
     from reconciler.observe import observe
-    from reconciler.plan.release import release as decide_release
+    from reconciler.plan.release import release as plan_release
     from reconciler.states import Desired
 
-    def decided(whose: str, api: Api) -> Plan:
-        names = {glob.split("/")[1] if glob.count("/") else "*" for glob in globs}
-        everything = any(sign in name for name in names for sign in "*?[")
-        workers = {} if everything else Worker.named(names)
+    names = {glob.split("/")[1] if glob.count("/") else "*" for glob in globs}
+    everything = any(sign in name for name in names for sign in "*?[")
+    workers = {} if everything else Worker.named(names)
+    with of_owner(owner, settings, reporter, auto_approve=auto_approve) as (whose, api):
         observed = observe(Desired(owner=None, workers=workers), api, everything=everything)
-        plan = decide_release(whose, observed, globs, account_id=api.account_id)
+        plan = plan_release(whose, observed, globs, account_id=api.account_id)
         for glob in globs if not plan.unread else ():
             if not any(change.address.matches(glob) for change in plan.changes):
                 hint = "`trigger/WORKER/KEY`, `env/WORKER/KEY/NAME` or `worker/WORKER`"
                 raise UsageError(f"nothing of owner `{whose}` matches {glob}", hint=hint)
-        return plan
-
-    return of_owner(owner, decided, settings, reporter, auto_approve=auto_approve)
+        return carry_out(plan, api, reporter, settings, ask=not auto_approve)
 
 
 @contextmanager

@@ -44,13 +44,14 @@ argument = functools.partial(click.argument, cls=Argument)
 class Setting(Completed, click.Option):
     """An option that `BUILDSCTL_<OPTION>` sets too; lists as JSON arrays, empty counts as unset.
 
-    `weakens_safety=True` keeps it to the command line: nobody shall weaken a run from afar. `told=False` leaves it
-    out of the help page.
+    `weakens_safety=True` keeps it to the command line: nobody shall weaken a run from afar.
     """
 
-    def __init__(self, *args: Any, weakens_safety: bool = False, told: bool = True, **kwargs: Any) -> None:
+    told = True
+    """Does the help page tell of it?"""
+
+    def __init__(self, *args: Any, weakens_safety: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.told = told
         if not weakens_safety and self.envvar is None and self.name:
             self.envvar = PREFIX + self.name.upper()
 
@@ -150,8 +151,8 @@ GLOBALS = [
 ]
 
 
-def _behind(one: Setting) -> Setting:
-    """Behind the command's name: it reads no environment, and no help page tells of it, which is about its command."""
+def _quiet(one: Setting) -> Setting:
+    """What may stand there, and is not what the command is about: no help page tells of it, and no variable sets it."""
     later = copy.copy(one)
     later.told, later.envvar = False, None
     return later
@@ -163,7 +164,7 @@ def _merged(**given: Any) -> Globals:
 
 
 group_options = bundle("settings", _merged, GLOBALS)
-global_options = bundle("settings", _merged, [_behind(one) for one in GLOBALS])
+global_options = bundle("settings", _merged, [_quiet(one) for one in GLOBALS])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,11 +195,10 @@ PARAMS = (
 )
 
 
-def _source_options(*, told: bool) -> list[Setting]:
-    return [
-        option("--allow-commands", "Let manifests run commands for secrets.", weakens_safety=True, told=told),
-        option("--no-secrets", "Ask no source for its secret.", told=told),
-    ]
+SOURCES = (
+    option("--allow-commands", "Let manifests run commands for secrets.", weakens_safety=True),
+    option("--no-secrets", "Ask no source for its secret."),
+)
 
 
 def _silent(*, manifests: tuple[str, ...] = (), paths: tuple[str, ...] = (), **given: Any) -> Manifests:
@@ -206,20 +206,18 @@ def _silent(*, manifests: tuple[str, ...] = (), paths: tuple[str, ...] = (), **g
     return Manifests(**given | {"paths": paths or manifests, "allow_commands": False, "no_secrets": True})
 
 
-manifest_options = bundle("manifests", Manifests, [PATHS, *PARAMS, *_source_options(told=True)])
+manifest_options = bundle("manifests", Manifests, [PATHS, *PARAMS, *SOURCES])
 
 
 def offline_options(command: Command) -> Command:
     """For commands that never need a secret; with the global options."""
-    params = [PATHS, *PARAMS, *_source_options(told=False)]
-    return bundle("manifests", _silent, params)(global_options(command))
+    return bundle("manifests", _silent, [PATHS, *PARAMS, *map(_quiet, SOURCES)])(global_options(command))
 
 
 def names_options(command: Command) -> Command:
     """For commands that look names up in manifests, and take something else as arguments; with the global options."""
     given = option("--manifests PATH", "Where names come from; default: those here.", multiple=True)
-    params = [given, *PARAMS, *_source_options(told=False)]
-    return bundle("manifests", _silent, params)(global_options(command))
+    return bundle("manifests", _silent, [given, *PARAMS, *map(_quiet, SOURCES)])(global_options(command))
 
 
 def fingerprint_key() -> FingerprintKey | None:

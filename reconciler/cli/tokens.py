@@ -7,7 +7,7 @@ import os
 import click
 
 from reconciler.cli import session
-from reconciler.cli.apply import of_owner
+from reconciler.cli.apply import carry_out, of_owner
 from reconciler.cli.options import (
     Globals,
     ask_option,
@@ -118,12 +118,7 @@ def prune(*, settings: Globals, reporter: Reporter, auto_approve: bool, owner: s
     """
     from reconciler.observe import observe
 
-    return of_owner(
-        owner,
-        lambda whose, api: decide(
-            whose, observe(Desired(owner=whose), api, everything=True, variables=False), account_id=api.account_id
-        ),
-        settings,
-        reporter,
-        auto_approve=auto_approve,
-    )
+    with of_owner(owner, settings, reporter, auto_approve=auto_approve) as (whose, api):
+        observed = observe(Desired(owner=whose), api, everything=True, variables=False)
+        plan = decide(whose, observed, account_id=api.account_id)
+        return carry_out(plan, api, reporter, settings, ask=not auto_approve)
