@@ -18,7 +18,6 @@ from reconciler.errors import ApiError, Exit, GatewayError, NetworkError, Reject
 from reconciler.kinds.answer import mapping
 from reconciler.kinds.build import SUCCESS, Build, seed_problem
 from reconciler.kinds.failure import Failure, why
-from reconciler.render.builds import build_document, build_text, failure_text, log_text
 
 if TYPE_CHECKING:
     from reconciler.api import Api
@@ -91,6 +90,7 @@ def logs(
     Exit codes: 0 read · 1 error · 6 authentication or permission
     """
     from reconciler.builds import Watch
+    from reconciler.render.builds import failure_text
 
     with session.open_named(settings, manifests) as (api, _):
         watch = Watch(api, uuid, tell=tell)
@@ -105,6 +105,7 @@ def _print_log(
 ) -> Failure | None:
     """Page by page, so that a log of any length takes no more memory than a page; the last known cause."""
     from reconciler.builds import stamp
+    from reconciler.render.builds import log_text
 
     first = since.timestamp() * 1_000 if since else None
     failure, empty = None, True
@@ -247,6 +248,7 @@ def _see_through(api: Api, uuid: str, timeout: float, *, logs: bool, as_json: bo
 def _ending(api: Api, build: Build, failure: Failure | None, timeout: float, *, as_json: bool) -> int:
     """Tell how a build ended, and the exit code for it."""
     from reconciler import builds as reading
+    from reconciler.render.builds import build_document, build_text
 
     if not build.has_failed:
         failure = None

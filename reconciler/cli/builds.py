@@ -20,7 +20,6 @@ from reconciler.kinds.build import FAILED, OUTCOMES, PER_PAGE, STATUSES, Build
 from reconciler.kinds.failure import Failure
 from reconciler.kinds.limits import Limits
 from reconciler.kinds.trigger import Trigger
-from reconciler.render.builds import build_document, build_text, latest_text, limits_text, list_text
 from reconciler.render.escape import clean
 from reconciler.render.problems import error_text
 
@@ -84,6 +83,7 @@ def list_(
     """
     from reconciler import builds as reading
     from reconciler import lookup
+    from reconciler.render.builds import list_text
 
     filtered = branch or status or outcome
     with session.open_named(settings, manifests) as (api, desired):
@@ -149,6 +149,7 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
     """
     from reconciler import builds as reading
     from reconciler import lookup
+    from reconciler.render.builds import build_document, latest_text
 
     desired = session.names(manifests, strict=not workers or any(lookup.is_glob(one) for one in workers))
     if not workers and not desired.workers:
@@ -216,6 +217,7 @@ def get(
       6 authentication or permission
     """
     from reconciler import builds as reading
+    from reconciler.render.builds import build_document, build_text
 
     ids = list(dict.fromkeys(part.strip() for one in version_id for part in one.split(",") if part.strip()))
     if bool(uuid) == bool(ids):
@@ -259,6 +261,8 @@ def limits(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     \b
     Exit codes: 0 shown · 1 error · 6 authentication or permission
     """
+    from reconciler.render.builds import limits_text
+
     with session.open_named(settings, manifests) as (api, _):
         found = api.get(Limits.read(), Limits.decode)
     data(indented(found.answer) if as_json else limits_text(found))

@@ -17,9 +17,6 @@ from reconciler.cli.plan import reporting
 from reconciler.drift import Baseline, Reach
 from reconciler.errors import BuildsctlError, Exit, UsageError
 from reconciler.model import Plan
-from reconciler.plan import Options, plan
-from reconciler.render.drift import drift_document, drift_markdown, drift_text, troubles
-from reconciler.render.json import FORMAT_VERSION, dump
 
 if TYPE_CHECKING:
     from reconciler.api import Api
@@ -50,6 +47,9 @@ class Reporter:
 
     def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
         """The findings, to the file and the stream that were asked for."""
+        from reconciler.render.drift import drift_document, drift_markdown, drift_text
+        from reconciler.render.json import dump
+
         found = self.found
         if found is None or failure:
             found = deciding.report(self.plan, (), self.reach, self.baseline, failure=failure)
@@ -107,6 +107,8 @@ def drift(
     Exit codes: 0 none of the kinds of --fail-on · 1 error · 2 drift
       6 authentication or permission · 7 could not look everywhere
     """
+    from reconciler.render.drift import troubles
+
     reporter.reach = Reach(paths=manifests.paths, everything=all, health=health, stale_days=stale_days)
     with reporting(reporter.write):
         if reporter.out:
@@ -129,6 +131,7 @@ def drift(
 def _found(desired: Desired, api: Api, reporter: Reporter) -> deciding.Report:
     from reconciler.health import look
     from reconciler.observe import observe
+    from reconciler.plan import Options, plan
 
     reach = reporter.reach
     observed = observe(desired, api, everything=reach.everything, tokens=reach.health or reach.everything)
@@ -158,6 +161,8 @@ def _check_scope(path: str, scope: list[str | None], wanted: list[str | None]) -
 
 def _baseline(path: str) -> tuple[Baseline, str, str | None]:
     """With the account and the owner that it is about."""
+    from reconciler.render.json import FORMAT_VERSION
+
     hint = "it is what `drift --out FILE` wrote; leave --baseline out of the first run"
     found = read_json(path, most=MAX_BASELINE, what="drift report", hint=hint)
     names = ("id", "kind", "address", "summary")

@@ -21,8 +21,6 @@ from reconciler.cli.output import data, indented, tell_unread
 from reconciler.cli.plan import Reporter
 from reconciler.errors import Exit, UsageError
 from reconciler.model import Secret
-from reconciler.plan.tokens import prune as decide
-from reconciler.render.tokens import token_rows, tokens_text
 from reconciler.states import Desired
 
 
@@ -53,6 +51,7 @@ def list_(settings: Globals, as_json: bool) -> int:
       7 could not look everywhere
     """
     from reconciler.observe import observe
+    from reconciler.render.tokens import token_rows, tokens_text
 
     with session.open_api(settings, session.account_id(settings, session.here(strict=False).account_id)) as api:
         observed = observe(Desired(owner=None), api, everything=True)
@@ -117,6 +116,7 @@ def prune(*, settings: Globals, reporter: Reporter, auto_approve: bool, owner: s
       7 could not look everywhere
     """
     from reconciler.observe import observe
+    from reconciler.plan.tokens import prune as decide
 
     with of_owner(owner, settings, reporter, auto_approve=auto_approve) as (whose, api):
         observed = observe(Desired(owner=whose), api, everything=True, variables=False)
