@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 2.0  # in which a run that is told to stop at once ends by it
 
 @click.command(
     params=[
-        ask_option(),
+        ask_option,
         option(
             "--expect FILE",
             "Do only what these reviewed plans hold; or a digest, sha256:…, to be exact.",
@@ -186,7 +186,7 @@ def of_owner(
             yield owner, api
 
 
-@click.command(params=[ask_option(), owner_option()])
+@click.command(params=[ask_option, owner_option])
 @argument("globs", nargs=-1, required=True, metavar="GLOB...")
 @report_options(Reporter)
 def release(

@@ -67,7 +67,7 @@ def _since(_: click.Context, __: click.Parameter, given: str | None) -> datetime
         uuid_argument,
         option("--follow", "Go on until the build stops."),
         since_option("Lines since then: 5m, or a time."),
-        json_option(),
+        json_option,
     ]
 )
 @names_options
@@ -133,7 +133,7 @@ def _print_log(
         option("--wait", "Wait until it stops; the exit code says how."),
         option("--logs", "Print its log, and wait."),
         timeout_option,
-        json_option(),
+        json_option,
     ]
 )
 @argument("trigger", metavar="WORKER/TRIGGER")
@@ -270,7 +270,7 @@ def _ending(api: Api, build: Build, failure: Failure | None, timeout: float, *, 
     return Exit.ERROR
 
 
-@click.command(params=[uuid_argument, timeout_option, json_option()])
+@click.command(params=[uuid_argument, timeout_option, json_option])
 @names_options
 def wait(*, settings: Globals, manifests: Manifests, uuid: str, timeout: float, as_json: bool) -> int:
     """Wait until a build stops; the exit code says how. It looks every second at first, later every ten.
@@ -291,7 +291,7 @@ def wait(*, settings: Globals, manifests: Manifests, uuid: str, timeout: float, 
         return _ending(api, build, None, timeout, as_json=as_json)
 
 
-@click.command(params=[uuid_argument, json_option()])
+@click.command(params=[uuid_argument, json_option])
 @names_options
 def cancel(*, settings: Globals, manifests: Manifests, uuid: str, as_json: bool) -> int:
     """Cancel a build that waits or runs. One that is cancelled already is done.

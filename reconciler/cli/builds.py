@@ -25,7 +25,7 @@ from reconciler.render.problems import error_text
 
 if TYPE_CHECKING:
     from reconciler.api import Api
-    from reconciler.lookup import Directory, Named
+    from reconciler.lookup import Named
 
 
 @click.group()
@@ -49,7 +49,7 @@ def builds() -> None:
         option("--status STATUS", "queued, initializing, running, stopped.", multiple=True),
         option("--outcome OUTCOME", "success, fail, skipped, cancelled, terminated.", multiple=True),
         since_option("Made since then: 2h, 7d, or a time."),
-        json_option(),
+        json_option,
     ],
 )
 @argument("worker")
@@ -126,7 +126,7 @@ def _fits(build: Build, branches: Sequence[str], statuses: Sequence[str], outcom
 
 @builds.command(
     short_help="Show the latest build of each Worker.",
-    params=[option("--why", "Read the logs of those that failed, for the cause."), json_option()],
+    params=[option("--why", "Read the logs of those that failed, for the cause."), json_option],
 )
 @argument("workers", nargs=-1, metavar="[WORKER]...")
 @names_options
@@ -157,8 +157,14 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
     with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
         directory = lookup.Directory(api, desired)
         wanted = [name for one in workers for name in directory.named(one)] if workers else desired.workers
-        names = dict.fromkeys(wanted)
-        tags = {one: directory.tag(one) for one in names} if workers else _declared_tags(directory, names)
+        names, tags = dict.fromkeys(wanted), {}
+        for name in names:
+            try:
+                tags[name] = directory.tag(name)
+            except UsageError as error:  # a declared Worker that is not there holds up no other
+                if workers:
+                    raise
+                say(error_text(error))
         found = reading.by_ids(api, tags.values(), Build.read_latest)
         rows = [(name, found.get(tag)) for name, tag in tags.items()]
         failures = _failures(api, [build for _, build in rows if build]) if why else {}
@@ -170,17 +176,6 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
         shown = [reading.seen(name, build, now, failures.get(build.id if build else "")) for name, build in rows]
         data(latest_text(shown, width()))
     return Exit.ERROR if len(tags) < len(names) else Exit.OK
-
-
-def _declared_tags(directory: Directory, names: Iterable[str]) -> dict[str, str]:
-    """By name. A declared Worker that is not there holds up no other."""
-    found: dict[str, str] = {}
-    for name in names:
-        try:
-            found[name] = directory.tag(name)
-        except UsageError as error:
-            say(error_text(error))
-    return found
 
 
 def _failures(api: Api, found: Iterable[Build]) -> dict[str, Failure]:
@@ -195,7 +190,7 @@ def _failures(api: Api, found: Iterable[Build]) -> dict[str, Failure]:
 
 @builds.command(
     short_help="Show one build, or those that made versions.",
-    params=[option("--version-id ID", "By what was deployed; repeatable, or a,b,c.", multiple=True), json_option()],
+    params=[option("--version-id ID", "By what was deployed; repeatable, or a,b,c.", multiple=True), json_option],
 )
 @argument("uuid", required=False)
 @names_options
@@ -245,7 +240,7 @@ for command in (logs, run, cancel, wait):
     builds.add_command(command)
 
 
-@click.command(params=[json_option()])
+@click.command(params=[json_option])
 @names_options
 def limits(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """Show the limits of the account's builds: one request.
@@ -279,7 +274,7 @@ def cache() -> None:
     """
 
 
-@cache.command(short_help="Empty the build cache of triggers.", params=[ask_option(), json_option()])
+@cache.command(short_help="Empty the build cache of triggers.", params=[ask_option, json_option])
 @argument("triggers", nargs=-1, required=True, metavar="WORKER/TRIGGER...")
 @names_options
 def purge(

@@ -31,7 +31,7 @@ def connections() -> None:
 @connections.command(
     short_help="Delete a connection that no trigger uses.",
     params=[
-        ask_option(),
+        ask_option,
         option("--repo-id ID", "The repository's numeric id; default: the manifests'."),
         option("--provider-account-id ID", "Its owner's; default: the manifests'."),
         option(

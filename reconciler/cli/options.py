@@ -274,12 +274,8 @@ deciding_options = bundle(
 )
 
 
-def ask_option() -> Setting:
-    return option("--auto-approve", "Do not ask; needed without a terminal.", weakens_safety=True)
-
-
-def owner_option() -> Setting:
-    return option("--owner OWNER", "Whose; default: the owner of the manifests here.")
+ask_option = option("--auto-approve", "Do not ask; needed without a terminal.", weakens_safety=True)
+owner_option = option("--owner OWNER", "Whose; default: the owner of the manifests here.")
 
 
 def format_option(*formats: str, **more: Any) -> Setting:
@@ -287,11 +283,9 @@ def format_option(*formats: str, **more: Any) -> Setting:
     return option("--format FORMAT", told, type=click.Choice(formats), default=formats[0], **more)
 
 
-def json_option() -> Setting:
-    """Text, or with `as_json` JSON."""
-    made = format_option("text", "json", callback=lambda _, __, given: given == "json")
-    made.name = "as_json"
-    return made
+# Whether it is JSON, as `as_json`.
+json_option = format_option("text", "json", callback=lambda _, __, given: given == "json")
+json_option.name = "as_json"
 
 
 def report_options(make: Callable[..., Any]) -> Callable[[Command], Command]:

@@ -12,7 +12,7 @@ from reconciler.cli.output import data, say, tell_unread
 from reconciler.errors import Exit
 
 
-@click.command(params=[json_option()])
+@click.command(params=[json_option])
 @offline_options
 def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """Show what the last build of each declared trigger really used, against what is live now.

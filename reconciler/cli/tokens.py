@@ -36,7 +36,7 @@ def tokens() -> None:
     """
 
 
-@tokens.command("list", short_help="List build tokens, and who uses them.", params=[json_option()])
+@tokens.command("list", short_help="List build tokens, and who uses them.", params=[json_option])
 @global_options
 def list_(settings: Globals, as_json: bool) -> int:
     """List the build tokens of the account, and the triggers that use them. Reads every Worker.
@@ -100,7 +100,7 @@ def id_(settings: Globals, env: str) -> int:
     return Exit.OK
 
 
-@tokens.command(short_help="Delete old generations that nothing uses.", params=[ask_option(), owner_option()])
+@tokens.command(short_help="Delete old generations that nothing uses.", params=[ask_option, owner_option])
 @report_options(Reporter)
 def prune(*, settings: Globals, reporter: Reporter, auto_approve: bool, owner: str | None) -> int:
     """Delete the old generations of an owner's tokens that no trigger of the account uses.
