@@ -41,7 +41,7 @@ COMMANDS = {
     "limits": ("reconciler.cli.builds:limits", "Show the limits of the account's builds."),
     "connections": ("reconciler.cli.connections:connections", "Delete a repository connection."),
     "explain": ("reconciler.cli.validate:explain", "Explain a field or a lint rule."),
-    "schema": ("reconciler.cli.schema:schema", "Print a JSON Schema."),
+    "schema": ("reconciler.cli.validate:schema", "Print a JSON Schema."),
     "completion": ("reconciler.cli.completion:completion", "Print the script that makes TAB complete."),
     "sandbox": ("reconciler.cli.sandbox:sandbox", "Run a stand-in of the API."),
 }

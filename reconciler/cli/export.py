@@ -12,7 +12,7 @@ import click
 from reconciler.cli import session
 from reconciler.cli.options import Globals, global_options, option
 from reconciler.cli.output import data, say, tell_unread, write_file
-from reconciler.cli.schema import write_schema
+from reconciler.cli.validate import write_schema
 from reconciler.errors import UsageError
 from reconciler.kinds.worker import Worker
 from reconciler.render.escape import clean_lines

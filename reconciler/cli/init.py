@@ -13,7 +13,7 @@ import click
 from reconciler.cli import repository, session
 from reconciler.cli.options import Globals, bundle, global_options, option
 from reconciler.cli.output import asked, check_writable, say, tell, tell_unread, write_file
-from reconciler.cli.schema import write_schema
+from reconciler.cli.validate import write_schema
 from reconciler.errors import AnswerError, Exit, NotFoundError, RejectedError, UsageError
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.repository import Repository

@@ -177,13 +177,6 @@ def _is_stream(path: str) -> bool:
     return os.path.exists(path) and (not os.path.isfile(path) or os.path.abspath(path).startswith(STREAMS))
 
 
-def _stream(path: str) -> int:
-    """Opened to be written into; a pipe that nobody reads is an error in place of a wait for somebody."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
-    os.set_blocking(descriptor, True)
-    return descriptor
-
-
 def _unwritable(path: str, error: OSError) -> UsageError:
     told = f"`{path}` cannot be written: {error.strerror}"
     return UsageError(told, hint="name a file in a folder that exists, on a disk that is not full")
@@ -205,7 +198,10 @@ def write_file(path: str, text: str) -> None:
     folder = os.path.dirname(os.path.realpath(path))
     try:
         if _is_stream(path):
-            with open(_stream(path), "w", encoding="utf-8", newline="") as stream:
+            # A pipe that nobody reads is an error in place of a wait for somebody.
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+            os.set_blocking(descriptor, True)
+            with open(descriptor, "w", encoding="utf-8", newline="") as stream:
                 stream.write(text)
             return
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".buildsctl-", suffix=".tmp")

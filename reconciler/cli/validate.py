@@ -1,4 +1,4 @@
-"""`validate`, `render` and `explain`: everything that can be said about manifests without the API."""
+"""`validate`, `render`, `explain` and `schema`: everything that can be said about manifests without the API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.options import Globals, Manifests, argument, format_option, global_options, offline_options, option
-from reconciler.cli.output import data
+from reconciler.cli.output import data, indented, write_file
 from reconciler.errors import Diagnostic, Exit, Severity, UsageError
 
 
@@ -146,3 +146,44 @@ def explain(settings: Globals, *, name: str | None) -> int:  # noqa: ARG001 - ta
         raise UsageError(f"there is no field and no lint rule `{name}`", hint=hint)
     data("\n".join(told))
     return Exit.OK
+
+
+@click.command()
+@argument("name", type=click.Choice(["manifest", "plan", "api"]))
+@global_options
+def schema(settings: Globals, *, name: str) -> int:  # noqa: ARG001 - taken so that they may stand here
+    """Print the JSON Schema of a manifest, or of the plan that --format json writes; or the API as an OpenAPI document.
+
+    \b
+    Examples:
+      buildsctl schema manifest > manifest.schema.json
+      buildsctl schema plan
+      buildsctl schema api > workers-builds.openapi.yaml
+
+    \b
+    Exit codes: 0 printed · 1 error
+    """
+    from importlib import resources
+
+    if name == "manifest":
+        data(_manifest_schema())
+    elif name == "api":
+        data(resources.files("reconciler.cli").joinpath("workers-builds.openapi.yaml").read_text(encoding="utf-8"))
+    else:
+        data(resources.files("reconciler.render").joinpath("plan.schema.json").read_text(encoding="utf-8"))
+    return Exit.OK
+
+
+def write_schema(folder: str) -> None:
+    """The file that the first line of a manifest of ours names, for editors, unless it is there."""
+    from reconciler.export import SCHEMA
+
+    path = os.path.join(folder, SCHEMA)
+    if not os.path.exists(path):
+        write_file(path, _manifest_schema())
+
+
+def _manifest_schema() -> str:
+    from reconciler.manifest.schema import manifest_schema
+
+    return indented(manifest_schema())
