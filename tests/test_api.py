@@ -769,3 +769,66 @@ def test_a_report_goes_into_what_is_there_and_replaces_files_only(server: FakeSe
     ran = run(["plan", "--out", "pipe"], environment(server), folder)
     assert ran.code == 1, "nobody reads it: that is no reason to wait for ever"
     assert "`pipe` cannot be written" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_written"),
+    [
+        (["plan", "--out", "r.json", "--max-deletes", "x"], True),
+        (["plan", "--nope", "--out=r.json"], True),
+        (["apply", "--nope", "x", "--out", "r.json"], True),
+        (["apply", "--out", "r.json", "--target"], True),
+        (["tokens", "prune", "--out", "r.json", "more"], True),
+        (["connections", "delete", "--out", "r.json"], True),
+        (["plan", "--", "--out", "r.json", "--nope"], False),
+        (["plna", "plan", "--out", "r.json"], False),
+        (["validate", "--out", "r.json"], False),
+    ],
+)
+def test_a_usage_error_is_reported_too_where_the_command_writes_reports(
+    arguments: list[str], is_written: bool, server: FakeServer, folder: Path
+) -> None:
+    ran = run(arguments, environment(server), folder)
+    assert (ran.code, ran.out) == (1, "")
+    assert (folder / "r.json").exists() == is_written
+    if is_written:
+        report = json.loads((folder / "r.json").read_text())
+        jsonschema.validate(report, SCHEMA)
+        assert (report["errored"], report["exit_codes"]) == (True, [1])
+        assert f"error: {report['diagnostics'][0]['summary']}\n" in ran.err
+    assert not server.log
+
+
+def test_a_usage_error_goes_where_the_environment_wants_reports(server: FakeServer, folder: Path) -> None:
+    env = environment(server, BUILDSCTL_OUT="r.json")
+    assert run(["drift", "--fail-on", "x"], env, folder).code == 1
+    assert "`x` is none of" in json.loads((folder / "r.json").read_text())["error"]["message"]
+    (folder / "r.json").unlink()
+    assert run(["validate", "--nope"], env, folder).code == 1
+    assert not (folder / "r.json").exists()
+    assert run(["plan"], environment(server, BUILDSCTL_OUT="r.json", BUILDSCTL_TARGET="x"), folder).code == 1
+    assert "must be a JSON array" in json.loads((folder / "r.json").read_text())["diagnostics"][0]["summary"]
+
+
+def test_a_file_that_is_replaced_keeps_its_mode(server: FakeServer, folder: Path) -> None:
+    report = folder / "r.json"
+    for mode in (0o600, 0o640):
+        report.write_text("old")
+        report.chmod(mode)
+        assert run(["plan", "--out", "r.json"], environment(server), folder).code == 0
+        assert report.stat().st_mode & 0o777 == mode
+        assert json.loads(report.read_text())["complete"] is True
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "command"),
+    [("MAX_WAIT", "x", "plan"), ("FORMAT", "x", "plan"), ("FAIL_ON", "x", "drift"), ("PARAM", '["x"]', "plan")],
+)
+def test_a_wrong_value_of_the_environment_is_told_by_its_variable(
+    variable: str, value: str, command: str, server: FakeServer, folder: Path
+) -> None:
+    ran = run([command], environment(server, **{f"BUILDSCTL_{variable}": value}), folder)
+    assert ran.code == 1
+    assert f"error: Invalid value for BUILDSCTL_{variable}: " in ran.err
+    ran = run([command, f"--{variable.lower().replace('_', '-')}", "x"], environment(server), folder)
+    assert f"error: Invalid value for '--{variable.lower().replace('_', '-')}': " in ran.err

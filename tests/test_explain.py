@@ -164,6 +164,8 @@ def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> No
         ("branch_inclueds", "did you mean `branch_includes`?"),
         ("preview-deploy", "did you mean `preview-deploys`?"),
         *((alias, f"did you mean `{name}`?") for alias, name in ALIASES.items() if alias not in NAMES),
+        ("deploy", "did you mean `deploy_command`?"),
+        ("nope", "`buildsctl explain` lists them all"),
         ("zzz", "`buildsctl explain` lists them all"),
         ("\x1b[31m\u202e", "`buildsctl explain` lists them all"),
     ],

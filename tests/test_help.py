@@ -86,6 +86,15 @@ def test_each_code_that_a_case_ends_with_is_told(capsys: pytest.CaptureFixture[s
             assert run["exit"] in {*told[names], Exit.INTERRUPTED}, (path.name, run["args"])
 
 
+def test_no_page_waits_for_what_only_a_run_needs() -> None:
+    """A command's module is imported for its help and for TAB, too."""
+    modules = sorted({where.partition(":")[0] for where, _ in cli.COMMANDS.values()})
+    slow = {"httpx", "jinja2", "jsonschema", "yaml", "reconciler.api", "reconciler.plan", "reconciler.sandbox"}
+    code = f"import sys, {', '.join(modules)}; print({slow} & sys.modules.keys())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"
+
+
 def test_a_page_on_a_terminal_is_the_same() -> None:
     """A terminal of 80 columns, and one of 200."""
     plain = subprocess.run(

@@ -203,9 +203,35 @@ def test_a_monorepo_is_one_manifest(place: Place) -> None:
     place.init(*FLAGS, *folders, "--worker", "api")
     assert "apps/web" not in place.text
     assert "nobody says in which folder Worker `x` is" in place.init(*FLAGS, *folders, "--worker", "x", code=1).err
+    ran = place.init(*FLAGS, *folders, "--worker", "x", "--worker", "web", code=1)
+    assert "hint: give as many --worker as --root-directory, in the same order" in ran.err
     place.contents["apps/api"] = WEB
     ran = place.init(*FLAGS, *folders)
     assert "note: Worker `web` is in `apps/web` and in `apps/api`: the first one is taken" in ran.err
+
+
+def test_workers_that_nobody_finds_go_into_the_folders_in_their_order(place: Place) -> None:
+    empty: dict[str, Any] = {}
+    place.contents = {"apps/web": {**WEB}, "apps/api": empty, "apps/admin": empty}
+    folders = [word for name in place.contents for word in ("--root-directory", name)]
+    ran = place.init(*FLAGS, *folders, "--worker", "api", "--worker", "web", "--worker", "admin")
+    assert "note: Worker `api` is taken to be in `apps/api`\n" in ran.err
+    assert "note: Worker `admin` is taken to be in `apps/admin`\n" in ran.err
+    assert "Worker `web` is taken" not in ran.err
+    rendered = place.run("render", "--worker", "admin").out
+    assert 'root_directory: "apps/admin"' in rendered
+
+
+def test_a_folder_and_a_worker_that_are_not_there_are_told(place: Place) -> None:
+    place.remote("https://github.com/acme/site.git")
+    place.contents["apps/nope"] = {**WEB, "default_worker_name": "nope"}
+    arguments = [*IDS, "--branch", "main", "--root-directory", "apps/nope"]
+    ran = place.init(*arguments)
+    assert "note: there is no folder `apps/nope` here\n" in ran.err
+    assert "note: there is no Worker `nope` in this account yet: deploy it once, with npx wrangler deploy\n" in ran.err
+    (place.folder / "apps" / "nope").mkdir(parents=True)
+    place.server.worker("nope")
+    assert "there is no" not in place.init(*arguments).err
 
 
 @pytest.mark.parametrize("name", ["", "x" * 300, "${{ x }}", "a\nb", "null", "other:deploy [1-abcdef-ab-123456]"])
@@ -437,7 +463,8 @@ def test_what_looks_like_an_expression_is_none(place: Place) -> None:
         (["--root-directory", "../x"], "is no folder"),
         (["--root-directory", "apps/*"], "is no folder"),
         (["--worker", ""], "is no name of a Worker"),
-        (["--repo-id", "site"], "is no number"),
+        (["--repo-id", "site"], "all digits: https://api.github.com/repos/acme/site shows both"),
+        (["--provider-account-id", "acme", "--provider-type", "gitlab"], "all digits: the provider's API shows it"),
         (["--provider-type", "bitbucket"], "is not one of"),
         (["--cloudflare-token-id", "${{ x }}"], "0"),
         (["-o", "nowhere/x.yaml"], "cannot be written"),

@@ -80,6 +80,27 @@ def test_the_caret_stays_under_its_place_in_a_long_line(tmp_path: Path, run: Run
     assert max(map(len, lines[number - 1 : number + 1])) < 150
 
 
+def test_of_many_warnings_that_say_the_same_a_few_and_a_count_are_shown(tmp_path: Path, run: Run) -> None:
+    trigger = (
+        "{triggers: {preview: {branch_includes: ['*'], branch_excludes: [main], deploy_command: npx wrangler deploy}}}"
+    )
+    for count, shown in ((5, 5), (50, 3)):
+        names = "".join(f"  w{one}: {trigger}\n" for one in range(count))
+        write(tmp_path, {"buildsctl.yaml": f"{HEAD}workers:\n{names}"})
+        ran = run("validate")
+        assert ran.code == 0
+        assert ran.out.count("  in trigger/w") == shown
+        assert ("\nwarning: 47 more of: a preview trigger runs" in ran.out) == (count > shown)
+        assert f"{count} warnings\n" in ran.out
+        assert run("-v", "validate").out.count("  in trigger/w") == count
+        assert run("--sandbox", "plan").err.count("  in trigger/w") == shown
+        assert run("--sandbox", "plan", "-v").err.count("  in trigger/w") == count
+        assert len(json.loads(run("validate", "--format", "json").out)["diagnostics"]) == count
+        assert run("validate", "--format", "github").out.count("::warning ") == count
+        write(tmp_path, {"buildsctl.yaml": f"{HEAD}workers:\n{names.replace('deploy_command', 'x')}"})
+        assert run("validate").out.count("unknown field `x`") == count, "errors are told one by one"
+
+
 def test_validate_as_json(tmp_path: Path, run: Run) -> None:
     write(tmp_path, HEAD + "x: 1\nworkers: {web: {triggers: {p: {branch_includes: [a, b], deploy_command: d}}}}\n")
     ran = run("validate", "--format", "json", "m.yaml")
@@ -163,6 +184,26 @@ def test_usage_errors(tmp_path: Path, run: Run, command: str, arguments: list[st
     assert ran.err.startswith("error: ")
     assert message in ran.err
     assert "hint: " in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["plna"], "did you mean `plan`?"),
+        (["destroy"], "there are init, validate, render, plan, apply, drift, "),
+        (["tokens", "ls"], "did you mean `list`?"),
+        (["tokens", "show"], "there are id, list, prune"),
+        (["plan", "--formt", "json"], "did you mean `--format`?"),
+        (["drift", "--target", "x"], "`buildsctl drift --help` shows what there is"),
+        (["plan", "--nope"], "`buildsctl plan --help` shows what there is"),
+        (["plan", "--out"], "`buildsctl plan --help` shows what there is"),
+    ],
+)
+def test_only_what_is_near_is_guessed(run: Run, arguments: list[str], hint: str) -> None:
+    ran = run(*arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"\nhint: {hint}" in ran.err
+    assert ran.err.count("\n") == 2
 
 
 def test_params_from_the_command_line(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,14 @@ import importlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler import __version__
 from reconciler.cli.options import ARGUMENTS, Globals, group_options
-from reconciler.errors import BuildsctlError, Exit, ManifestError
+from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -31,16 +32,16 @@ COMMANDS = {
     "doctor": ("reconciler.cli.doctor:doctor", "Find what a first run trips over."),
     "affected": ("reconciler.cli.affected:affected", "Show which triggers a change would build, offline."),
     "status": ("reconciler.cli.status:status", "Show what last builds used, against what is live."),
-    "show": ("reconciler.cli.show:show", "Show a saved plan in any format."),
+    "show": ("reconciler.cli.plan:show", "Show a saved plan in any format."),
     "export": ("reconciler.cli.export:export", "Write what is live as manifests."),
-    "release": ("reconciler.cli.release:release", "Give up ownership, change nothing else."),
+    "release": ("reconciler.cli.apply:release", "Give up ownership, change nothing else."),
     "tokens": ("reconciler.cli.tokens:tokens", "List build tokens, find a token's id, prune."),
     "builds": ("reconciler.cli.builds:builds", "List builds, read logs, run, cancel, wait."),
-    "cache": ("reconciler.cli.cache:cache", "Purge build caches."),
+    "cache": ("reconciler.cli.builds:cache", "Purge build caches."),
     "limits": ("reconciler.cli.builds:limits", "Show the limits of the account's builds."),
     "connections": ("reconciler.cli.connections:connections", "Delete a repository connection."),
     "explain": ("reconciler.cli.validate:explain", "Explain a field or a lint rule."),
-    "schema": ("reconciler.cli.schema:schema", "Print a JSON Schema."),
+    "schema": ("reconciler.cli.validate:schema", "Print a JSON Schema."),
     "completion": ("reconciler.cli.completion:completion", "Print the script that makes TAB complete."),
     "sandbox": ("reconciler.cli.sandbox:sandbox", "Run a stand-in of the API."),
 }
@@ -125,6 +126,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """One command line; its exit code. Usage errors are 1: 2 means that there are changes."""
     from reconciler.cli.output import data, lost, say
+    from reconciler.render.problems import error_text, problems_text
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -140,12 +142,16 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         say("\ninterrupted\n")
         return Exit.INTERRUPTED
-    except click.ClickException as error:
-        _say_usage(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        say(error.format_message() + "\n")
         return Exit.ERROR
+    except click.ClickException as error:
+        context = _context(error, arguments)
+        failure = _usage_error(error, context)
+        _report(failure, context, arguments)
+        say(error_text(failure))
+        return failure.exit_code
     except BuildsctlError as error:
-        from reconciler.render.problems import error_text, problems_text
-
         problems = f"{problems_text(error.diagnostics)}\n" if isinstance(error, ManifestError) else ""
         say(problems + error_text(error))
         return error.exit_code
@@ -156,7 +162,7 @@ def run(arguments: list[str]) -> int:
         if os.environ.get("BUILDSCTL_DEBUG"):
             raise
         say(f"error: this is a bug in buildsctl {__version__}: {type(error).__name__}\n")
-        say("hint: please report it with the command; BUILDSCTL_DEBUG=1 shows where it happened\n")
+        say("hint: please report it with the command; BUILDSCTL_DEBUG=1 shows where it was\n")
         return Exit.ERROR
     code = result if isinstance(result, int) else Exit.OK
     if lost:
@@ -166,13 +172,39 @@ def run(arguments: list[str]) -> int:
     return code
 
 
-def _say_usage(error: click.ClickException) -> None:
-    from reconciler.cli.output import say
-    from reconciler.render.escape import clean_lines
+def _context(error: click.ClickException, arguments: list[str]) -> click.Context:
+    """That of the command which was called wrongly. Click does not always tell it; the words then do."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        context = click.Context(group, info_name="buildsctl")
+        for word in arguments:
+            command = context.command.get_command(context, word) if isinstance(context.command, click.Group) else None
+            context = click.Context(command, info_name=word, parent=context) if command else context
+    return context
 
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        say(error.format_message() + "\n")
-        return
-    say(f"error: {clean_lines(error.format_message().expandtabs(2))}\n")
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        say(f"hint: `{error.ctx.command_path} --help` shows what there is\n")
+
+def _usage_error(error: click.ClickException, context: click.Context) -> UsageError:
+    """With a guess at what is near, else where or what there is."""
+    from reconciler.manifest.nodes import nearest
+
+    command, told = context.command, error.format_message()
+    hint = f"`{context.command_path} --help` shows what there is"
+    if isinstance(error, click.NoSuchOption):
+        told, known = error.message, [name.lstrip("-") for one in command.params for name in one.opts]
+        hint = nearest(error.option_name.lstrip("-"), known).replace("`", "`--", 1) or hint
+    elif isinstance(command, click.Group) and hasattr(error, "command_name"):
+        told, known = error.message, command.list_commands(context)
+        hint = nearest(error.command_name, known) or f"there are {', '.join(known)}"
+    return UsageError(told.expandtabs(2), hint=hint)
+
+
+def _report(failure: UsageError, context: click.Context, arguments: list[str]) -> None:
+    """A report file is written on failure too: the options are read once more, past what is wrong, for --out alone."""
+    past: dict[str, Any] = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
+    out = context.command.make_context(context.info_name, [*arguments], **past).params.get("out")
+    if out:
+        from reconciler.cli import drift, plan
+
+        reporter = (drift if context.info_name == "drift" else plan).Reporter(format="text", out=out)
+        with suppress(UsageError), plan.reporting(reporter.write):
+            raise failure

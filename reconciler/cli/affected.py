@@ -29,7 +29,7 @@ WHY = "--base compares with a Git revision; --files takes the names instead"
         option("--branch NAME", "The branch that is pushed; default: Git's current one."),
         option("--commits N", "How many commits; default: Git's count, or 1.", type=click.IntRange(0)),
         option("--repo OWNER/REPO", "Whose files; default: the only one declared, or Git's origin."),
-        json_option(),
+        json_option,
     ]
 )
 @offline_options

@@ -1,4 +1,4 @@
-"""`apply`: plan afresh, ask, carry out, report."""
+"""`apply`: plan afresh, ask, carry out, report; `release`, which gives up ownership in the same way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,16 +19,16 @@ from reconciler.cli.options import (
     ARGUMENTS,
     Globals,
     Manifests,
-    Report,
-    Setting,
+    argument,
     ask_option,
     deciding_options,
-    global_options,
     manifest_options,
+    option,
+    owner_option,
     report_options,
 )
-from reconciler.cli.output import check_writable, colored, data, lost, read_json, say
-from reconciler.cli.plan import Reporter, decide, reporting
+from reconciler.cli.output import check_writable, colored, data, lost, say
+from reconciler.cli.plan import PLAN_HINT, Reporter, decide, read_plan, reporting
 from reconciler.errors import Exit, InterruptedRunError, UnexpectedPlanError, UsageError
 
 if TYPE_CHECKING:
@@ -37,38 +37,33 @@ if TYPE_CHECKING:
     from reconciler.plan import Options
 
 PATIENCE_SECONDS = 2.0  # in which a run that is told to stop at once ends by itself
-PLAN_HINT = "`plan --out FILE` writes one; a digest is written sha256:…"
-MAX_PLAN = 200_000_000  # bytes
 
 
 @click.command(
     params=[
-        ask_option(),
-        Setting(
-            ["--expect"],
+        ask_option,
+        option(
+            "--expect FILE",
+            "Do only what these reviewed plans hold; or a digest, sha256:…, to be exact.",
             multiple=True,
-            metavar="FILE",
-            help="Do only what these reviewed plans hold; or a digest, sha256:…, to be exact.",
         ),
-        Setting(["--fail-fast"], is_flag=True, help="Start nothing more once a change failed."),
-        Setting(
-            ["--no-verify-token"],
-            is_flag=True,
+        option("--fail-fast", "Start nothing more once a change failed."),
+        option(
+            "--no-verify-token",
+            "Do not try a build token's new secret before it replaces a working one.",
             weakens_safety=True,
-            help="Do not try a build token's new secret before it replaces a working one.",
         ),
     ]
 )
 @manifest_options
 @deciding_options
-@report_options
-@global_options
+@report_options(Reporter)
 def apply(
     *,
     settings: Globals,
     manifests: Manifests,
     deciding: Options,
-    report: Report,
+    reporter: Reporter,
     auto_approve: bool,
     expect: tuple[str, ...],
     fail_fast: bool,
@@ -92,7 +87,7 @@ def apply(
       6 authentication or permission · 7 could not look everywhere
       130 interrupted
     """
-    with reporting(Reporter(report)) as reporter:
+    with reporting(reporter.write):
         check_approval(auto_approve=auto_approve)
         desired = session.load(manifests)
         narrowed = session.narrow(deciding, manifests)
@@ -127,20 +122,6 @@ def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
         raise UnexpectedPlanError("\n  ".join(("the plan is not the one that was reviewed:", *moved)), hint=hint)
 
 
-def read_plan(path: str) -> dict[str, Any]:
-    """The document of a saved plan."""
-    found = read_json(path, most=MAX_PLAN, what="plan of this version", hint=PLAN_HINT)
-    try:
-        rows = found["resource_changes"]
-        usable = found["format_version"] == "1.0" and isinstance(found["scope"], dict)
-        usable = usable and all(isinstance(row["change"]["actions"], list) and row["address"] for row in rows)
-    except (KeyError, TypeError):
-        usable = False
-    if not usable:
-        raise UsageError(f"`{path}` is no plan of this version", hint=PLAN_HINT)
-    return dict(found)
-
-
 def check_approval(*, auto_approve: bool) -> None:
     """Somebody must be there to be asked, before anything is read."""
     if not auto_approve and not (sys.stdin and sys.stdin.isatty()):
@@ -155,14 +136,14 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
     from reconciler.render.text import outcome_text, outcomes_ending, plan_text, troubles_text
 
     reporter.plan = plan
-    color = colored(no_color=settings.no_color) and reporter.report.format == "text"
-    tell = data if reporter.report.format == "text" else say
+    color = colored(no_color=settings.no_color) and reporter.format == "text"
+    tell = data if reporter.format == "text" else say
     tell(plan_text(plan, color=color, whole=settings.verbose))
-    say(troubles_text(plan))
+    say(troubles_text(plan, whole=settings.verbose))
     if plan.steps and not plan.refusals:
         carrying.check_sources(plan)
-        if reporter.report.out:
-            check_writable(reporter.report.out)
+        if reporter.out:
+            check_writable(reporter.out)
         if ask and not click.confirm("\nApply these changes?", err=True):
             raise UsageError("the answer was no: nothing was written")
         api.allow_writes()
@@ -190,18 +171,55 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
     return Exit.PARTIAL if lost and began and codes[0] == Exit.OK else codes[0]
 
 
+@contextmanager
 def of_owner(
-    given: str | None, decide: Callable[[str, Api], Plan], settings: Globals, report: Report, *, auto_approve: bool
-) -> int:
-    """Carry out what is decided for the owner that is given, else for that of the manifests here."""
-    with reporting(Reporter(report)) as reporter:
+    given: str | None, settings: Globals, reporter: Reporter, *, auto_approve: bool
+) -> Iterator[tuple[str, Api]]:
+    """The owner that is given, else that of the manifests here, and the API; what goes wrong is reported."""
+    with reporting(reporter.write):
         check_approval(auto_approve=auto_approve)
         declared = session.here(strict=not given)
         owner = given or declared.owner
         if not owner:
             raise UsageError("the manifests have no owner", hint="name one with --owner")
         with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
-            return carry_out(decide(owner, api), api, reporter, settings, ask=not auto_approve)
+            yield owner, api
+
+
+@click.command(params=[ask_option, owner_option])
+@argument("globs", nargs=-1, required=True, metavar="GLOB...")
+@report_options(Reporter)
+def release(
+    *, settings: Globals, reporter: Reporter, globs: tuple[str, ...], auto_approve: bool, owner: str | None
+) -> int:
+    """Give up ownership, and change nothing else.
+
+    GLOB matches addresses: of a trigger the marker is removed, of a variable (env/...) its entry in the
+    marker. What is given up is kept by later runs; a trigger that is still declared is adopted again.
+    What nobody owns any more has nothing to give up: that is no error, a GLOB that matches nothing is one.
+
+    \b
+    Examples:
+      buildsctl release trigger/web/preview
+      buildsctl release 'env/web/*/SENTRY_AUTH_TOKEN'
+      buildsctl release 'worker/old-*' --owner acme/builds
+
+    \b
+    Exit codes: 0 done · 1 error, nothing was done · 3 done in part
+      6 authentication or permission · 7 could not look everywhere
+    """
+    from reconciler.kinds.worker import Worker
+    from reconciler.observe import observe
+    from reconciler.plan.release import release as plan_release
+    from reconciler.states import Desired
+
+    names = {glob.split("/")[1] if glob.count("/") else "*" for glob in globs}
+    everything = any(sign in name for name in names for sign in "*?[")
+    workers = {} if everything else Worker.named(names)
+    with of_owner(owner, settings, reporter, auto_approve=auto_approve) as (whose, api):
+        observed = observe(Desired(owner=None, workers=workers), api, everything=everything)
+        plan = plan_release(whose, observed, globs, account_id=api.account_id)
+        return carry_out(plan, api, reporter, settings, ask=not auto_approve)
 
 
 @contextmanager

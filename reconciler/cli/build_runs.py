@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.affected import takes_branch
 from reconciler.cli import session
 from reconciler.cli.options import Argument, Globals, Manifests, Setting, argument, json_option, names_options, option
 from reconciler.cli.output import data, indented, read_json, say, tell
 from reconciler.errors import ApiError, Exit, GatewayError, NetworkError, RejectedError, UsageError
+from reconciler.kinds.answer import mapping
+from reconciler.kinds.build import SUCCESS, Build, seed_problem
+from reconciler.kinds.failure import Failure, why
 
 if TYPE_CHECKING:
     from reconciler.api import Api
     from reconciler.builds import Watch
-    from reconciler.kinds.build import Build
-    from reconciler.kinds.failure import Failure
     from reconciler.lookup import Named
 
 MAX_SEED = 4_000_000  # bytes of a seed_repo
@@ -65,7 +67,7 @@ def _since(_: click.Context, __: click.Parameter, given: str | None) -> datetime
         uuid_argument,
         option("--follow", "Go on until the build stops."),
         since_option("Lines since then: 5m, or a time."),
-        json_option(),
+        json_option,
     ]
 )
 @names_options
@@ -103,7 +105,6 @@ def _print_log(
 ) -> Failure | None:
     """Page by page, so that a log of any length takes no more memory than a page; the last known cause."""
     from reconciler.builds import stamp
-    from reconciler.kinds.failure import why
     from reconciler.render.builds import log_text
 
     first = since.timestamp() * 1_000 if since else None
@@ -132,7 +133,7 @@ def _print_log(
         option("--wait", "Wait until it stops; the exit code says how."),
         option("--logs", "Print its log, and wait."),
         timeout_option,
-        json_option(),
+        json_option,
     ]
 )
 @argument("trigger", metavar="WORKER/TRIGGER")
@@ -186,8 +187,6 @@ def run(
 
 def _body(found: Named, branch: str | None, commit: str | None) -> dict[str, Any]:
     """What to build. A trigger with one branch has an obvious answer; a preview trigger has none."""
-    from reconciler.affected import takes_branch
-
     if "" in (branch, commit):
         hint = "a variable that is not set? Without the option it builds the trigger's one branch"
         raise UsageError("--branch or --commit is given and empty", hint=hint)
@@ -206,7 +205,6 @@ def _body(found: Named, branch: str | None, commit: str | None) -> dict[str, Any
 
 def _start(api: Api, found: Named, body: dict[str, Any], *, as_json: bool) -> Mapping[str, Any] | None:
     """The API's answer; None where nobody knows what became of the request."""
-    from reconciler.kinds.build import Build
     from reconciler.settle import is_unsure
 
     hint = f"hint: `buildsctl builds list {found.address.path[0]} --limit 3` shows it if it was"
@@ -250,7 +248,6 @@ def _see_through(api: Api, uuid: str, timeout: float, *, logs: bool, as_json: bo
 def _ending(api: Api, build: Build, failure: Failure | None, timeout: float, *, as_json: bool) -> int:
     """Tell how a build ended, and the exit code for it."""
     from reconciler import builds as reading
-    from reconciler.kinds.build import SUCCESS
     from reconciler.render.builds import build_document, build_text
 
     if not build.has_failed:
@@ -268,11 +265,12 @@ def _ending(api: Api, build: Build, failure: Failure | None, timeout: float, *, 
         return Exit.OK
     if not build.is_stopped:
         tell(f"error: the build is still {build.status or 'under way'} after {timeout:g} s")
-        say(f"hint: `buildsctl builds wait {build.id}` waits on, `buildsctl builds cancel {build.id}` stops it\n")
+        say(f"hint: `buildsctl builds wait {build.id}` waits on,\n")
+        say(f"      `buildsctl builds cancel {build.id}` stops it\n")
     return Exit.ERROR
 
 
-@click.command(params=[uuid_argument, timeout_option, json_option()])
+@click.command(params=[uuid_argument, timeout_option, json_option])
 @names_options
 def wait(*, settings: Globals, manifests: Manifests, uuid: str, timeout: float, as_json: bool) -> int:
     """Wait until a build stops; the exit code says how. It looks every second at first, later every ten.
@@ -293,7 +291,7 @@ def wait(*, settings: Globals, manifests: Manifests, uuid: str, timeout: float, 
         return _ending(api, build, None, timeout, as_json=as_json)
 
 
-@click.command(params=[uuid_argument, json_option()])
+@click.command(params=[uuid_argument, json_option])
 @names_options
 def cancel(*, settings: Globals, manifests: Manifests, uuid: str, as_json: bool) -> int:
     """Cancel a build that waits or runs. One that is cancelled already is done.
@@ -306,9 +304,6 @@ def cancel(*, settings: Globals, manifests: Manifests, uuid: str, as_json: bool)
     Exit codes: 0 cancelled · 1 error, or it had ended before
       6 authentication or permission
     """
-    from reconciler.kinds.answer import mapping
-    from reconciler.kinds.build import Build
-
     with session.open_named(settings, manifests) as (api, _):
         api.allow_writes()
         try:
@@ -328,8 +323,6 @@ def cancel(*, settings: Globals, manifests: Manifests, uuid: str, as_json: bool)
 
 def _seed_repo(path: str) -> dict[str, Any]:
     """The file's `seed_repo`, checked here: the API would not say what is wrong with it (12002)."""
-    from reconciler.kinds.build import seed_problem
-
     hint = "a JSON object with branch, owner, path, provider and repository, and perhaps files"
     found = read_json(path, most=MAX_SEED, what="seed_repo", hint=hint)
     problem = seed_problem(found)

@@ -1,26 +1,31 @@
-"""`builds`: the group, and what reads builds: list, latest, get; `limits`."""
+"""`builds`: the group, and what reads builds: list, latest, get; `cache purge` and `limits` beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli import session
+from reconciler.cli.apply import check_approval
 from reconciler.cli.build_runs import cancel, check_uuid, logs, run, since_option, wait
-from reconciler.cli.options import Globals, Manifests, argument, json_option, names_options, option
+from reconciler.cli.options import Globals, Manifests, argument, ask_option, json_option, names_options, option
 from reconciler.cli.output import data, indented, say, tell, width
-from reconciler.errors import Exit, UsageError
+from reconciler.errors import ApiError, Exit, UsageError
+from reconciler.kinds.build import FAILED, OUTCOMES, PER_PAGE, STATUSES, Build
+from reconciler.kinds.failure import Failure
+from reconciler.kinds.limits import Limits
+from reconciler.kinds.trigger import Trigger
+from reconciler.render.escape import clean
+from reconciler.render.problems import error_text
 
 if TYPE_CHECKING:
     from reconciler.api import Api
-    from reconciler.kinds.build import Build
-    from reconciler.kinds.failure import Failure
-    from reconciler.lookup import Directory
+    from reconciler.lookup import Named
 
 
 @click.group()
@@ -44,7 +49,7 @@ def builds() -> None:
         option("--status STATUS", "queued, initializing, running, stopped.", multiple=True),
         option("--outcome OUTCOME", "success, fail, skipped, cancelled, terminated.", multiple=True),
         since_option("Made since then: 2h, 7d, or a time."),
-        json_option(),
+        json_option,
     ],
 )
 @argument("worker")
@@ -78,7 +83,6 @@ def list_(
     """
     from reconciler import builds as reading
     from reconciler import lookup
-    from reconciler.kinds.build import OUTCOMES, PER_PAGE, STATUSES
     from reconciler.render.builds import list_text
 
     filtered = branch or status or outcome
@@ -112,8 +116,6 @@ def _recent(pages: Iterator[list[Build]], since: datetime | None) -> Iterator[Bu
 
 
 def _fits(build: Build, branches: Sequence[str], statuses: Sequence[str], outcomes: Sequence[str]) -> bool:
-    from reconciler.kinds.build import FAILED
-
     branch = build.told("branch")
     return (
         (not branches or any(branch == one or fnmatchcase(branch, one) for one in branches))
@@ -124,7 +126,7 @@ def _fits(build: Build, branches: Sequence[str], statuses: Sequence[str], outcom
 
 @builds.command(
     short_help="Show the latest build of each Worker.",
-    params=[option("--why", "Read the logs of those that failed, for the cause."), json_option()],
+    params=[option("--why", "Read the logs of those that failed, for the cause."), json_option],
 )
 @argument("workers", nargs=-1, metavar="[WORKER]...")
 @names_options
@@ -147,7 +149,6 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
     """
     from reconciler import builds as reading
     from reconciler import lookup
-    from reconciler.kinds.build import Build
     from reconciler.render.builds import build_document, latest_text
 
     desired = session.names(manifests, strict=not workers or any(lookup.is_glob(one) for one in workers))
@@ -156,8 +157,14 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
     with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
         directory = lookup.Directory(api, desired)
         wanted = [name for one in workers for name in directory.named(one)] if workers else desired.workers
-        names = dict.fromkeys(wanted)
-        tags = {one: directory.tag(one) for one in names} if workers else _declared_tags(directory, names)
+        names, tags = dict.fromkeys(wanted), {}
+        for name in names:
+            try:
+                tags[name] = directory.tag(name)
+            except UsageError as error:  # a declared Worker that is not there holds up no other
+                if workers:
+                    raise
+                say(error_text(error))
         found = reading.by_ids(api, tags.values(), Build.read_latest)
         rows = [(name, found.get(tag)) for name, tag in tags.items()]
         failures = _failures(api, [build for _, build in rows if build]) if why else {}
@@ -169,19 +176,6 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
         shown = [reading.seen(name, build, now, failures.get(build.id if build else "")) for name, build in rows]
         data(latest_text(shown, width()))
     return Exit.ERROR if len(tags) < len(names) else Exit.OK
-
-
-def _declared_tags(directory: Directory, names: Iterable[str]) -> dict[str, str]:
-    """By name. A declared Worker that is not there holds up no other."""
-    from reconciler.render.problems import error_text
-
-    found: dict[str, str] = {}
-    for name in names:
-        try:
-            found[name] = directory.tag(name)
-        except UsageError as error:
-            say(error_text(error))
-    return found
 
 
 def _failures(api: Api, found: Iterable[Build]) -> dict[str, Failure]:
@@ -196,7 +190,7 @@ def _failures(api: Api, found: Iterable[Build]) -> dict[str, Failure]:
 
 @builds.command(
     short_help="Show one build, or those that made versions.",
-    params=[option("--version-id ID", "By what was deployed; repeatable, or a,b,c.", multiple=True), json_option()],
+    params=[option("--version-id ID", "By what was deployed; repeatable, or a,b,c.", multiple=True), json_option],
 )
 @argument("uuid", required=False)
 @names_options
@@ -218,7 +212,6 @@ def get(
       6 authentication or permission
     """
     from reconciler import builds as reading
-    from reconciler.kinds.build import Build
     from reconciler.render.builds import build_document, build_text
 
     ids = list(dict.fromkeys(part.strip() for one in version_id for part in one.split(",") if part.strip()))
@@ -247,7 +240,7 @@ for command in (logs, run, cancel, wait):
     builds.add_command(command)
 
 
-@click.command(params=[json_option()])
+@click.command(params=[json_option])
 @names_options
 def limits(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """Show the limits of the account's builds: one request.
@@ -263,10 +256,79 @@ def limits(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     \b
     Exit codes: 0 shown · 1 error · 6 authentication or permission
     """
-    from reconciler.kinds.limits import Limits
     from reconciler.render.builds import limits_text
 
     with session.open_named(settings, manifests) as (api, _):
         found = api.get(Limits.read(), Limits.decode)
     data(indented(found.answer) if as_json else limits_text(found))
     return Exit.OK
+
+
+@click.group()
+def cache() -> None:
+    """Build caches, one a trigger.
+
+    \b
+    Examples:
+      buildsctl cache purge web/production
+    """
+
+
+@cache.command(short_help="Empty the build cache of triggers.", params=[ask_option, json_option])
+@argument("triggers", nargs=-1, required=True, metavar="WORKER/TRIGGER...")
+@names_options
+def purge(
+    *, settings: Globals, manifests: Manifests, triggers: tuple[str, ...], auto_approve: bool, as_json: bool
+) -> int:
+    """Empty the build cache of triggers; their next builds start without it.
+
+    TRIGGER is the manifest's key, else its name, else production or preview. Globs are about the declared
+    Workers, or about all of the account where none is declared that fits; addresses such as
+    trigger/web/production do as well.
+
+    \b
+    Examples:
+      buildsctl cache purge web/production
+      buildsctl cache purge 'api-*/*' --auto-approve
+
+    \b
+    Exit codes: 0 purged · 1 error, nothing was done · 3 purged in part
+      6 authentication or permission
+    """
+    from reconciler import lookup
+
+    check_approval(auto_approve=auto_approve)
+    strict = any(map(lookup.is_glob, triggers))
+    with session.open_named(settings, manifests, strict=strict) as (api, desired):
+        found = lookup.triggers(api, desired, triggers)
+        if not auto_approve:
+            for one in found:
+                tell(f"  {one.address}")
+            count = f"{len(found)} trigger{'s' * (len(found) != 1)}"
+            if not click.confirm(f"\nEmpty the build cache of {count}?", err=True):
+                raise UsageError("the answer was no: nothing was purged")
+        api.allow_writes()
+        rows, codes = _purge(api, found, to=say if as_json else data)
+    if as_json:
+        data(indented({"purged": rows}))
+    if len(codes) < len(found):
+        return Exit.PARTIAL if codes else Exit.OK
+    return Exit.ACCESS if Exit.ACCESS in codes else Exit.ERROR
+
+
+def _purge(api: Api, found: Sequence[Named], *, to: Callable[[str], object]) -> tuple[list[dict[str, Any]], list[int]]:
+    """One after the other, each told when it is done; one that fails holds up no other. The codes are of those."""
+    rows: list[dict[str, Any]] = []
+    codes: list[int] = []
+    for one in found:
+        row = {"address": str(one.address), "trigger_uuid": one.live.id, "status": "done", "error": ""}
+        try:
+            api.write(Trigger.purge_cache(one.live.id), lambda _: None)
+            off = "" if one.live.resource.build_caching_enabled else " (caching is off)"
+            to(f"{clean(str(one.address))}: purged{off}\n")
+        except ApiError as error:
+            codes.append(error.exit_code)
+            row |= {"status": "failed", "error": str(error)}
+            say(f"{clean(str(one.address))}: failed\n{error_text(error)}")
+        rows.append(row)
+    return rows, codes

@@ -131,21 +131,20 @@ def values(param: click.Parameter, context: click.Context, word: str) -> list[Co
     if kind in PLACES:
         return [CompletionItem(word, type=PLACES[kind])]
     if kind == "FIELD|RULE":
-        return _fitting(_explained(), word)
+        from reconciler.manifest import lint
+        from reconciler.manifest.fields import fields
+
+        return _fitting((*(one.name for one in fields()), *lint.NAMES), word)
     if kind in CHOICES:
         return _fitting(CHOICES[kind], word)
     if kind not in NAMES:
         return []
     from reconciler.manifest import names
 
-    return _fitting(_named(kind, str(param.name), names.read(_paths(context))), word)
-
-
-def _paths(context: click.Context) -> Sequence[str]:
-    """Where the line says that the manifests are."""
-    if "paths" in context.params:  # click leaves them in `args` where an option's value is still to come
-        return context.params["paths"] or context.args
-    return context.params.get("manifests") or ()
+    given = context.params
+    # Click leaves paths in `args` where an option's value is still to come.
+    paths = (given["paths"] or context.args) if "paths" in given else (given.get("manifests") or ())
+    return _fitting(_named(kind, str(param.name), names.read(paths)), word)
 
 
 def _named(kind: str, param: str, known: Names) -> Iterable[str]:
@@ -167,13 +166,6 @@ def _named(kind: str, param: str, known: Names) -> Iterable[str]:
         *(f"connection/{name}" for name in known.connections),
     )
     return (one for one in addresses if one.partition("/")[0] in KINDS[param])
-
-
-def _explained() -> Iterable[str]:
-    from reconciler.manifest import lint
-    from reconciler.manifest.fields import fields
-
-    return (*(one.name for one in fields()), *lint.NAMES)
 
 
 def _fitting(names: Iterable[str], word: str) -> list[CompletionItem]:

@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
-from reconciler.cli.options import Globals, Report, argument, ask_option, global_options, option, report_options
+from reconciler.cli.options import Globals, argument, ask_option, option, report_options
 from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 from reconciler.kinds.connection import PROVIDERS, Connection
@@ -31,7 +31,7 @@ def connections() -> None:
 @connections.command(
     short_help="Delete a connection that no trigger uses.",
     params=[
-        ask_option(),
+        ask_option,
         option("--repo-id ID", "The repository's numeric id; default: the manifests'."),
         option("--provider-account-id ID", "Its owner's; default: the manifests'."),
         option(
@@ -42,12 +42,11 @@ def connections() -> None:
     ],
 )
 @argument("name", metavar="OWNER/REPO")
-@report_options
-@global_options
+@report_options(Reporter)
 def delete(
     *,
     settings: Globals,
-    report: Report,
+    reporter: Reporter,
     name: str,
     auto_approve: bool,
     repo_id: str | None,
@@ -72,7 +71,7 @@ def delete(
     from reconciler.observe import observe
     from reconciler.plan.connections import delete as decide
 
-    with reporting(Reporter(report)) as reporter:
+    with reporting(reporter.write):
         check_approval(auto_approve=auto_approve)
         if "/" not in name:
             raise UsageError(f"`{name}` is no OWNER/REPO", hint="name it as the manifests do: `acme/site`")

@@ -23,7 +23,7 @@ T = TypeVar("T")
 SANDBOX = "the sandbox"
 
 
-@click.command(params=[json_option()])
+@click.command(params=[json_option])
 @manifest_options
 @global_options
 def doctor(settings: Globals, manifests: Manifests, as_json: bool) -> int:

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from reconciler import drift as deciding
 from reconciler.cli import session
-from reconciler.cli.options import (
-    Globals,
-    Manifests,
-    Report,
-    fingerprint_key,
-    global_options,
-    manifest_options,
-    option,
-    report_options,
-)
+from reconciler.cli.options import Globals, Manifests, fingerprint_key, manifest_options, option, report_options
 from reconciler.cli.output import check_writable, data, read_json, say, write_file
 from reconciler.cli.plan import reporting
+from reconciler.drift import Baseline, Reach
 from reconciler.errors import BuildsctlError, Exit, UsageError
+from reconciler.model import Plan
 
 if TYPE_CHECKING:
     from reconciler.api import Api
-    from reconciler.drift import Baseline, Reach
-    from reconciler.drift import Report as DriftReport
-    from reconciler.model import Plan
     from reconciler.states import Desired
 
 KINDS = ("live", "pending", "unmanaged", "health")
@@ -42,6 +34,41 @@ def _kinds(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]
     return kinds
 
 
+@dataclass
+class Reporter:
+    """What a run has come to so far: a report is written in every case, whatever ends the run."""
+
+    format: str
+    out: str | None = None
+    reach: Reach = Reach()  # noqa: RUF009 - frozen
+    baseline: Baseline | None = None
+    plan: Plan = Plan(account_id="", owner=None, changes=())  # noqa: RUF009 - frozen
+    found: deciding.Report | None = None
+
+    def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
+        """The findings, to the file and the stream that were asked for."""
+        from reconciler.render.drift import drift_document, drift_markdown, drift_text
+        from reconciler.render.json import dump
+
+        found = self.found
+        if found is None or failure:
+            found = deciding.report(self.plan, (), self.reach, self.baseline, failure=failure)
+        text = dump(drift_document(found, codes=codes))
+        match self.format:
+            case "json":
+                data(text)
+            case "markdown":
+                data(drift_markdown(found))
+            case "html":
+                from reconciler.render.html import drift_html
+
+                data(drift_html(found))
+            case _ if not failure:
+                data(drift_text(found))
+        if self.out:
+            write_file(self.out, text)
+
+
 @click.command(
     params=[
         option("--all", "Look at every Worker of the account."),
@@ -52,13 +79,12 @@ def _kinds(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]
     ]
 )
 @manifest_options
-@report_options
-@global_options
+@report_options(Reporter)
 def drift(
     *,
     settings: Globals,
     manifests: Manifests,
-    report: Report,
+    reporter: Reporter,
     all: bool,  # noqa: A002 - the option's name
     health: bool,
     fail_on: tuple[str, ...],
@@ -81,14 +107,12 @@ def drift(
     Exit codes: 0 none of the kinds of --fail-on · 1 error · 2 drift
       6 authentication or permission · 7 could not look everywhere
     """
-    from reconciler.drift import Reach
-    from reconciler.model import Plan
     from reconciler.render.drift import troubles
 
-    reach = Reach(paths=manifests.paths, everything=all, health=health, stale_days=stale_days)
-    with reporting(_Reporter(report, reach)) as reporter:
-        if report.out:
-            check_writable(report.out)
+    reporter.reach = Reach(paths=manifests.paths, everything=all, health=health, stale_days=stale_days)
+    with reporting(reporter.write):
+        if reporter.out:
+            check_writable(reporter.out)
         if baseline:
             reporter.baseline, *scope = _baseline(baseline)
         desired = session.load(manifests)
@@ -96,64 +120,24 @@ def drift(
             reporter.plan = Plan(account_id=api.account_id, owner=desired.owner, changes=())
             if baseline:
                 _check_scope(baseline, scope, [api.account_id, desired.owner])
-            found = reporter.found = _found(desired, api, reach, reporter.baseline)
+            found = reporter.found = _found(desired, api, reporter)
         kinds = ((Exit.UNKNOWN, found.plan.unread), (Exit.CHANGES, found.fails(fail_on)))
         codes = [code for code, holds in kinds if holds] or [Exit.OK]
-        say(troubles(found.plan))
+        say(troubles(found.plan, whole=settings.verbose))
         reporter.write(codes)
     return codes[0]
 
 
-@dataclass
-class _Reporter:
-    """What a run has come to so far: a report is written in every case, whatever ends the run."""
-
-    report: Report
-    reach: Reach
-    baseline: Baseline | None = None
-    plan: Plan | None = None
-    found: DriftReport | None = None
-
-    def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
-        """The findings, to the file and the stream that were asked for."""
-        from reconciler import drift as deciding
-        from reconciler.model import Plan
-        from reconciler.render.drift import drift_document, drift_markdown, drift_text
-        from reconciler.render.json import dump
-
-        found = self.found
-        if found is None or failure:
-            nothing = self.plan or Plan(account_id="", owner=None, changes=())
-            found = deciding.report(nothing, (), self.reach, self.baseline, failure=failure)
-        text = dump(drift_document(found, codes=codes))
-        match self.report.format:
-            case "json":
-                data(text)
-            case "markdown":
-                data(drift_markdown(found))
-            case "html":
-                from reconciler.render.html import drift_html
-
-                data(drift_html(found))
-            case _ if not failure:
-                data(drift_text(found))
-        if self.report.out:
-            write_file(self.report.out, text)
-
-
-def _found(desired: Desired, api: Api, reach: Reach, baseline: Baseline | None) -> DriftReport:
-    from datetime import UTC, datetime
-
-    from reconciler import drift as deciding
+def _found(desired: Desired, api: Api, reporter: Reporter) -> deciding.Report:
     from reconciler.health import look
     from reconciler.observe import observe
     from reconciler.plan import Options, plan
 
-    everything = reach.everything
-    observed = observe(desired, api, everything=everything, tokens=reach.health or everything)
+    reach = reporter.reach
+    observed = observe(desired, api, everything=reach.everything, tokens=reach.health or reach.everything)
     decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
     findings = deciding.findings(decided)
-    if everything:
+    if reach.everything:
         findings += deciding.undeclared(desired, observed)
         findings += deciding.unused_tokens(desired, observed, decided)
     if reach.health or reach.stale_days:
@@ -162,7 +146,7 @@ def _found(desired: Desired, api: Api, reach: Reach, baseline: Baseline | None) 
         findings += seen.findings
         told = (*decided.diagnostics, *seen.notes)
         decided = replace(decided, unread=(*decided.unread, *seen.unread), diagnostics=told)
-    return deciding.report(decided, findings, reach, baseline, reads=api.reads)
+    return deciding.report(decided, findings, reach, reporter.baseline, reads=api.reads)
 
 
 def _check_scope(path: str, scope: list[str | None], wanted: list[str | None]) -> None:
@@ -177,7 +161,6 @@ def _check_scope(path: str, scope: list[str | None], wanted: list[str | None]) -
 
 def _baseline(path: str) -> tuple[Baseline, str, str | None]:
     """With the account and the owner that it is about."""
-    from reconciler.drift import Baseline, Reach
     from reconciler.render.json import FORMAT_VERSION
 
     hint = "it is what `drift --out FILE` wrote; leave --baseline out of the first run"

@@ -12,14 +12,16 @@ import click
 from reconciler.cli import session
 from reconciler.cli.options import Globals, global_options, option
 from reconciler.cli.output import data, say, tell_unread, write_file
-from reconciler.cli.schema import write_schema
+from reconciler.cli.validate import write_schema
 from reconciler.errors import UsageError
+from reconciler.kinds.worker import Worker
+from reconciler.render.escape import clean_lines
+from reconciler.states import Desired, Observed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.api import Api
-    from reconciler.states import Observed
 
 
 @click.command(
@@ -63,8 +65,6 @@ def export(
     from reconciler import manifest
     from reconciler.export import Choices
     from reconciler.export import export as made
-    from reconciler.render.escape import clean_lines
-    from reconciler.states import Desired
 
     if bool(worker) == all:
         raise UsageError("say which Workers to export", hint="--worker NAME, or --all")
@@ -107,9 +107,7 @@ def _there(folder: str) -> dict[str, str]:
 
 
 def _observed(api: Api, names: tuple[str, ...]) -> Observed:
-    from reconciler.kinds.worker import Worker
     from reconciler.observe import observe
-    from reconciler.states import Desired
 
     observed = observe(Desired(owner=None, workers=Worker.named(names)), api, everything=not names, tokens=True)
     unknown = [name for name in names if observed.workers is not None and name not in observed.workers]

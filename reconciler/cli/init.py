@@ -13,7 +13,7 @@ import click
 from reconciler.cli import repository, session
 from reconciler.cli.options import Globals, bundle, global_options, option
 from reconciler.cli.output import asked, check_writable, say, tell, tell_unread, write_file
-from reconciler.cli.schema import write_schema
+from reconciler.cli.validate import write_schema
 from reconciler.errors import AnswerError, Exit, NotFoundError, RejectedError, UsageError
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.repository import Repository
@@ -73,6 +73,9 @@ def init(
 
     folders = _checked(output, root_directory or ("/",), worker, owner)
     connection, branch = repository.look(given)
+    for folder in folders if os.path.exists(".git") and not given["repo"] else ():
+        if not os.path.isdir(folder):
+            tell(f"note: there is no folder `{folder}` here")
     with _open(settings) as api:
         contents = {folder: _contents(api, connection, branch, folder) for folder in folders}
         workers = _workers(contents, worker)
@@ -81,6 +84,9 @@ def init(
     if tell_unread(observed.unread):  # it might be live: a manifest that says otherwise would overwrite it
         say("hint: nothing is written; run it again, or `buildsctl doctor` where a permission is missing\n")
         return Exit.UNKNOWN
+    for name in workers:
+        if observed.workers is not None and name not in observed.workers:
+            tell(f"note: there is no Worker `{name}` in this account yet: deploy it once, with npx wrangler deploy")
     first = First(connection=connection, branch=branch, workers=workers, cloudflare_token_id=cloudflare_token_id or "")
     account = api.account_id if api and api.account_id != session.SANDBOX_ACCOUNT else ""
     write_file(output, _text(first, observed, owner or _owner(connection), account))
@@ -156,8 +162,8 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
                 tell(f"note: {why}: it is left out")
             if not some:
                 hint = "say --worker NAME, or in which folder it is with --root-directory"
-                missing = UsageError(f"nobody says which Worker is in `{folder}`", hint=hint)
-                name = asked(f"Worker in `{folder}`", missing)
+                nobody = UsageError(f"nobody says which Worker is in `{folder}`", hint=hint)
+                name = asked(f"Worker in `{folder}`", nobody)
                 _check_worker(name)
                 some = {name: Site(root_directory=folder, repository=content)}
         for name in some.keys() & found.keys():
@@ -165,12 +171,19 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
                 f"note: Worker `{name}` is in `{found[name].root_directory}` and in `{folder}`: the first one is taken"
             )
         found = {**some, **found}
-    for name in given:
-        if name in odd and name not in found:
+    missing = [name for name in dict.fromkeys(given) if name not in found]
+    empty = [folder for folder in contents if all(site.root_directory != folder for site in found.values())]
+    places = [*contents] * len(missing) if len(contents) == 1 else empty
+    for name in missing:
+        if name in odd:
             raise UsageError(odd[name], hint="give it another name in the Wrangler file")
-        if name not in found and len(contents) > 1:
-            raise UsageError(f"nobody says in which folder Worker `{name}` is", hint="say one --root-directory for it")
-        found.setdefault(name, Site(root_directory=folder, repository=content))
+    if missing and len(missing) != len(places):
+        hint = "give as many --worker as --root-directory, in the same order"
+        raise UsageError(f"nobody says in which folder Worker `{missing[0]}` is", hint=hint)
+    for name, folder in zip(missing, places, strict=False):
+        if len(contents) > 1:
+            tell(f"note: Worker `{name}` is taken to be in `{folder}`")
+        found[name] = Site(root_directory=folder, repository=contents[folder])
     return {name: found[name] for name in given or found}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -43,13 +44,14 @@ argument = functools.partial(click.argument, cls=Argument)
 class Setting(Completed, click.Option):
     """An option that `BUILDSCTL_<OPTION>` sets too; lists as JSON arrays, empty counts as unset.
 
-    `weakens_safety=True` keeps it to the command line: nobody shall weaken a run from afar. `told=False` leaves it
-    out of the help page.
+    `weakens_safety=True` keeps it to the command line: nobody shall weaken a run from afar.
     """
 
-    def __init__(self, *args: Any, weakens_safety: bool = False, told: bool = True, **kwargs: Any) -> None:
+    told = True
+    """Does the help page tell of it?"""
+
+    def __init__(self, *args: Any, weakens_safety: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.told = told
         if not weakens_safety and self.envvar is None and self.name:
             self.envvar = PREFIX + self.name.upper()
 
@@ -59,6 +61,13 @@ class Setting(Completed, click.Option):
     def get_help_extra(self, ctx: click.Context) -> Any:
         """Without the range of a number, which `[0<=x<=86400]` tells nobody who does not try to leave it."""
         return {name: text for name, text in super().get_help_extra(ctx).items() if name != "range"}
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """The name of the variable, where the value came from one."""
+        if ctx and ctx.get_parameter_source(str(self.name)) is ParameterSource.ENVIRONMENT:
+            names = [self.envvar] if isinstance(self.envvar, str) else self.envvar or ()
+            return next(name for name in names if os.environ.get(name))
+        return super().get_error_hint(ctx)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         return super().resolve_envvar_value(ctx) or None
@@ -72,6 +81,8 @@ class Setting(Completed, click.Option):
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            if ctx.resilient_parsing:
+                return None
             raise click.BadParameter(f"{self.envvar} must be a JSON array of strings", ctx=ctx, param=self)
         return found
 
@@ -140,8 +151,8 @@ GLOBALS = [
 ]
 
 
-def _behind(one: Setting) -> Setting:
-    """Behind the command's name: it reads no environment, and no help page tells of it, which is about its command."""
+def _quiet(one: Setting) -> Setting:
+    """What may stand there, and is not what the command is about: no help page tells of it, and no variable sets it."""
     later = copy.copy(one)
     later.told, later.envvar = False, None
     return later
@@ -152,8 +163,8 @@ def _merged(**given: Any) -> Globals:
     return (earlier if isinstance(earlier, Globals) else Globals()).with_later(given)
 
 
-group_options = bundle("settings", lambda **given: Globals().with_later(given), GLOBALS)
-global_options = bundle("settings", _merged, [_behind(one) for one in GLOBALS])
+group_options = bundle("settings", _merged, GLOBALS)
+global_options = bundle("settings", _merged, [_quiet(one) for one in GLOBALS])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,11 +195,10 @@ PARAMS = (
 )
 
 
-def _source_options(*, told: bool) -> list[Setting]:
-    return [
-        option("--allow-commands", "Let manifests run commands for secrets.", weakens_safety=True, told=told),
-        option("--no-secrets", "Ask no source for its secret.", told=told),
-    ]
+SOURCES = (
+    option("--allow-commands", "Let manifests run commands for secrets.", weakens_safety=True),
+    option("--no-secrets", "Ask no source for its secret."),
+)
 
 
 def _silent(*, manifests: tuple[str, ...] = (), paths: tuple[str, ...] = (), **given: Any) -> Manifests:
@@ -196,20 +206,18 @@ def _silent(*, manifests: tuple[str, ...] = (), paths: tuple[str, ...] = (), **g
     return Manifests(**given | {"paths": paths or manifests, "allow_commands": False, "no_secrets": True})
 
 
-manifest_options = bundle("manifests", Manifests, [PATHS, *PARAMS, *_source_options(told=True)])
+manifest_options = bundle("manifests", Manifests, [PATHS, *PARAMS, *SOURCES])
 
 
 def offline_options(command: Command) -> Command:
     """For commands that never need a secret; with the global options."""
-    params = [PATHS, *PARAMS, *_source_options(told=False)]
-    return bundle("manifests", _silent, params)(global_options(command))
+    return bundle("manifests", _silent, [PATHS, *PARAMS, *map(_quiet, SOURCES)])(global_options(command))
 
 
 def names_options(command: Command) -> Command:
     """For commands that look names up in manifests, and take something else as arguments; with the global options."""
     given = option("--manifests PATH", "Where names come from; default: those here.", multiple=True)
-    params = [given, *PARAMS, *_source_options(told=False)]
-    return bundle("manifests", _silent, params)(global_options(command))
+    return bundle("manifests", _silent, [given, *PARAMS, *map(_quiet, SOURCES)])(global_options(command))
 
 
 def fingerprint_key() -> FingerprintKey | None:
@@ -243,9 +251,14 @@ def _globs(name: str, text: str) -> Setting:
     return option(f"{name} GLOB", text, multiple=True, weakens_safety=True)
 
 
-def max_deletes_option() -> Setting:
-    told = "Refuse a plan that deletes or replaces more than N (5)."
-    return option("--max-deletes N", told, weakens_safety=True, type=int, callback=_natural, default=5)
+max_deletes_option = option(
+    "--max-deletes N",
+    "Refuse a plan that deletes or replaces more than N (5).",
+    weakens_safety=True,
+    type=int,
+    callback=_natural,
+    default=5,
+)
 
 
 deciding_options = bundle(
@@ -259,25 +272,13 @@ deciding_options = bundle(
         _globs("--accept-secret-loss", "Lose variables that cannot be written again."),
         _globs("--rewrite-secrets", "Write secrets again, though nothing says that they changed."),
         option("--prune", "Read every Worker; delete what is ours and not declared.", weakens_safety=True),
-        max_deletes_option(),
+        max_deletes_option,
     ],
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """How to report: `format` on stdout, and JSON in the file `out` beside it."""
-
-    format: str
-    out: str | None = None
-
-
-def ask_option() -> Setting:
-    return option("--auto-approve", "Do not ask; needed without a terminal.", weakens_safety=True)
-
-
-def owner_option() -> Setting:
-    return option("--owner OWNER", "Whose; default: the owner of the manifests here.")
+ask_option = option("--auto-approve", "Do not ask; needed without a terminal.", weakens_safety=True)
+owner_option = option("--owner OWNER", "Whose; default: the owner of the manifests here.")
 
 
 def format_option(*formats: str, **more: Any) -> Setting:
@@ -285,18 +286,13 @@ def format_option(*formats: str, **more: Any) -> Setting:
     return option("--format FORMAT", told, type=click.Choice(formats), default=formats[0], **more)
 
 
-def json_option() -> Setting:
-    """Text, or with `as_json` JSON."""
-    made = format_option("text", "json", callback=lambda _, __, given: given == "json")
-    made.name = "as_json"
-    return made
+# Whether it is JSON, as `as_json`.
+json_option = format_option("text", "json", callback=lambda _, __, given: given == "json")
+json_option.name = "as_json"
 
 
-report_options = bundle(
-    "report",
-    Report,
-    [
-        format_option("text", "json", "markdown", "html"),
-        option("--out FILE", "Write the JSON too, on failure as well."),
-    ],
-)
+def report_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
+    """How to report, as the `reporter` that `make` makes of `format` and `out`; with the global options."""
+    formats = format_option("text", "json", "markdown", "html")
+    out = option("--out FILE", "Write the JSON too, on failure as well.")
+    return lambda command: bundle("reporter", make, [formats, out])(global_options(command))

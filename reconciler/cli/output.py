@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -176,16 +177,18 @@ def _is_stream(path: str) -> bool:
     return os.path.exists(path) and (not os.path.isfile(path) or os.path.abspath(path).startswith(STREAMS))
 
 
-def _stream(path: str) -> int:
-    """Opened to be written into; a pipe that nobody reads is an error in place of a wait for somebody."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
-    os.set_blocking(descriptor, True)
-    return descriptor
-
-
 def _unwritable(path: str, error: OSError) -> UsageError:
     told = f"`{path}` cannot be written: {error.strerror}"
     return UsageError(told, hint="name a file in a folder that exists, on a disk that is not full")
+
+
+def _mode(path: str) -> int:
+    """That of the file which is replaced: who closed it to others did so for what it holds."""
+    if os.path.exists(path):
+        return stat.S_IMODE(os.stat(path).st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def write_file(path: str, text: str) -> None:
@@ -195,7 +198,10 @@ def write_file(path: str, text: str) -> None:
     folder = os.path.dirname(os.path.realpath(path))
     try:
         if _is_stream(path):
-            with open(_stream(path), "w", encoding="utf-8", newline="") as stream:
+            # A pipe that nobody reads is an error in place of a wait for somebody.
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+            os.set_blocking(descriptor, True)
+            with open(descriptor, "w", encoding="utf-8", newline="") as stream:
                 stream.write(text)
             return
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=".buildsctl-", suffix=".tmp")
@@ -204,9 +210,7 @@ def write_file(path: str, text: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(temporary).chmod(0o666 & ~mask)
+            Path(temporary).chmod(_mode(path))
             os.replace(temporary, os.path.realpath(path))
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -1,11 +1,11 @@
-"""`plan`: read, decide, show."""
+"""`plan`: read, decide, show. `show`: a saved plan in any format, offline."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,21 +13,25 @@ from reconciler.cli import session
 from reconciler.cli.options import (
     Globals,
     Manifests,
-    Report,
-    Setting,
+    argument,
     deciding_options,
+    format_option,
     global_options,
     manifest_options,
+    option,
     report_options,
 )
-from reconciler.cli.output import colored, data, say, write_file
+from reconciler.cli.output import colored, data, read_json, say, write_file
 from reconciler.errors import BuildsctlError, Diagnostic, Exit, InterruptedRunError, ManifestError, Severity, UsageError
+from reconciler.model import Outcome, Plan
 
 if TYPE_CHECKING:
     from reconciler.api import Api
-    from reconciler.model import Outcome, Plan
     from reconciler.plan import Options
     from reconciler.states import Desired
+
+PLAN_HINT = "`plan --out FILE` writes one; a digest is written sha256:…"
+MAX_PLAN = 200_000_000  # bytes
 
 
 def decide(desired: Desired, api: Api, options: Options) -> Plan:
@@ -47,84 +51,66 @@ def decide(desired: Desired, api: Api, options: Options) -> Plan:
 
 @dataclass
 class Reporter:
-    """What a run has come to so far: a report is written in every case, whatever ends the run."""
+    """What a run has come to so far: a report is written in every case, whatever ends the run. `format` is that of
+    stdout, JSON goes into the file `out`."""
 
-    report: Report
+    format: str
+    out: str | None = None
     plan: Plan | None = None
     outcomes: list[Outcome] | None = None
 
     def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
         """The report to stdout, where it is not text, and the JSON to the file that was asked for."""
-        from reconciler.model import Plan
-        from reconciler.render import json
-
-        if not self.report.out and self.report.format == "text":
+        if not self.out and self.format == "text":
             return
+        from reconciler.render.json import dump, plan_document
+
         found = self.plan or Plan(account_id="", owner=None, changes=())
         if isinstance(failure, ManifestError):
             found = replace(found, diagnostics=failure.diagnostics)
         elif failure:
             error = Diagnostic(severity=Severity.ERROR, summary=str(failure), hint=failure.hint)
             found = replace(found, diagnostics=(*found.diagnostics, error))
-        document = json.plan_document(found, self.outcomes, codes=codes)
-        text = json.dump(document)
-        if self.report.format == "json":
-            data(text)
-        elif self.report.format == "markdown":
-            from reconciler.render.markdown import plan_markdown
-
-            data(plan_markdown(found, self.outcomes))
-        elif self.report.format == "html":
-            from reconciler.render.html import plan_html
-
-            data(plan_html(found, self.outcomes, digest=document["digest"]))
-        if self.report.out:
-            write_file(self.report.out, text)
+        document = plan_document(found, self.outcomes, codes=codes)
+        if self.format != "text":
+            data(_page(self.format, document, found, self.outcomes))
+        if self.out:
+            write_file(self.out, dump(document))
 
     def nothing_differs(self, settings: Globals, desired: Desired, revision: str) -> int:
         """No declared Worker differs from the revision: nothing is asked, nothing is done."""
-        from reconciler.model import Plan
         from reconciler.render.escape import clean
 
         account_id = settings.account_id or desired.account_id or ""
         self.plan = Plan(account_id=account_id, owner=desired.owner, changes=())
-        if self.report.format == "text":
+        if self.format == "text":
             data(f"No changes: no declared Worker differs from {clean(revision)}, so nothing was asked.\n")
         self.write([Exit.OK])
         return Exit.OK
 
 
-class Reports(Protocol):
-    """What knows how far a run has come."""
-
-    def write(self, codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
-        """Write the report; `failure` ended the run."""
-
-
-R = TypeVar("R", bound=Reports)
-
-
 @contextmanager
-def reporting(reporter: R) -> Iterator[R]:
+def reporting(write: Callable[[Sequence[int], BuildsctlError], None]) -> Iterator[None]:
     """Report what went wrong as well; the first error is the one that counts."""
     try:
-        yield reporter
+        yield
     except (BuildsctlError, KeyboardInterrupt, click.Abort) as error:
         failure = error if isinstance(error, BuildsctlError) else InterruptedRunError("interrupted")
         try:
-            reporter.write([failure.exit_code], failure)
+            write([failure.exit_code], failure)
         except UsageError as second:
             if str(second) != str(failure):
                 say(f"warning: {second}\n")
         raise failure from None
 
 
-@click.command(params=[Setting(["--detailed-exitcode"], is_flag=True, help="Exit with 2 where there are changes.")])
+@click.command(params=[option("--detailed-exitcode", "Exit with 2 where there are changes.")])
 @manifest_options
 @deciding_options
-@report_options
-@global_options
-def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Report, detailed_exitcode: bool) -> int:
+@report_options(Reporter)
+def plan(
+    settings: Globals, manifests: Manifests, deciding: Options, reporter: Reporter, detailed_exitcode: bool
+) -> int:
     """Show what an apply would do. Sends only GETs, and never writes.
 
     PATH is a file or a folder; without one, ./buildsctl.yaml, else ./builds/. Globs match addresses such
@@ -150,17 +136,83 @@ def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Rep
     from reconciler.plan.summary import exit_codes
     from reconciler.render.text import plan_text, troubles_text
 
-    with reporting(Reporter(report)) as reporter:
+    with reporting(reporter.write):
         desired = session.load(manifests)
         narrowed = session.narrow(deciding, manifests)
         if narrowed is None:
             return reporter.nothing_differs(settings, desired, deciding.changed_since)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             reporter.plan = decide(desired, api, narrowed)
-        if report.format == "text":
-            color = colored(no_color=settings.no_color)
-            data(plan_text(reporter.plan, color=color, whole=settings.verbose))
-        say(troubles_text(reporter.plan))
+        if reporter.format == "text":
+            data(plan_text(reporter.plan, color=colored(no_color=settings.no_color), whole=settings.verbose))
+        say(troubles_text(reporter.plan, whole=settings.verbose))
         codes = exit_codes(reporter.plan)
         reporter.write(codes)
     return Exit.OK if codes[0] == Exit.CHANGES and not detailed_exitcode else codes[0]
+
+
+@click.command(params=[format_option("text", "json", "markdown", "html")])
+@argument("file", metavar="FILE")
+@global_options
+def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - the option's name
+    """Show a plan that `plan --out FILE` or `apply --out FILE` saved. Asks nothing.
+
+    One read of the account serves several outputs: save the plan once, then show it as text in the log, as
+    Markdown in the pull request and as an HTML page to keep.
+
+    \b
+    Examples:
+      buildsctl plan --out plan.json
+      buildsctl show plan.json --format markdown > comment.md
+      buildsctl show plan.json --format html > plan.html
+
+    \b
+    Exit codes: 0 shown, whatever the plan holds · 1 error
+    """
+    from reconciler.render import saved
+    from reconciler.render.text import outcome_text, plan_text, troubles_text
+
+    document = read_plan(file)
+    try:
+        plan, outcomes = saved.read(document)
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+        raise UsageError(f"`{file}` is no plan of this version", hint="`plan --out FILE` writes one") from None
+    if format != "text":
+        data(_page(format, document, plan, outcomes))
+        return Exit.OK
+    color = colored(no_color=settings.no_color)
+    data(plan_text(plan, color=color, whole=settings.verbose))
+    data("".join(f"{outcome_text(one, color=color)}\n" for one in outcomes or ()))
+    say(troubles_text(plan, whole=settings.verbose))
+    return Exit.OK
+
+
+def _page(format: str, document: Mapping[str, Any], plan: Plan, outcomes: Sequence[Outcome] | None) -> str:  # noqa: A002
+    """The document of a plan, or the plan in another format than text."""
+    match format:
+        case "json":
+            from reconciler.render.json import dump
+
+            return dump(document)
+        case "markdown":
+            from reconciler.render.markdown import plan_markdown
+
+            return plan_markdown(plan, outcomes)
+        case _:
+            from reconciler.render.html import plan_html
+
+            return plan_html(plan, outcomes, digest=str(document.get("digest", "")))
+
+
+def read_plan(path: str) -> dict[str, Any]:
+    """The document of a saved plan."""
+    found = read_json(path, most=MAX_PLAN, what="plan of this version", hint=PLAN_HINT)
+    try:
+        rows = found["resource_changes"]
+        usable = found["format_version"] == "1.0" and isinstance(found["scope"], dict)
+        usable = usable and all(isinstance(row["change"]["actions"], list) and row["address"] for row in rows)
+    except (KeyError, TypeError):
+        usable = False
+    if not usable:
+        raise UsageError(f"`{path}` is no plan of this version", hint=PLAN_HINT)
+    return dict(found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, TypedDict
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -30,18 +31,11 @@ OPTIONS = (
 )
 
 
-class Given(TypedDict):
-    """What the options say, by their names."""
-
-    repo: str | None
-    provider_type: str | None
-    provider_account_id: str | None
-    repo_id: str | None
-    branch: str | None
+Given = Mapping[str, str | None]
 
 
 def look(given: Given) -> tuple[Connection, str]:
-    """The repository with its ids, and its production branch."""
+    """The repository with its ids, and its production branch. `given` is what OPTIONS say, by their names."""
     from reconciler import git
 
     here = read_remote(git.remote_address())
@@ -51,7 +45,9 @@ def look(given: Given) -> tuple[Connection, str]:
     told = {"provider_account_id": given["provider_account_id"] or "", "repo_id": given["repo_id"] or ""}
     told["branch"] = given["branch"] or (git.default_branch() if cloned else "")
     why: UsageError | None = None
-    for source in (_from_actions, _from_github) if provider == "github" and _is_on_server(remote.host) else ():
+    # Only what is on its server is asked about there: elsewhere the same name is a stranger's.
+    is_there = remote.host in ("", _server()) or {remote.host, _server()} <= GITHUB
+    for source in (_from_actions, _from_github) if provider == "github" and is_there else ():
         if not all(told.values()):
             try:
                 more = source(remote)
@@ -61,8 +57,12 @@ def look(given: Given) -> tuple[Connection, str]:
                     tell(f"note: {error.message}")
             told = {name: text or more.get(name, "") for name, text in told.items()}
     no_ids = why or UsageError(f"nobody tells the ids of {remote.path}", hint=IDS)
-    account = _number("--provider-account-id", told["provider_account_id"] or asked("The owner's numeric id", no_ids))
-    repo = _number("--repo-id", told["repo_id"] or asked("The repository's numeric id", no_ids))
+    account = told["provider_account_id"] or asked("The owner's numeric id", no_ids)
+    repo = told["repo_id"] or asked("The repository's numeric id", no_ids)
+    for name, text in (("--provider-account-id", account), ("--repo-id", repo)):
+        if not _is_number(text):
+            shown = f"{API}/repos/{remote.path} shows both" if provider == "github" else "the provider's API shows it"
+            raise UsageError(f"{name} `{text}` is no number", hint=f"it is an `id` and all digits: {shown}")
     branch = told["branch"]
     if not given["branch"]:
         told_why = f": {why.message}" if why else ""
@@ -112,12 +112,6 @@ def _server() -> str:
         return urlsplit(os.environ.get("GITHUB_SERVER_URL") or SERVER).hostname or ""
     except ValueError:
         return ""
-
-
-def _is_on_server(host: str) -> bool:
-    """Only what is there is asked about there: elsewhere the same name is a stranger's."""
-    server = _server()
-    return not host or host == server or {host, server} <= GITHUB
 
 
 def _from_actions(remote: Remote) -> dict[str, str]:
@@ -174,9 +168,3 @@ def _default_branch(repository: Any) -> str:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal()
-
-
-def _number(option: str, text: str) -> str:
-    if not _is_number(text):
-        raise UsageError(f"{option} `{text}` is no number", hint=IDS)
-    return text

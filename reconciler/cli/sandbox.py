@@ -11,7 +11,7 @@ import click
 
 from reconciler.cli import output
 from reconciler.cli.options import Globals, argument, global_options, option
-from reconciler.cli.session import SANDBOX_FILE, sandbox_folder
+from reconciler.cli.session import SANDBOX_FILE, open_sandbox
 from reconciler.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -167,20 +167,14 @@ def _read_seed(seed_file: str) -> dict[str, Any]:
 
 
 def _open(path: str, seed_file: str | None) -> Sandbox:
-    from reconciler.sandbox import Sandbox, SeedError, StoreError
-
+    held = open_sandbox(path, hint="name another file")
     try:
-        sandbox_folder(path)
-        held = Sandbox(path)
         if seed_file:
             held.seed(_read_seed(seed_file))
-    except (OSError, StoreError) as error:
-        what = f"the seed `{seed_file}`" if seed_file and not isinstance(error, StoreError) else "the sandbox's data"
-        raise UsageError(
-            f"{what} cannot be read: {getattr(error, 'strerror', None) or error}", hint="check the file's name"
-        ) from None
-    except (ValueError, RecursionError, SeedError) as error:
-        raise UsageError(
-            f"the seed `{seed_file}` cannot be used: {error}", hint="`buildsctl sandbox seed --help` shows the format"
-        ) from None
+    except OSError as error:
+        told = f"the seed `{seed_file}` cannot be read: {error.strerror}"
+        raise UsageError(told, hint="check the file's name") from None
+    except (ValueError, RecursionError) as error:
+        hint = "`buildsctl sandbox seed --help` shows the format"
+        raise UsageError(f"the seed `{seed_file}` cannot be used: {error}", hint=hint) from None
     return held

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reconciler.api import Api, Handler, Trace
     from reconciler.manifest import ManifestSet
     from reconciler.plan import Options
+    from reconciler.sandbox import Sandbox
     from reconciler.states import Desired
 
 BASE_URL = "https://api.cloudflare.com/client/v4"
@@ -53,15 +54,11 @@ def narrow(options: Options, manifests: Manifests) -> Options | None:
     return replace(options, target=tuple(found)) if found else None
 
 
-def load_offline(manifests: Manifests) -> ManifestSet:
+def check(manifests: Manifests) -> tuple[ManifestSet, Desired]:
     """The set with all its problems; no source is asked."""
-    return _check(manifests, "is not asked offline")[0]
-
-
-def _check(manifests: Manifests, skip: str) -> tuple[ManifestSet, Desired]:
     from reconciler import manifest
 
-    resolver = manifest.Resolver({}, skip=skip)
+    resolver = manifest.Resolver({}, skip="is not asked offline")
     return manifest.check(manifests.paths, resolver, given=manifests.param, param_files=manifests.param_file)
 
 
@@ -73,7 +70,7 @@ def names(manifests: Manifests, *, strict: bool) -> Desired:
 
     if not manifests.paths and not any(os.path.exists(name) for name in files.DEFAULTS):
         return Desired(owner=None)
-    found, wanted = _check(manifests, "is not asked")
+    found, wanted = check(manifests)
     if strict:
         found.problems.raise_errors()
     elif found.problems.failed:
@@ -147,30 +144,26 @@ def _sandbox(settings: Globals) -> Iterator[Handler | None]:
     if not settings.sandbox:
         yield None
         return
-    from reconciler.sandbox import Sandbox, StoreError
-
     path = settings.sandbox_file or SANDBOX_FILE
     if not os.path.exists(path):
         say("note: the sandbox is empty; `buildsctl sandbox seed FILE` puts Workers into it\n")
-    try:
-        sandbox_folder(path)
-        sandbox = Sandbox(path)
-    except (OSError, StoreError) as error:
-        hint = "name another file with --sandbox-file"
-        raise UsageError(f"the sandbox's data `{path}` cannot be used: {error}", hint=hint) from None
-    try:
+    with closing(open_sandbox(path, hint="name another file with --sandbox-file")) as sandbox:
         yield sandbox.handle
-    finally:
-        sandbox.close()
 
 
-def sandbox_folder(path: str) -> None:
-    """Make the folder of the sandbox's data; Git shall not see the one that is ours."""
+def open_sandbox(path: str, *, hint: str) -> Sandbox:
+    """With the folder of its data; Git shall not see the one that is ours."""
+    from reconciler.sandbox import Sandbox, StoreError
+
     folder = os.path.dirname(path)
-    if folder and not os.path.isdir(folder):
-        os.makedirs(folder, exist_ok=True)
-        if path == SANDBOX_FILE:
-            Path(folder, ".gitignore").write_text("*\n", encoding="utf-8")
+    try:
+        if folder and not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
+            if path == SANDBOX_FILE:
+                Path(folder, ".gitignore").write_text("*\n", encoding="utf-8")
+        return Sandbox(path)
+    except (OSError, StoreError) as error:
+        raise UsageError(f"the sandbox's data `{path}` cannot be used: {error}", hint=hint) from None
 
 
 def base_url(settings: Globals) -> str:

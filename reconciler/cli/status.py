@@ -12,7 +12,7 @@ from reconciler.cli.output import data, say, tell_unread
 from reconciler.errors import Exit
 
 
-@click.command(params=[json_option()])
+@click.command(params=[json_option])
 @offline_options
 def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """Show what the last build of each declared trigger really used, against what is live now.
@@ -56,6 +56,6 @@ def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     else:
         now = datetime.now(UTC)
         data(status_text(rows, lambda build: reading.seen("", build, now)))
-    say(problems_text(decided.diagnostics) + unread_text(decided.unread))
+    say(problems_text(decided.diagnostics, whole=settings.verbose) + unread_text(decided.unread))
     tell_unread(dict.fromkeys(last.unread.values()))
     return codes[0]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.cli import session
-from reconciler.cli.apply import of_owner
+from reconciler.cli.apply import carry_out, of_owner
 from reconciler.cli.options import (
     Globals,
-    Report,
     ask_option,
     global_options,
     json_option,
@@ -21,11 +19,10 @@ from reconciler.cli.options import (
     report_options,
 )
 from reconciler.cli.output import data, indented, tell_unread
+from reconciler.cli.plan import Reporter
 from reconciler.errors import Exit, UsageError
-
-if TYPE_CHECKING:
-    from reconciler.api import Api
-    from reconciler.model import Plan
+from reconciler.model import Secret
+from reconciler.states import Desired
 
 
 @click.group()
@@ -40,7 +37,7 @@ def tokens() -> None:
     """
 
 
-@tokens.command("list", short_help="List build tokens, and who uses them.", params=[json_option()])
+@tokens.command("list", short_help="List build tokens, and who uses them.", params=[json_option])
 @global_options
 def list_(settings: Globals, as_json: bool) -> int:
     """List the build tokens of the account, and the triggers that use them. Reads every Worker.
@@ -56,7 +53,6 @@ def list_(settings: Globals, as_json: bool) -> int:
     """
     from reconciler.observe import observe
     from reconciler.render.tokens import token_rows, tokens_text
-    from reconciler.states import Desired
 
     with session.open_api(settings, session.account_id(settings, session.here(strict=False).account_id)) as api:
         observed = observe(Desired(owner=None), api, everything=True)
@@ -91,8 +87,6 @@ def id_(settings: Globals, env: str) -> int:
     Exit codes: 0 printed · 1 error, or the token is not active
       6 authentication or permission
     """
-    from reconciler.model import Secret
-
     value = os.environ.get(env, "").strip()
     if not value:
         raise UsageError(f"the variable `{env}` is not set", hint="put the token's value there")
@@ -108,11 +102,10 @@ def id_(settings: Globals, env: str) -> int:
 
 
 @tokens.command(
-    short_help="Delete old generations that nothing uses.", params=[ask_option(), owner_option(), max_deletes_option()]
+    short_help="Delete old generations that nothing uses.", params=[ask_option, owner_option, max_deletes_option]
 )
-@report_options
-@global_options
-def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str | None, max_deletes: int) -> int:
+@report_options(Reporter)
+def prune(*, settings: Globals, reporter: Reporter, auto_approve: bool, owner: str | None, max_deletes: int) -> int:
     """Delete the old generations of an owner's tokens that no trigger of the account uses.
 
     \b
@@ -127,10 +120,8 @@ def prune(*, settings: Globals, report: Report, auto_approve: bool, owner: str |
     """
     from reconciler.observe import observe
     from reconciler.plan.tokens import prune as decide
-    from reconciler.states import Desired
 
-    def made(whose: str, api: Api) -> Plan:
+    with of_owner(owner, settings, reporter, auto_approve=auto_approve) as (whose, api):
         observed = observe(Desired(owner=whose), api, everything=True, variables=False)
-        return decide(whose, observed, max_deletes=max_deletes, account_id=api.account_id)
-
-    return of_owner(owner, made, settings, report, auto_approve=auto_approve)
+        plan = decide(whose, observed, max_deletes=max_deletes, account_id=api.account_id)
+        return carry_out(plan, api, reporter, settings, ask=not auto_approve)

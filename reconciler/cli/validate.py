@@ -1,4 +1,4 @@
-"""`validate`, `render` and `explain`: everything that can be said about manifests without the API."""
+"""`validate`, `render`, `explain` and `schema`: everything that can be said about manifests without the API."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.options import Globals, Manifests, argument, format_option, global_options, offline_options, option
-from reconciler.cli.output import data
+from reconciler.cli.output import data, indented, write_file
 from reconciler.errors import Diagnostic, Exit, Severity, UsageError
 
 
 @click.command(params=[format_option("text", "json", "github", "sarif")])
 @offline_options
-def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002, ARG001 - options
+def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # noqa: A002 - the option's name
     """Check the manifests, offline: schema, references, what the API would refuse and what does harm.
 
     PATH is a file or a folder; without one, ./buildsctl.yaml, else ./builds/. All problems of all files
@@ -34,7 +34,7 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     """
     from reconciler.render.problems import count_text, problems_text
 
-    found = session.load_offline(manifests)
+    found, _ = session.check(manifests)
     problems = found.problems.sorted()
     failed = any(one.severity is Severity.ERROR for one in problems)
     if format == "json":
@@ -56,7 +56,7 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     else:
         workers, triggers = len(found.workers), len(found.triggers)
         counted = f"{workers} Worker{'s' * (workers != 1)}, {triggers} trigger{'s' * (triggers != 1)}: "
-        text = problems_text(problems)  # what has errors may not have been counted whole
+        text = problems_text(problems, whole=settings.verbose)  # what has errors may not have been counted whole
         data(f"{text}{chr(10) if text else ''}{'' if failed else counted}{count_text(problems)}\n")
     return Exit.ERROR if failed else Exit.OK
 
@@ -98,7 +98,7 @@ def render(settings: Globals, manifests: Manifests, worker: str | None) -> int: 
     from reconciler.manifest.nodes import nearest
     from reconciler.render.manifest import manifest_text
 
-    found = session.load_offline(manifests)
+    found, _ = session.check(manifests)
     found.problems.raise_errors()
     if worker is not None and worker not in found.workers:
         hint = nearest(worker, found.workers) or "`buildsctl render` shows all of them"
@@ -146,3 +146,44 @@ def explain(settings: Globals, *, name: str | None) -> int:  # noqa: ARG001 - ta
         raise UsageError(f"there is no field and no lint rule `{name}`", hint=hint)
     data("\n".join(told))
     return Exit.OK
+
+
+@click.command()
+@argument("name", type=click.Choice(["manifest", "plan", "api"]))
+@global_options
+def schema(settings: Globals, *, name: str) -> int:  # noqa: ARG001 - taken so that they may stand here
+    """Print the JSON Schema of a manifest, or of the plan that --format json writes; or the API as an OpenAPI document.
+
+    \b
+    Examples:
+      buildsctl schema manifest > manifest.schema.json
+      buildsctl schema plan
+      buildsctl schema api > workers-builds.openapi.yaml
+
+    \b
+    Exit codes: 0 printed · 1 error
+    """
+    from importlib import resources
+
+    if name == "manifest":
+        data(_manifest_schema())
+    elif name == "api":
+        data(resources.files("reconciler.cli").joinpath("workers-builds.openapi.yaml").read_text(encoding="utf-8"))
+    else:
+        data(resources.files("reconciler.render").joinpath("plan.schema.json").read_text(encoding="utf-8"))
+    return Exit.OK
+
+
+def write_schema(folder: str) -> None:
+    """The file that the first line of a manifest of ours names, for editors, unless it is there."""
+    from reconciler.export import SCHEMA
+
+    path = os.path.join(folder, SCHEMA)
+    if not os.path.exists(path):
+        write_file(path, _manifest_schema())
+
+
+def _manifest_schema() -> str:
+    from reconciler.manifest.schema import manifest_schema
+
+    return indented(manifest_schema())

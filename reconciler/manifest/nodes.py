@@ -62,7 +62,9 @@ class Node(NamedTuple):  # as `Position`
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean `x`?`, or nothing."""
-    found = difflib.get_close_matches(name[:200], list(known), n=1)
+    known = [*known]
+    found = difflib.get_close_matches(name[:200], known, n=1, cutoff=0.65)
+    found = found or [one for one in known if len(name) > 2 and one.startswith(name)]
     return f"did you mean `{found[0]}`?" if found else ""
 
 

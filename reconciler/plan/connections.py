@@ -97,7 +97,7 @@ def delete(declared: Declared[Connection], observed: Observed, *, account_id: st
         declared.address,
         Action.DELETE,
         before=want.fields,
-        reason="put once for its UUID, then deleted",
+        reason="named to be deleted" if board.refusals else "put once for its UUID, then deleted",
         disposition=Disposition.REFUSED if board.refusals else Disposition.DECLARED,
     )
     return board.plan(account_id=account_id)

@@ -83,10 +83,10 @@ def cause_of(one: Finding) -> str:
     return CAUSES[cause] if cause else ""
 
 
-def troubles(plan: Plan) -> str:
+def troubles(plan: Plan, *, whole: bool = True) -> str:
     """Beside the findings: warnings, and what could not be read. What leads nowhere is a finding."""
     warnings = [one for one in plan.diagnostics if one.severity is Severity.WARNING]
-    return problems_text(warnings) + unread_text(plan.unread)
+    return problems_text(warnings, whole=whole) + unread_text(plan.unread)
 
 
 def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconciler.errors import BuildsctlError, Diagnostic, Severity
 from reconciler.render.escape import clean, clean_lines
 
 MAX_SOURCE = 120  # characters of a source line that are shown
+MOST_ALIKE, FEW = 5, 3  # warnings that say the same: so many are all shown; of more, the first few
 
 
-def problems_text(found: Iterable[Diagnostic]) -> str:
-    """Each problem with its place, the source line under it and a caret."""
-    return "\n".join(problem_text(one) for one in found)
+def problems_text(found: Sequence[Diagnostic], *, whole: bool = True) -> str:
+    """Each problem with its place, the source line under it and a caret. Of many warnings that say the same a few and
+    a count, unless all is wanted."""
+    counts = Counter((one.rule, one.summary) for one in found if one.severity is Severity.WARNING and not whole)
+    seen: Counter[tuple[str, str]] = Counter()
+    texts = []
+    for one in found:
+        same = (one.rule, one.summary)
+        seen[same] += one.severity is Severity.WARNING
+        if counts[same] <= MOST_ALIKE or seen[same] <= FEW or one.severity is not Severity.WARNING:
+            texts.append(problem_text(one))
+        elif seen[same] == FEW + 1:
+            rule = f" [{clean(one.rule)}]" if one.rule else ""
+            texts.append(f"warning: {counts[same] - FEW} more of: {clean(one.summary)}{rule}; -v shows them\n")
+    return "\n".join(texts)
 
 
 def problem_text(one: Diagnostic) -> str:

@@ -141,10 +141,10 @@ def shown(plan: Plan) -> list[Change]:
     return [one for one in rows if one.address.kind != "env" or (one.address.path[:2], one.disposition) not in told]
 
 
-def troubles_text(plan: Plan) -> str:
+def troubles_text(plan: Plan, *, whole: bool = True) -> str:
     """Warnings, what leads nowhere, and what could not be read: for stderr, beside the plan."""
     told = "nothing is deleted or replaced in this run, since not everything could be read\n" if plan.unread else ""
-    return problems_text(plan.diagnostics) + unread_text(plan.unread) + told
+    return problems_text(plan.diagnostics, whole=whole) + unread_text(plan.unread) + told
 
 
 def unread_text(unread: Sequence[Unread]) -> str:

@@ -1,5 +1,6 @@
 """Checks the shape of a seed's values, each with a message that says where it is wrong, and how."""
 
+import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,9 +33,11 @@ def mapping(value: object, where: str, allowed: Collection[str] | None) -> Mappi
     """An object with no keys but `allowed`; with any where that is None."""
     if not isinstance(value, Mapping) or not all(is_text(key) for key in value):
         raise SeedError(f"{where}: must be an object")
-    unknown = sorted(value.keys() - set(allowed)) if allowed is not None else []
-    if unknown:
-        raise SeedError(f"{where}: unknown key {unknown[0]!r}, known are {', '.join(sorted(allowed or ()))}")
+    known = sorted(allowed) if allowed is not None else [*value]
+    for key in sorted(value.keys() - set(known)):
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.65)
+        told = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise SeedError(f"{where}: unknown key {key!r}, {told}")
     return value
 
 
