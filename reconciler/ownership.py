@@ -43,6 +43,10 @@ class Marker:
         """Is the variable `name` ours?"""
         return hash_name(name) in self.entries
 
+    def is_secret(self, name: str) -> bool:
+        """Is it ours, and was it a secret?"""
+        return not self.entries.get(hash_name(name), "p").startswith("p")
+
 
 @dataclass(frozen=True)
 class Newer:

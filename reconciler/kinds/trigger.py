@@ -115,8 +115,10 @@ class Trigger:
             external_script_id=text_or_blank(item, "external_script_id"),
             **fields(shown, {name: cls.schema[name] for name in _FIELDS}),
         )
-        uuid, created_on = identifier(item, "trigger_uuid"), text_or_blank(item, "created_on")
-        return Live(id=uuid, resource=trigger, scope=worker, created_on=created_on), connection
+        # Without the Z texts sort as the times do: one with a fraction of a second comes after one without.
+        created_on = text_or_blank(item, "created_on").removesuffix("Z")
+        live = Live(id=identifier(item, "trigger_uuid"), resource=trigger, scope=worker, created_on=created_on)
+        return live, connection
 
     def create(self) -> Request:
         """All eleven required fields, and caching always: its default differs (field notes, Triggers)."""

@@ -139,12 +139,13 @@ def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, l
 
 
 def _needed_connections(board: Board, site: _Site) -> Iterator[Ref]:
-    """Those that a trigger refers to, but where it ignores its connection, or cannot be made."""
+    """Those that a trigger refers to, but where it ignores its connection, or cannot be made (again)."""
     if site.unread:
         yield from (one.resource.repo_connection_uuid for one in site.declared)
     for trigger, seen, problem in site.pairs:
         ignored = seen and (trigger.ignores("repo_connection_uuid") or not seen.live.resource.repo_connection_uuid)
-        if not ignored and not problem and not triggers.cannot_tell(board, trigger, seen):
+        stays = seen and not board.may_destroy  # what is live would have to be replaced
+        if not ignored and not stays and not problem and not triggers.cannot_tell(board, trigger, seen):
             yield trigger.resource.repo_connection_uuid
 
 

@@ -33,6 +33,7 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
     board.ids[declared.address] = live.id
     want, reason = declared.resource, "as declared"
     before, after = live.resource.provider_account_id, want.provider_account_id
+    before = before or after  # optional in the answer: what is not shown is not another one
     if before != after and needed:
         fields = (FieldChange(path="provider_account_id", before=before, after=after),)
         reason = f"`provider_account_id` differs: writing it re-points every trigger of {want.full_name}"
@@ -49,7 +50,10 @@ def _decide_seen(board: Board, declared: Declared[Connection], live: Live[Connec
 def _decide_unseen(board: Board, declared: Declared[Connection], *, needed: bool) -> None:
     if not needed:
         who = "trigger that --target names" if board.desired.witnesses.get(declared.address) else "trigger"
-        board.row(declared, reason=f"no {who} needs it, so it is not put")
+        board.row(
+            declared,
+            reason=f"no {who}{'' if board.may_destroy else ' that can be made now'} needs it, so it is not put",
+        )
     elif board.observed.unread_scripts or board.observed.unread_workers:
         board.unknown[declared.address] = "not every Worker's triggers could be read, one may show it"
         board.row(declared, disposition=Disposition.UNKNOWN, reason=board.unknown[declared.address])
@@ -72,9 +76,13 @@ def prune(board: Board) -> None:
         still, until = board.users(live.id, is_connection=True)
         if still or not until or live.id in named or live.resource.natural_key in declared or not board.may_destroy:
             continue
-        address, fields = Address.of(Connection.kind, live.resource.full_name), live.resource.fields
-        reason = "its last trigger goes in this run"
-        board.row(address, Action.DELETE, before=fields, reason=reason, cause=Cause.MANIFEST)
+        name, reason = live.resource.full_name, "its last trigger goes in this run"
+        taken = any(change.address == Address.of(Connection.kind, name) for change in board.changes)
+        address = Address.of(Connection.kind, f"{name}~{live.id[:8]}" if taken else name)
+        gone = Disposition.ORPHAN
+        board.row(
+            address, Action.DELETE, before=live.resource.fields, reason=reason, disposition=gone, cause=Cause.MANIFEST
+        )
         board.write(Phase.LAST, Connection.delete(live.id), address, needs=frozenset(until))
 
 

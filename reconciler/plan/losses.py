@@ -26,8 +26,8 @@ def refuse(
     """Refuse to delete or replace what is protected, or what holds variables that cannot be written again.
 
     A delete loses what the trigger's marker does not list; a replace writes again what is declared with a value. The
-    plan lists what would be lost, the readable ones as YAML to paste. Those that are declared as a secret are not shown
-    though they can be read: the plain value may be it.
+    plan lists what would be lost, the readable ones as YAML to paste. Those that are declared, or were written, as a
+    secret are not shown though they can be read: the plain value may be it.
     """
     if (declared and declared.protect) or (seen.marker and seen.marker.protect):
         hint = "apply it once with `protect: false` in its block, then change or take out the block"
@@ -43,8 +43,9 @@ def refuse(
             lost.append(key)
     if not lost:
         return False
-    declared_secret = {key for key, one in wanted.items() if one.resource.is_secret}
-    secrets = [key for key in lost if seen.variables[key].is_secret or key in declared_secret]
+    known = {key for key, one in wanted.items() if one.resource.is_secret}
+    known |= {key for key in lost if seen.variables[key].is_secret or (seen.marker and seen.marker.is_secret(key))}
+    secrets = [key for key in lost if key in known]
     readable = {key: seen.variables[key].value for key in lost if key not in secrets}
     lines = [f"secrets: {', '.join(secrets)}"] if secrets else []
     if readable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from reconciler import diff, ownership
@@ -112,13 +112,12 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, all_seen
     names = ", ".join(f"`{change.path}`" for change in fields)
     reason = f"{names} differ{'s' if len(fields) == 1 else ''}" if fields else "as declared"
     reason += f"; its marker is written: {', '.join(why)}" if why else ""
-    lifted = ours is not None and ours.protect and not trigger.protect
     board.row(
         trigger,
         Action.UPDATE if fields or adopts else Action.NO_OP,
         before=live.fields,
         after=want.fields,
-        fields=(*fields, *([FieldChange(path="protect", before=True, after=False)] if lifted else [])),
+        fields=(*fields, *_marked(board, trigger, seen)),
         reason=reason,
         disposition=Disposition.ADOPT if adopts else Disposition.DECLARED,
         cause=cause,
@@ -143,7 +142,7 @@ def _decide_replace(
         Action.REPLACE,
         before=seen.live.resource.fields,
         after=want.fields,
-        fields=fields,
+        fields=(*fields, *_marked(board, trigger, seen)),
         reason=f"its connection {differs}, which the API cannot change: it is deleted and made again",
         disposition=Disposition.REFUSED if refused else Disposition.DECLARED,
         cause=cause,
@@ -245,8 +244,19 @@ def _differences(want: Trigger, live: Trigger, ours: ownership.Marker | None) ->
         moved = ownership.cause(applied=applied, before=before, after=after)
         if change.path == "path_includes" and change.before == PENDING_PATHS:
             moved = Cause.MANIFEST  # an apply was stopped before it wrote the real paths
+        if isinstance(change.after, Address) and moved is Cause.BOTH:
+            moved = Cause.UNKNOWN  # somebody moved it; whether to what is wanted, only its id could tell
         changes.append(replace(change, cause=moved))
     return tuple(changes)
+
+
+def _marked(board: Board, trigger: DeclaredTrigger, seen: Seen) -> Iterator[FieldChange]:
+    """What only the marker says and a review has to know: another owner, a protection that is lifted."""
+    marker = seen.marker
+    if marker and marker.owner != board.owner:
+        yield FieldChange(path="owner", before=marker.owner, after=board.owner)
+    if seen.ours and seen.ours.protect and not trigger.protect:
+        yield FieldChange(path="protect", before=True, after=False)
 
 
 def _draft(board: Board, want: Trigger, found: Variables) -> MarkerDraft | None:

@@ -35,7 +35,8 @@ def _decide(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
     live, ours = seen.live.resource.fields, seen.ours
     named = board.named(address, board.options.delete_unmanaged)
     twins = [trigger for trigger in declared if ours and trigger.address.name == ours.key]
-    kept = _why_kept(seen, twins, named=named)
+    not_ours = _why_kept(seen, twins)
+    kept = _why_untouched(seen) or ("" if named or seen.unread else not_ours)  # unread is unknown, not kept
     if kept:
         board.row(address, disposition=Disposition.KEPT, reason=kept, before=live, after=live)
         return
@@ -45,27 +46,28 @@ def _decide(board: Board, address: Address, seen: Seen, declared: Sequence[Decla
     refused = losses.refuse(board, address, seen, "delete")
     held = sorted(key for key in seen.variables if key != MARKER)
     reason = "its key is another trigger's by now" if twins else "no longer declared"
-    reason = "named by --delete-unmanaged" if named else reason
+    reason = "named by --delete-unmanaged" if not_ours else reason
     board.row(
         address,
         Action.DELETE,
         before={**live, "environment_variables": tuple(held)},  # so that a review, and its digest, know them
         reason=reason + (f"; its variables go with it: {', '.join(held)}" if held else ""),
         disposition=Disposition.REFUSED if refused else Disposition.ORPHAN,
-        cause=Cause.LIVE if named else Cause.MANIFEST,
+        cause=Cause.LIVE if not_ours else Cause.MANIFEST,
     )
     board.after[seen.live.id] = (address, None)
     board.write(Phase.DELETES, Trigger.delete(seen.live.id), address)
 
 
-def _why_kept(seen: Seen, twins: Sequence[DeclaredTrigger], *, named: bool) -> str:
-    """Why an undeclared trigger is left alone; empty where it goes. `twins` are declared under its key."""
+def _why_untouched(seen: Seen) -> str:
+    """Why no flag of ours touches it."""
     if seen.newer:
         return f"its marker has format {seen.newer}: upgrade buildsctl to see whose it is"
-    if seen.marker and not seen.ours:
-        return f"it belongs to owner `{seen.marker.owner}`"
-    if seen.unread or named:
-        return ""  # unknown, not kept; or meant
+    return f"it belongs to owner `{seen.marker.owner}`" if seen.marker and not seen.ours else ""
+
+
+def _why_kept(seen: Seen, twins: Sequence[DeclaredTrigger]) -> str:
+    """Why it goes only when it is named; empty where it is ours. `twins` are declared under its key."""
     if not seen.marker:
         begun = seen.live.resource.path_includes == PENDING_PATHS
         reason = "its creation by buildsctl was cut short, and nobody declares it any more"
