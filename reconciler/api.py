@@ -237,15 +237,12 @@ class Api:
                 with self._lock:
                     self.reads += request.method == "GET"
                     self.writes += request.method != "GET"
-                found = self._once(request, bearer)
-                self.gate.open()
-                return found
+                return self._once(request, bearer)
             except RateLimitedError as error:
                 refused += 1
                 if not error.status or not self.gate.close(error.retry_after, times=refused):  # 0: the gate's own
                     raise (unsure or error) from None
             except (GatewayError, NetworkError) as error:
-                self.gate.open()
                 failed += 1
                 again = request.repeat is Repeat.IDEMPOTENT or error.never_sent
                 limit = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2**failed)
@@ -254,20 +251,16 @@ class Api:
                 if failed == ATTEMPTS or not again or self._sleep(pause):
                     raise (unsure or error) from None
             except ApiError as error:
-                self.gate.open()
                 is_gone = request.method == "DELETE" and isinstance(error, NotFoundError)
                 raise (error if is_gone or request.method == "GET" else unsure or error) from None
-            except BaseException:  # a bug: the others must not wait for this one
-                self.gate.open()
-                raise
 
     def _once(self, request: Request, bearer: Secret | None) -> tuple[Any, Any]:
-        path = _path(request.path)
         started = self._clock()
-        body = None if request.json is None else json.dumps(_wire(request.json), allow_nan=False).encode()
-        more = {"content-type": "application/json"} if body is not None else {}
-        status, ray = 0, ""
+        status, path, ray, limited = 0, "", "", False
         try:
+            path = _path(request.path)
+            body = None if request.json is None else json.dumps(_wire(request.json), allow_nan=False).encode()
+            more = {"content-type": "application/json"} if body is not None else {}
             url = self._base_url + (path if bearer else f"/accounts/{quote(self.account_id, safe='')}{path}")
             if bearer:
                 more["authorization"] = f"Bearer {_wire(bearer)}"
@@ -292,8 +285,11 @@ class Api:
         except UnicodeError:
             raise _never_sent(request, "the host name cannot be resolved") from None
         except ApiError as error:
+            limited = isinstance(error, RateLimitedError)
             raise _named(error, request) from None
         finally:
+            if not limited:  # whatever it broke of: the others must not wait for this one
+                self.gate.open()
             if self._trace:
                 took = (self._clock() - started) * 1000
                 self._trace(Trace(method=request.method, path=path, status=status, milliseconds=took, ray=ray))
