@@ -66,7 +66,8 @@ class Trace:
 
 class Api:
     """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting,
-    `tell` is given a sentence where the run has to wait, `progress` what is done, and how many of how many."""
+    `tell` is given a sentence where the run has to wait, `progress` what is done, and how many of how many, of 0 where
+    that cannot be counted."""
 
     def __init__(
         self,
@@ -244,11 +245,13 @@ class Api:
                     raise (unsure or error) from None
             except (GatewayError, NetworkError) as error:
                 failed += 1
-                again = request.repeat is Repeat.IDEMPOTENT or error.never_sent
+                again = failed < ATTEMPTS and (request.repeat is Repeat.IDEMPOTENT or error.never_sent)
                 limit = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2**failed)
                 pause = random.uniform(0, limit)  # noqa: S311 - jitter, not a secret
                 unsure = unsure if error.never_sent else error
-                if failed == ATTEMPTS or not again or self._sleep(pause):
+                if again:
+                    self.progress(f"{error.message}: trying again", 0, 0)
+                if not again or self._sleep(pause):
                     raise (unsure or error) from None
             except ApiError as error:
                 is_gone = request.method == "DELETE" and isinstance(error, NotFoundError)

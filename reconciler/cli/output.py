@@ -110,12 +110,15 @@ def has_progress(*, hidden: bool) -> bool:
 
 @contextmanager
 def progress(*, hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Takes what is done, how many of how many, and shows it on a terminal's last line, which is empty again once all
-    are; silent elsewhere, and for what is over at once."""
+    """Takes what is done, how many of how many (of 0: it cannot be counted), and shows it on a terminal's last line,
+    which is empty again once all are; silent elsewhere, and for what is over at once."""
     doing, started = "", 0.0
 
     def show(what: str, done: int, total: int) -> None:
         nonlocal doing, started
+        if not total:
+            _show(what[: shutil.get_terminal_size().columns - 1])
+            return
         if what != doing:
             doing, started = what, time.monotonic()
         took = time.monotonic() - started
