@@ -83,7 +83,10 @@ def _seconds(retry_after: str) -> float:
         return 1.0
 
 
-_KNOWN = {
+NO_ROUTE = (7000, 7003)  # Cloudflare's own: whatever answered does not know the path
+_NO_ROUTE = "whatever answered does not know this path", "check CLOUDFLARE_API_BASE_URL, and the account id"
+_NOT_FOUND = "not found", "check what was named, and the account id; what was there before may be gone by now"
+_KNOWN = dict.fromkeys(NO_ROUTE, _NO_ROUTE) | {
     12002: (
         "the API refuses the body, and does not say which field",
         "run `buildsctl validate`; if it finds nothing, compare with the README's manifest reference",
@@ -102,17 +105,13 @@ _KNOWN = {
     ),
 }
 
-NO_ROUTE = (7000, 7003)  # Cloudflare's own: whatever answered does not know the path
-_NO_ROUTE = "whatever answered does not know this path", "check CLOUDFLARE_API_BASE_URL, and the account id"
-_NOT_FOUND = "not found", "check what was named, and the account id; what was there before may be gone by now"
-
 _TOKEN_HINTS = {
     12005: "set CLOUDFLARE_API_TOKEN (or BUILDSCTL_API_TOKEN) to a user-scoped API token",
     12006: (
         "Workers Builds takes only *user* API tokens: make one under My Profile, API Tokens, with "
         "Workers Builds Configuration: Edit and Workers Scripts: Read; account-owned tokens are refused"
     ),
-    9109: "the token is expired or not valid for this account: make a new one",
+    9109: "the token is expired or not valid for this account: check the account id, or make a new token",
 }
 
 
@@ -125,7 +124,9 @@ def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
     if status >= 500:
         return GatewayError("the API, or a gateway before it, failed", hint="run it again in a while")
     if status == 401 or code in (12005, 12006, 9106):
-        hint = _TOKEN_HINTS.get(code, "check that the token is complete, active and a user-scoped one")
+        hint = _TOKEN_HINTS.get(
+            code, "check that the token is complete, active, a user-scoped one, and for this account"
+        )
         kind_or_dead = "the API does not take this kind of token, or it is dead"
         return AuthenticationError(kind_or_dead if code == 12006 else "the API does not accept the token", hint=hint)
     if status == 403 or (is_envelope and code in (9109, 10000)):
@@ -139,7 +140,7 @@ def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
         hint = "check CLOUDFLARE_API_BASE_URL and any proxy between"
         return AnswerError(f"what answered is not the API: {what}", hint=hint)
     if status == 404:
-        summary, hint = _KNOWN.get(code, _NO_ROUTE if code in NO_ROUTE else _NOT_FOUND)
+        summary, hint = _KNOWN.get(code, _NOT_FOUND)
         return NotFoundError(summary, hint=hint)
     refused = "the API answered `success: false`" if status < 300 else "the API refuses the request"
     summary, hint = _KNOWN.get(code, (refused, "run it again; if it stays, ask Cloudflare with the ray id"))

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -63,13 +63,12 @@ def tell(text: str) -> None:
     say(clean(text) + "\n")
 
 
-def tell_unread(unread: Iterable[Unread], mark: str = "error: ") -> int:
+def tell_unread(unread: Collection[Unread]) -> int:
     """What could not be read, and the exit code for it."""
-    code = Exit.OK
-    for one in unread:
-        tell(f"{mark}could not read {one.what}: {one.error}")
-        code = Exit.UNKNOWN
-    return code
+    from reconciler.render.text import unread_text
+
+    say(unread_text(unread))
+    return Exit.UNKNOWN if unread else Exit.OK
 
 
 def indented(value: Any) -> str:

@@ -40,7 +40,6 @@ def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     from reconciler.render.json import dump
     from reconciler.render.problems import problems_text
     from reconciler.render.status import status_document, status_text
-    from reconciler.render.text import unread_text
 
     desired = session.load(manifests)
     with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
@@ -56,6 +55,6 @@ def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     else:
         now = datetime.now(UTC)
         data(status_text(rows, lambda build: reading.seen("", build, now)))
-    say(problems_text(decided.diagnostics) + unread_text(decided.unread))
-    tell_unread(dict.fromkeys(last.unread.values()))
+    say(problems_text(decided.diagnostics))
+    tell_unread(dict.fromkeys((*decided.unread, *last.unread.values())))
     return codes[0]
