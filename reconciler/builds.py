@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,11 @@ def seen(worker: str, build: Build | None, now: datetime, failure: Failure | Non
         duration=max(0.0, (ended - began).total_seconds()) if began and ended else None,
         failure=failure,
     )
+
+
+def first_build(worker: str, trigger: str = "production") -> str:
+    """How to start it, for a trigger that was never built; without its name by its kind."""
+    return f"`buildsctl builds run {shlex.quote(f'{worker}/{trigger}')}` starts the first one"
 
 
 def at(text: str) -> datetime | None:

@@ -139,9 +139,11 @@ class Health:
             if isinstance(found, ApiError):
                 self.unread.append(Unread(what=f"when Worker `{self.workers[tag]}` built with success", error=found))
             elif not found:
-                summary = "it was never built" if found is None else f"no successful build for {days} days"
-                hint = "see `buildsctl builds list`, or the dashboard"
-                self._add(f"worker/{self.workers[tag]}", "stale", summary, hint)
+                worker = self.workers[tag]
+                summary, hint = f"no successful build for {days} days", "see `buildsctl builds list`, or the dashboard"
+                if found is None:
+                    summary, hint = "it was never built", builds.first_build(worker)
+                self._add(f"worker/{worker}", "stale", summary, hint)
 
     def _add(self, address: str, name: str, summary: str, hint: str) -> None:
         self.findings.append(finding(Kind.HEALTH, address, summary, name, hint=hint))
