@@ -66,7 +66,8 @@ def since_baseline(report: Report) -> tuple[tuple[str, str, Sequence[Mapping[str
 
 
 def _lines(one: Finding, report: Report) -> list[str]:
-    new = " (new)" if report.compared and one.id not in report.known else ""
+    new = " (changed again)" if one.id in report.again else " (new)"
+    new = new if report.compared and one.id not in report.known else ""
     lines = [f"  {clean(one.address)}{new}"]
     change = one.change
     if change and change.fields and change.disposition is not Disposition.ADOPT:
@@ -126,6 +127,7 @@ def _row(one: Finding, report: Report) -> dict[str, Any]:
         "cause": change.cause.value if change and change.cause else None,
         "fields": [field.path for field in change.fields] if change else [],
         "state": "known" if one.id in report.known else "new",
+        "changed_again": one.id in report.again,
     }
 
 
