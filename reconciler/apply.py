@@ -50,6 +50,7 @@ from reconciler.model import (
 )
 from reconciler.plan.summary import missing_secrets
 
+STOPPED = "the run was told to stop"
 _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
 
 
@@ -83,7 +84,7 @@ class _Run:
     key: ownership.FingerprintKey | None = None
     fail_fast: bool = False
     at_once: Event = field(default_factory=Event)
-    begun: set[int] = field(default_factory=set)  # by identity, the steps that were begun and gave no result yet
+    begun: set[int] = field(default_factory=set)  # by identity, the steps that were begun
     failed: bool = False
     results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
     bad: dict[Address, str] = field(default_factory=dict)
@@ -101,6 +102,29 @@ class _Run:
             self.api.stop.set()
             self.results.put(error)  # a bug: raised by the thread that waits
 
+    def carry_out(self, steps: Sequence[Step]) -> Iterator[_Result]:
+        """What becomes of each step; in the end of those, too, for which the run is not to wait."""
+        left = {id(step): step for step in steps}
+        pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
+        try:
+            for branches in _phases(steps):
+                if self.at_once.is_set():
+                    break
+                for branch in branches:
+                    pool.submit(self.branch, branch)
+                for result in self.finished(len(branches)):
+                    del left[id(result.step)]
+                    self.api.progress("writing", len(steps) - len(left), len(steps))
+                    yield result
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        for step in left.values():
+            if id(step) in self.begun:
+                reason = "the run was stopped while a request of it was under way"
+                yield _Result(step, Status.UNKNOWN, None, reason)
+            else:
+                yield _Result(step, Status.SKIPPED, None, STOPPED)
+
     def finished(self, branches: int) -> Iterator[_Result]:
         """What becomes of each step, until `branches` have ended, or the run is not to wait for them."""
         while branches:
@@ -116,7 +140,6 @@ class _Run:
                 case BaseException() as error:
                     raise error
                 case result:
-                    self.begun.discard(id(result.step))
                     yield result
 
     def step(self, step: Step) -> _Result:
@@ -130,7 +153,7 @@ class _Run:
         elif self.failed and self.fail_fast:
             reason = "another change failed, and --fail-fast was given"
         elif self.api.stop.is_set():
-            reason = "the run was told to stop"
+            reason = STOPPED
         try:
             if not reason:
                 self.begun.add(id(step))
@@ -142,7 +165,7 @@ class _Run:
                 self.failed = True
                 self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
                 return _Result(step, Status.UNKNOWN if settle.is_unsure(error) else Status.FAILED, error)
-            reason = "the run was told to stop"
+            reason = STOPPED
         self._mark(step, "was skipped")
         return _Result(step, Status.SKIPPED, None, reason)
 
@@ -233,42 +256,16 @@ def apply(
     left = Counter(address for step in plan.steps for address in step.covers)
     worst: dict[Address, _Result] = {}
     began: set[Address] = set()
-    sent = 0
-    api.progress("writing", sent, len(plan.steps))
-    pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
-    try:
-        for branches in _phases(plan.steps):
-            if run.at_once.is_set():
-                break
-            for steps in branches:
-                pool.submit(run.branch, steps)
-            for result in run.finished(len(branches)):
-                sent += 1
-                api.progress("writing", sent, len(plan.steps))
-                for address in result.step.covers:
-                    began |= {address} if result.began else set()
-                    known = worst.get(address, result)
-                    worst[address] = min(known, result, key=lambda one: _WORST.index(one.status))
-                    left[address] -= 1
-                    silent = rows[address].action is Action.NO_OP and worst[address].status is Status.DONE
-                    if not left[address] and not silent:
-                        yield _outcome(rows[address], worst[address], began=address in began)
-        asked = {address for step in plan.steps if id(step) in run.begun for address in step.covers}
-        for step in plan.steps:
-            for address in step.covers:
-                if left.pop(address, 0):  # nobody waited for it
-                    result = _unfinished(step, asked=address in asked)
-                    result = min(worst.get(address, result), result, key=lambda one: _WORST.index(one.status))
-                    yield _outcome(rows[address], result, began=address in began | asked)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _unfinished(step: Step, *, asked: bool) -> _Result:
-    """What a run that was stopped at once says of a change that it did not wait for."""
-    if asked:
-        return _Result(step, Status.UNKNOWN, None, "the run was stopped while a request of it was under way")
-    return _Result(step, Status.SKIPPED, None, "the run was told to stop")
+    api.progress("writing", 0, len(plan.steps))
+    for result in run.carry_out(plan.steps):
+        for address in result.step.covers:
+            began |= {address} if result.began else set()
+            known = worst.get(address, result)
+            worst[address] = min(known, result, key=lambda one: _WORST.index(one.status))
+            left[address] -= 1
+            silent = rows[address].action is Action.NO_OP and worst[address].status is Status.DONE
+            if not left[address] and not silent:
+                yield _outcome(rows[address], worst[address], began=address in began)
 
 
 def _outcome(row: Change, result: _Result, *, began: bool) -> Outcome:
