@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from reconciler.errors import ApiError, Diagnostic, Position
 
@@ -194,9 +194,9 @@ class Change:
 
     address: Address
     action: Action
-    before: Mapping[str, Value] | None
-    after: Mapping[str, Value] | None
     reason: str
+    before: Mapping[str, Value] | None = None
+    after: Mapping[str, Value] | None = None
     disposition: Disposition = Disposition.DECLARED
     cause: Cause | None = None
     fields: tuple[FieldChange, ...] = ()
@@ -210,32 +210,12 @@ class Change:
             raise ValueError(f"{self.address}: {self.action} with the wrong before or after")
 
 
-def row(
-    where: Address | Declared[Resource],
-    action: Action = Action.NO_OP,
-    *,
-    reason: str,
-    before: Mapping[str, Value] | None = None,
-    after: Mapping[str, Value] | None = None,
-    disposition: Disposition = Disposition.DECLARED,
-    cause: Cause | None = None,
-    fields: tuple[FieldChange, ...] = (),
-    not_compared: str = "",
-) -> Change:
-    """A change; a declared resource brings its address, its place, and what it should be."""
-    declared = where if isinstance(where, Declared) else None
-    return Change(
-        address=where.address if isinstance(where, Declared) else where,
-        action=action,
-        before=before,
-        after=declared.resource.fields if declared and after is None else after,
-        reason=reason,
-        disposition=disposition,
-        cause=cause,
-        fields=fields,
-        not_compared=not_compared,
-        position=declared.position if declared else None,
-    )
+def row(where: Address | Declared[Resource], action: Action = Action.NO_OP, **facts: Any) -> Change:
+    """A change, and its `facts`; a declared resource brings its address, its place, and what it should be."""
+    if isinstance(where, Declared):
+        facts = {"after": where.resource.fields, "position": where.position} | facts
+        where = where.address
+    return Change(address=where, action=action, **facts)
 
 
 class Echo(StrEnum):

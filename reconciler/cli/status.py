@@ -45,7 +45,7 @@ def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
         observed = observe(desired, api)
         decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
-        lives = deciding.matched(desired, observed).values()
+        lives = deciding.matched(desired, observed, decided).values()
         last = reading.last_of(api, [(observed.tags[live.scope], live.id) for live in lives])
     rows = deciding.status(desired, observed, decided, last)
     unread = bool(decided.unread or last.unread)
