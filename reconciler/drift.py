@@ -91,7 +91,6 @@ class Report:
     gone: tuple[Mapping[str, str], ...] = ()
     unseen: tuple[Mapping[str, str], ...] = ()
     compared: bool = False
-    reads: int = 0
     failure: BuildsctlError | None = None
 
     def fails(self, kinds: Collection[str]) -> bool:
@@ -184,13 +183,7 @@ def unused_tokens(desired: Desired, observed: Observed, plan: Plan) -> list[Find
 
 
 def report(
-    plan: Plan,
-    found: Sequence[Finding],
-    reach: Reach,
-    baseline: Baseline | None,
-    *,
-    reads: int = 0,
-    failure: BuildsctlError | None = None,
+    plan: Plan, found: Sequence[Finding], reach: Reach, baseline: Baseline | None, failure: BuildsctlError | None = None
 ) -> Report:
     """What was found, against the baseline. Only what was looked for, and could be read, can be gone; the rest stays
     in the report, so that the next run still knows it. With it stays what the baseline looked at."""
@@ -216,6 +209,5 @@ def report(
         gone=tuple(gone),
         unseen=tuple(unseen),
         compared=baseline is not None,
-        reads=reads,
         failure=failure,
     )

@@ -124,7 +124,7 @@ class _Reporter:
         found = self.found
         if found is None or failure:
             nothing = self.plan or Plan(account_id="", owner=None, changes=())
-            found = deciding.report(nothing, (), self.reach, self.baseline, failure=failure)
+            found = deciding.report(nothing, (), self.reach, self.baseline, failure)
         text = dump(drift_document(found, codes=codes))
         match self.report.format:
             case "json":
@@ -161,8 +161,9 @@ def _found(desired: Desired, api: Api, reach: Reach, baseline: Baseline | None) 
         seen = look(desired, observed, decided, api, now=now, health=reach.health, stale_days=reach.stale_days)
         findings += seen.findings
         told = (*decided.diagnostics, *seen.notes)
-        decided = replace(decided, unread=(*decided.unread, *seen.unread), diagnostics=told)
-    return deciding.report(decided, findings, reach, baseline, reads=api.reads)
+        unread = (*decided.unread, *seen.unread)
+        decided = replace(decided, unread=unread, diagnostics=told, reads=api.reads)
+    return deciding.report(decided, findings, reach, baseline)
 
 
 def _check_scope(path: str, scope: list[str | None], wanted: list[str | None]) -> None:
