@@ -185,21 +185,19 @@ def _estate(desired: Desired, lists: Lists) -> Iterator[Line]:
     health.tokens()
     health.failures()
     health.minutes()
-    found = probe.ask(lists.api, probe.declared(desired, observed, decided))
-    for one in sorted((*health.findings, *found.findings), key=lambda one: one.address):
+    notes, faults = len(health.notes), len(health.findings)
+    answered, compared = health.repositories(probe.declared(desired, observed, decided))
+    for one in sorted(health.findings, key=lambda one: one.address):
         yield Line(Level.ERROR, one.address, one.summary, one.hint)
-    yield from (Line(Level.WARNING, "builds", note.summary, note.hint) for note in health.notes)
-    yield from _repositories(found, len(desired.triggers))
-    yield from _unread((*health.unread, *found.unread))
-
-
-def _repositories(found: probe.Probed, wanted: int) -> Iterator[Line]:
-    yield from (Line(Level.WARNING, "repositories", note) for note in found.notes)
-    told = f"{found.answered:,} of {many(wanted, 'trigger')}, {many(found.compared, 'name')} compared"
-    if found.answered < wanted:
+    for number, note in enumerate(health.notes):
+        yield Line(Level.WARNING, "builds" if number < notes else "repositories", note.summary, note.hint)
+    wanted = len(desired.triggers)
+    told = f"{answered:,} of {many(wanted, 'trigger')}, {many(compared, 'name')} compared"
+    if answered < wanted:
         yield Line(Level.WARNING, "repositories", f"looked at for {told}")
-    elif wanted and not found.findings:
+    elif wanted and len(health.findings) == faults:
         yield Line(Level.OK, "repositories", f"reached for {told}")
+    yield from _unread(health.unread)
 
 
 def _references(desired: Desired, decided: Plan) -> Iterator[Line]:
