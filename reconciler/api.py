@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -53,21 +52,10 @@ T = TypeVar("T")
 E = TypeVar("E", bound=ApiError)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """One request as `-v` shows it: nothing of its body, nothing of its headers but the ray id."""
-
-    method: str
-    path: str
-    status: int
-    milliseconds: float
-    ray: str
-
-
 class Api:
-    """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting,
-    `tell` is given a sentence where the run has to wait, `progress` what is done, and how many of how many, of 0 where
-    that cannot be counted."""
+    """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting. `trace` is given a
+    line for each request, with nothing of its body and no header but the ray id; `tell` a sentence where the run has to
+    wait; `progress` what is done, and how many of how many, of 0 where that cannot be counted."""
 
     def __init__(
         self,
@@ -76,7 +64,7 @@ class Api:
         account_id: str,
         token: str,
         handler: Handler | None = None,
-        trace: Callable[[Trace], None] | None = None,
+        trace: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep | None = None,
         tell: Callable[[str], None] = lambda _: None,
@@ -293,9 +281,8 @@ class Api:
         finally:
             if not limited:  # whatever it broke of: the others must not wait for this one
                 self.gate.open()
-            if self._trace:
-                took = (self._clock() - started) * 1000
-                self._trace(Trace(method=request.method, path=path, status=status, milliseconds=took, ray=ray))
+            took = f"{(self._clock() - started) * 1000:.0f} ms"
+            self._trace(f"{request.method} {path} {status or 'no answer'} {took}{ray and f' ray {ray}'}")
 
 
 def fetch_json(url: str, *, token: str = "") -> Any:
@@ -380,11 +367,9 @@ def _read(response: httpx.Response) -> bytes:
 
 def _network_error(error: httpx.HTTPError, url: str) -> NetworkError:
     host = httpx.URL(url).netloc.decode("ascii")
-    chain: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and len(chain) < 20:
+    chain: list[BaseException] = [error]
+    while len(chain) < 20 and (cause := chain[-1].__cause__ or chain[-1].__context__):
         chain.append(cause)
-        cause = cause.__cause__ or cause.__context__
     never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
     if any(isinstance(one, socket.gaierror) for one in chain):
         text, hint = f"the host name `{host}` cannot be resolved", "check the network and CLOUDFLARE_API_BASE_URL"
