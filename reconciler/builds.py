@@ -210,18 +210,18 @@ class Watch:
     def _patiently(self, request: Request, decode: Callable[[Any], T]) -> T:
         """A read that outlasts a network that is away for some minutes, and half an answer of an API that had
         answered before: a build goes on without us."""
-        for lost in range(1, MAX_LOST + 1):
+        lost = 0
+        while True:
             try:
                 found = self.api.get(request, decode)
                 self.answered = True
                 return found
             except (AnswerError, GatewayError, NetworkError) as error:
-                if lost == MAX_LOST or self.api.stop.is_set():
-                    raise
-                if isinstance(error, AnswerError) and not self.answered:
+                lost += 1
+                no_api = isinstance(error, AnswerError) and not self.answered
+                if lost == MAX_LOST or no_api or self.api.stop.is_set():
                     raise
                 if lost == 1:
                     self.tell(f"{error.message}; trying again, the build goes on")
                 if not self._pause(MAX_PAUSE):
                     raise
-        raise AssertionError("the loop returns or raises")
