@@ -15,17 +15,8 @@ from itertools import groupby
 from threading import Event, Lock
 from typing import Any
 
-from reconciler import ownership, settle
+from reconciler import errors, ownership, settle
 from reconciler.api import CONNECTIONS, Api
-from reconciler.errors import (
-    AnswerError,
-    ApiError,
-    AuthenticationError,
-    ForbiddenError,
-    IgnoredError,
-    RejectedError,
-    SourceError,
-)
 from reconciler.gate import POLL_SECONDS
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
@@ -58,7 +49,7 @@ def check_sources(plan: Plan) -> None:
     """Refuse before the first write where a secret would have to be sent that its source did not give."""
     missing = [f"{address}: {secret.source} {secret.missing}" for address, secret in missing_secrets(plan)]
     if missing:
-        raise SourceError(
+        raise errors.SourceError(
             "\n  ".join((f"{len(missing)} secret{'s' * (len(missing) > 1)} to be written cannot be had:", *missing)),
             hint="give each source a value; nothing was written",
         )
@@ -68,13 +59,13 @@ def check_sources(plan: Plan) -> None:
 class _Result:
     step: Step
     status: Status
-    error: ApiError | None = None
+    error: errors.ApiError | None = None
     reason: str = ""
 
     @property
     def began(self) -> bool:
         """May the request have taken effect?"""
-        return self.status in (Status.DONE, Status.UNKNOWN) or isinstance(self.error, IgnoredError)
+        return self.status in (Status.DONE, Status.UNKNOWN) or isinstance(self.error, errors.IgnoredError)
 
 
 @dataclass
@@ -90,7 +81,7 @@ class _Run:
     bad: dict[Address, str] = field(default_factory=dict)
     denied: bool = False
     trying: Lock = field(default_factory=Lock)
-    tried: dict[Address, ApiError | None] = field(default_factory=dict)
+    tried: dict[Address, errors.ApiError | None] = field(default_factory=dict)
 
     def branch(self, steps: Sequence[Step]) -> None:
         """The steps of one branch, one after the other."""
@@ -159,11 +150,11 @@ class _Run:
                 self.begun.add(id(step))
                 self._send(step)
                 return _Result(step, Status.DONE)
-        except ApiError as error:
+        except errors.ApiError as error:
             if not (self.api.stop.is_set() and error.never_sent):
                 self._mark(step, "failed")
                 self.failed = True
-                self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
+                self.denied |= isinstance(error, errors.AuthenticationError | errors.ForbiddenError)
                 return _Result(step, Status.UNKNOWN if settle.is_unsure(error) else Status.FAILED, error)
             reason = STOPPED
         self._mark(step, "was skipped")
@@ -177,23 +168,23 @@ class _Run:
         if error := self.tried[trial.token]:
             raise error
 
-    def _tried(self, trial: Trial) -> ApiError | None:
+    def _tried(self, trial: Trial) -> errors.ApiError | None:
         try:
             found = self.api.verify(trial.secret)
-        except ApiError as error:
+        except errors.ApiError as error:
             if error.status == 404:
                 return None  # whatever answers at this base URL has no such path
             if self.api.stop.is_set() and error.never_sent:
                 return error  # interrupted: that says nothing of the secret
             hint = "; ".join(filter(None, (error.hint, "--no-verify-token skips this")))
-            return RejectedError(f"the secret of `{trial.token}` could not be tried: {error.message}", hint=hint)
+            return errors.RejectedError(f"the secret of `{trial.token}` could not be tried: {error.message}", hint=hint)
         active = found.get("status") == "active"
         if active and found.get("id") == trial.cloudflare_token_id:
             return None
         wrong = "is that of another token than `cloudflare_token_id`" if active else "is not active"
         check = "both" if active else "its source"
         hint = f"check {check}; --no-verify-token skips this for a token that may not look at itself"
-        return RejectedError(f"the secret of `{trial.token}` {wrong}: the working token stays", hint=hint)
+        return errors.RejectedError(f"the secret of `{trial.token}` {wrong}: the working token stays", hint=hint)
 
     def _mark(self, step: Step, what: str) -> None:
         for address in step.covers:
@@ -209,7 +200,7 @@ class _Run:
             if step.gives and given:
                 self.ids[step.gives] = given
             if wrong:
-                raise IgnoredError(
+                raise errors.IgnoredError(
                     f"the API answered, but did not take over {', '.join(f'`{one}`' for one in wrong)}",
                     hint="run plan: it shows what is live now",
                 )
@@ -226,13 +217,13 @@ class _Run:
             try:
                 self.api.write(request, check)
                 return
-            except ApiError as error:
+            except errors.ApiError as error:
                 unsure = settle.is_unsure(error)
                 if not unsure and error.code not in settle.TAKEN:
                     raise
                 try:
                     found = find(self.api, request.body)
-                except ApiError as other:  # could not look: the outcome stays unknown
+                except errors.ApiError as other:  # could not look: the outcome stays unknown
                     raise (other if isinstance(other, settle.TakenError) else error) from None
                 if found is None and not (unsure and attempt < settle.ATTEMPTS and not self.api.stop.is_set()):
                     raise
@@ -279,7 +270,7 @@ def _outcome(row: Change, result: _Result, *, began: bool) -> Outcome:
         status=result.status,
         error=error,
         hint=result.error.hint if result.error else "",
-        denied=isinstance(result.error, AuthenticationError | ForbiddenError),
+        denied=isinstance(result.error, errors.AuthenticationError | errors.ForbiddenError),
         began=began,
     )
 
@@ -344,7 +335,7 @@ def _echo(echo: Echo, sent: Mapping[str, Value], result: Any) -> tuple[str, list
         case Echo.NOTHING:
             return "", []
     if live is None:
-        raise AnswerError("the API's answer is not a connection")
+        raise errors.AnswerError("the API's answer is not a connection")
     return live.id, [name for name in names if live.resource.fields[name] != sent[name]]
 
 
