@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from reconciler import errors
@@ -50,20 +49,14 @@ def open_envelope(request: Request, status: int, ray: str, content: bytes, retry
         envelope = None  # half an answer proves nothing
     if 200 <= status < 300 and not content and request.method == "DELETE":
         return None, None
-    code = _code(envelope or {})
+    told = (envelope or {}).get("errors")
+    facts = [one.get("code") for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    code = next((int(one) for one in facts if isinstance(one, int)), 0)
     error = _error_for(status, code, is_envelope=envelope is not None)
     if isinstance(error, errors.RateLimitedError):
         error.retry_after = _seconds(retry_after)
     error.status, error.code, error.ray = status, code, ray
     raise error
-
-
-def _code(envelope: Mapping[str, Any]) -> int:
-    told = envelope.get("errors")
-    for error in told if isinstance(told, list) else ():
-        if isinstance(error, dict) and isinstance(error.get("code"), int):
-            return int(error["code"])
-    return 0
 
 
 def _seconds(retry_after: str) -> float:

@@ -94,7 +94,7 @@ class _Run:
             self.results.put(error)  # a bug: raised by the thread that waits
 
     def carry_out(self, steps: Sequence[Step]) -> Iterator[_Result]:
-        """What becomes of each step; in the end of those, too, for which the run is not to wait."""
+        """What becomes of each step as it is known, at last of those for which the run is not to wait."""
         left = {id(step): step for step in steps}
         pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
         try:
@@ -103,35 +103,29 @@ class _Run:
                     break
                 for branch in branches:
                     pool.submit(self.branch, branch)
-                for result in self.finished(len(branches)):
-                    del left[id(result.step)]
+                running = len(branches)
+                while running:
+                    try:
+                        found = self.results.get(timeout=POLL_SECONDS)
+                    except queue.Empty:
+                        if self.at_once.is_set():
+                            break
+                        continue
+                    if isinstance(found, BaseException):
+                        raise found
+                    if found is None:
+                        running -= 1
+                        continue
+                    del left[id(found.step)]
                     self.api.progress("writing", len(steps) - len(left), len(steps))
-                    yield result
+                    yield found
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         for step in left.values():
             if id(step) in self.begun:
-                reason = "the run was stopped while a request of it was under way"
-                yield _Result(step, Status.UNKNOWN, None, reason)
+                yield _Result(step, Status.UNKNOWN, None, "the run was stopped while a request of it was under way")
             else:
                 yield _Result(step, Status.SKIPPED, None, STOPPED)
-
-    def finished(self, branches: int) -> Iterator[_Result]:
-        """What becomes of each step, until `branches` have ended, or the run is not to wait for them."""
-        while branches:
-            try:
-                found = self.results.get(timeout=POLL_SECONDS)
-            except queue.Empty:
-                if self.at_once.is_set():
-                    return
-                continue
-            match found:
-                case None:
-                    branches -= 1
-                case BaseException() as error:
-                    raise error
-                case result:
-                    yield result
 
     def step(self, step: Step) -> _Result:
         needs = {*step.covers, *step.needs, *_refs(step.request.path), *_refs(step.request.json)}

@@ -18,6 +18,7 @@ from reconciler.errors import RateLimitedError
 POLL_SECONDS = 0.1
 Sleep = Callable[[float], object]
 """Wait for so many seconds; true where the run was told to stop meanwhile."""
+Tell = Callable[[str], None]
 RESERVE = 0.2  # of the window, for the user's other work
 QUOTA, WINDOW_SECONDS, MAX_WINDOW_SECONDS = 1_200, 300.0, 3_600.0
 # However short the API says: so long at least, twice as long each time nothing is let through, and so often.
@@ -30,12 +31,7 @@ class Gate:
     """`tell` is given a sentence before a wait; `max_wait` seconds in all are waited at most."""
 
     def __init__(
-        self,
-        *,
-        clock: Callable[[], float],
-        sleep: Sleep,
-        tell: Callable[[str], None] = lambda _: None,
-        max_wait: float | None = None,
+        self, *, clock: Callable[[], float], sleep: Sleep, tell: Tell = lambda _: None, max_wait: float | None = None
     ) -> None:
         self._clock, self._sleep, self._tell, self._max_wait = clock, sleep, tell, max_wait
         self._lock = threading.Condition()
