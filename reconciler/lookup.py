@@ -123,8 +123,12 @@ def triggers(api: Api, desired: Desired, texts: Sequence[str]) -> list[Named]:
     chosen: dict[str, Named] = {}
     for text, some, (_, trigger) in zip(texts, names, wanted, strict=True):
         named = [one for name in some for one in choose(lives[name], trigger)]
+        if not named and any(text in ("/".join(one.address.path), str(one.address)) for one in desired.triggers):
+            raise UsageError(f"`{text}` is declared and not live yet", hint="`buildsctl apply` makes it")
         if not named:
-            raise _nothing(text, [one for name in some for one in lives[name]], desired)
+            there = [f"`{one.address}`" for name in some for one in lives[name]][:5]
+            hint = f"there is {', '.join(there)}" if there else HINT
+            raise UsageError(f"no live trigger is called `{text}`", hint=hint)
         chosen |= {one.live.id: one for one in named}
     return list(chosen.values())
 
@@ -154,10 +158,3 @@ def choose(lives: Sequence[Named], trigger: str) -> list[Named]:
         if found:
             return found
     return []
-
-
-def _nothing(text: str, lives: Sequence[Named], desired: Desired) -> UsageError:
-    there = ", ".join(f"`{one.address}`" for one in lives[:5])
-    if any(f"{one.address.path[0]}/{one.address.name}" == text or str(one.address) == text for one in desired.triggers):
-        return UsageError(f"`{text}` is declared and not live yet", hint="`buildsctl apply` makes it")
-    return UsageError(f"no live trigger is called `{text}`", hint=f"there is {there}" if there else HINT)

@@ -14,7 +14,7 @@ from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import Address, Live, Plan
-from reconciler.states import DeclaredTrigger, Desired, Observed
+from reconciler.states import Desired, Observed
 
 ENVIRONMENT = "CLOUDFLARE_ENV"
 NOT_FOUND, NOT_AUTHORISED, NOT_AMONG_THEM = (12000, 10007), 8000008, 8000012
@@ -90,26 +90,24 @@ def declared(desired: Desired, observed: Observed, plan: Plan) -> list[Subject]:
     connections: dict[object, Connection] = {one.address: one.resource for one in desired.connections}
     connections.update(_connections(observed))
     lives = {plan.addresses.get(live.id): live for live in observed.triggers}
-    return [_declared(trigger, lives.get(trigger.address), connections, observed) for trigger in desired.triggers]
-
-
-def _declared(
-    trigger: DeclaredTrigger, now: Live[Trigger] | None, connections: Mapping[object, Connection], observed: Observed
-) -> Subject:
-    worker, kept = trigger.address.path[0], dict[str, Any]()
-    if now:
-        kept = {name: value for name, value in now.resource.fields.items() if trigger.ignores(name)}
-    want = replace(trigger.resource, **kept)
-    environment = _environment({name: one.resource for name, one in trigger.variables.items()})
-    if environment == "" and (now or worker in observed.unread_workers):
-        environment = _environment(observed.variables.get(now.id) if now else None)
-    return Subject(
-        address=str(trigger.address),
-        worker=worker,
-        trigger=want,
-        connection=connections.get(want.repo_connection_uuid),
-        environment=environment,
-    )
+    found = []
+    for one in desired.triggers:
+        worker, now = one.address.path[0], lives.get(one.address)
+        kept: dict[str, Any] = dict(now.resource.fields) if now else {}
+        want = replace(one.resource, **{name: value for name, value in kept.items() if one.ignores(name)})
+        environment = _environment({name: variable.resource for name, variable in one.variables.items()})
+        if environment == "" and (now or worker in observed.unread_workers):
+            environment = _environment(observed.variables.get(now.id) if now else None)
+        found.append(
+            Subject(
+                address=str(one.address),
+                worker=worker,
+                trigger=want,
+                connection=connections.get(want.repo_connection_uuid),
+                environment=environment,
+            )
+        )
+    return found
 
 
 def _connections(observed: Observed) -> dict[str, Connection]:
