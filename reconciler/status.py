@@ -92,13 +92,14 @@ def _row(address: Address, live: Live[Trigger] | None, observed: Observed, last:
     variables = observed.variables.get(live.id)
     reason = "its variables could not be read" if variables is None else ""
     found, not_compared = ([], 0) if variables is None else _variables(variables, build)
-    differences = (*_fields(live.resource, build, observed), *_branch(live.resource, build), *found)
+    differences = (*_fields(live.resource, build, observed), *found)
     state = State.NOT_BUILT_SINCE if differences else State.UNKNOWN if reason else State.AS_CONFIGURED
     return replace(row, state=state, build=build, differences=differences, not_compared=not_compared, reason=reason)
 
 
 def _fields(live: Trigger, build: Build, observed: Observed) -> Iterator[FieldChange]:
-    """Commands, root and token, as far as the build says what it used."""
+    """Commands, root, token and branch, as far as the build says what it used: would a push to its branch build now? A
+    person may start any branch by hand."""
     for name in FIELDS:
         if name in build.metadata:
             used, now = build.told(name), live.fields[name]
@@ -109,10 +110,6 @@ def _fields(live: Trigger, build: Build, observed: Observed) -> Iterator[FieldCh
         names = {one.id: one.resource.build_token_name for one in observed.tokens}
         before = build.told("build_token_name") or names.get(used, used)
         yield FieldChange(path="build_token", before=before, after=names.get(now, now))
-
-
-def _branch(live: Trigger, build: Build) -> Iterator[FieldChange]:
-    """A push to the branch that was built would not build now. A person may start any branch by hand."""
     branch = build.told("branch")
     if branch and build.told("build_trigger_source") != "manual" and not takes_branch(live, branch):
         yield FieldChange(path="branch_includes", before=(branch,), after=live.branch_includes)
