@@ -108,13 +108,9 @@ def _error_for(status: int, code: int, *, is_envelope: bool) -> errors.ApiError:
     if status >= 500:
         return errors.GatewayError("the API, or a gateway before it, failed", hint="run it again in a while")
     if status == 401 or code in (12005, 12006, 9106):
-        hint = _TOKEN_HINTS.get(
-            code, "check that the token is complete, active, a user-scoped one, and for this account"
-        )
-        kind_or_dead = "the API does not take this kind of token, or it is dead"
-        return errors.AuthenticationError(
-            kind_or_dead if code == 12006 else "the API does not accept the token", hint=hint
-        )
+        hint = "check that the token is complete, active, a user-scoped one, and for this account"
+        told = "does not take this kind of token, or it is dead" if code == 12006 else "does not accept the token"
+        return errors.AuthenticationError(f"the API {told}", hint=_TOKEN_HINTS.get(code, hint))
     if status == 403 or (is_envelope and code in (9109, 10000)):
         hint = (
             "it needs Workers Builds Configuration (Read to plan, Edit to apply) and Workers Scripts: "
