@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
 from typing import TypeVar
 
 from reconciler.api import Api
 from reconciler.errors import ApiError, UsageError
 from reconciler.gate import POLL_SECONDS
 from reconciler.kinds.trigger import Trigger
-from reconciler.kinds.worker import Worker
 from reconciler.model import Address, Live
+from reconciler.observe import Lists
 from reconciler.plan.match import match
 from reconciler.states import Desired
 
@@ -60,16 +59,13 @@ def each(api: Api, read: Callable[[T], R], items: Iterable[T]) -> list[R | ApiEr
     return together(api, tried, items)
 
 
-class Directory:
+class Directory(Lists):
     """Workers' names and tags. The list of the account's Workers is read at most once, and only where the
     manifests do not say enough."""
 
     def __init__(self, api: Api, desired: Desired) -> None:
-        self.api, self.desired = api, desired
-
-    @cached_property
-    def workers(self) -> Mapping[str, str]:
-        return self.api.get(Worker.read(), Worker.decode)
+        super().__init__(api)
+        self.desired = desired
 
     def tag(self, name: str) -> str:
         """By name; a Worker's tag is taken for its name too."""
