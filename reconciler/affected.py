@@ -62,7 +62,7 @@ def decide(triggers: Iterable[Declared[Trigger]], push: Push) -> list[Verdict]:
 
 def _decide(trigger: Trigger, push: Push) -> tuple[Rule, str, str]:
     """The rule, its pattern, and the file that it met."""
-    excluded = branch_excluded(trigger, push.branch)
+    excluded = _first(trigger.branch_excludes, push.branch)
     if excluded is not None:
         return Rule.BRANCH_EXCLUDES, excluded, ""
     always = {
@@ -86,12 +86,7 @@ def _decide(trigger: Trigger, push: Push) -> tuple[Rule, str, str]:
 
 def takes_branch(trigger: Trigger, branch: str) -> bool:
     """Does a push to `branch` reach the trigger?"""
-    return branch_excluded(trigger, branch) is None and _first(trigger.branch_includes, branch) is not None
-
-
-def branch_excluded(trigger: Trigger, branch: str) -> str | None:
-    """The rule of its `branch_excludes` that keeps `branch` out."""
-    return _first(trigger.branch_excludes, branch)
+    return _first(trigger.branch_excludes, branch) is None and _first(trigger.branch_includes, branch) is not None
 
 
 def _first(rules: Iterable[str], text: str) -> str | None:

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from reconciler.errors import (
-    AnswerError,
-    ApiError,
-    AuthenticationError,
-    ForbiddenError,
-    GatewayError,
-    NotFoundError,
-    RateLimitedError,
-    RejectedError,
-)
+from reconciler import errors
 from reconciler.model import Request
 
 MAX_RETRY_AFTER_SECONDS = 300.0  # the longest that the API shuts a user out (field notes, Access)
@@ -25,7 +15,7 @@ def items(result: Any) -> list[Any]:
     if result is None:
         return []
     if not isinstance(result, list):
-        raise AnswerError("the API's answer is not a list")
+        raise errors.AnswerError("the API's answer is not a list")
     return result
 
 
@@ -59,20 +49,14 @@ def open_envelope(request: Request, status: int, ray: str, content: bytes, retry
         envelope = None  # half an answer proves nothing
     if 200 <= status < 300 and not content and request.method == "DELETE":
         return None, None
-    code = _code(envelope or {})
+    told = (envelope or {}).get("errors")
+    facts = [one.get("code") for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    code = next((int(one) for one in facts if isinstance(one, int)), 0)
     error = _error_for(status, code, is_envelope=envelope is not None)
-    if isinstance(error, RateLimitedError):
+    if isinstance(error, errors.RateLimitedError):
         error.retry_after = _seconds(retry_after)
     error.status, error.code, error.ray = status, code, ray
     raise error
-
-
-def _code(envelope: Mapping[str, Any]) -> int:
-    errors = envelope.get("errors")
-    for error in errors if isinstance(errors, list) else ():
-        if isinstance(error, dict) and isinstance(error.get("code"), int):
-            return int(error["code"])
-    return 0
 
 
 def _seconds(retry_after: str) -> float:
@@ -83,7 +67,10 @@ def _seconds(retry_after: str) -> float:
         return 1.0
 
 
-_KNOWN = {
+NO_ROUTE = (7000, 7003)  # Cloudflare's own: whatever answered does not know the path
+_NO_ROUTE = "whatever answered does not know this path", "check CLOUDFLARE_API_BASE_URL, and the account id"
+_NOT_FOUND = "not found", "check what was named, and the account id; what was there before may be gone by now"
+_KNOWN = dict.fromkeys(NO_ROUTE, _NO_ROUTE) | {
     12002: (
         "the API refuses the body, and does not say which field",
         "run `buildsctl validate`; if it finds nothing, compare with the README's manifest reference",
@@ -102,45 +89,41 @@ _KNOWN = {
     ),
 }
 
-NO_ROUTE = (7000, 7003)  # Cloudflare's own: whatever answered does not know the path
-_NO_ROUTE = "whatever answered does not know this path", "check CLOUDFLARE_API_BASE_URL, and the account id"
-_NOT_FOUND = "not found", "check what was named, and the account id; what was there before may be gone by now"
-
 _TOKEN_HINTS = {
     12005: "set CLOUDFLARE_API_TOKEN (or BUILDSCTL_API_TOKEN) to a user-scoped API token",
     12006: (
         "Workers Builds takes only *user* API tokens: make one under My Profile, API Tokens, with "
         "Workers Builds Configuration: Edit and Workers Scripts: Read; account-owned tokens are refused"
     ),
-    9109: "the token is expired or not valid for this account: make a new one",
+    9109: "the token is expired or not valid for this account: check the account id, or make a new token",
 }
 
 
-def _error_for(status: int, code: int, *, is_envelope: bool) -> ApiError:
+def _error_for(status: int, code: int, *, is_envelope: bool) -> errors.ApiError:
     if status == 429:
-        return RateLimitedError(
+        return errors.RateLimitedError(
             "the rate limit is used up: 1,200 requests in 5 minutes for all of a user's tools",
             hint="wait five minutes, and look for other tools that use the same user's tokens",
         )
     if status >= 500:
-        return GatewayError("the API, or a gateway before it, failed", hint="run it again in a while")
+        return errors.GatewayError("the API, or a gateway before it, failed", hint="run it again in a while")
     if status == 401 or code in (12005, 12006, 9106):
-        hint = _TOKEN_HINTS.get(code, "check that the token is complete, active and a user-scoped one")
-        kind_or_dead = "the API does not take this kind of token, or it is dead"
-        return AuthenticationError(kind_or_dead if code == 12006 else "the API does not accept the token", hint=hint)
+        hint = "check that the token is complete, active, a user-scoped one, and for this account"
+        told = "does not take this kind of token, or it is dead" if code == 12006 else "does not accept the token"
+        return errors.AuthenticationError(f"the API {told}", hint=_TOKEN_HINTS.get(code, hint))
     if status == 403 or (is_envelope and code in (9109, 10000)):
         hint = (
             "it needs Workers Builds Configuration (Read to plan, Edit to apply) and Workers Scripts: "
             "Read, for this account: is the account id right?"
         )
-        return ForbiddenError("the token may not do this", hint=hint)
+        return errors.ForbiddenError("the token may not do this", hint=hint)
     if not is_envelope:
         what = "a redirect" if 300 <= status < 400 else "no JSON envelope"
         hint = "check CLOUDFLARE_API_BASE_URL and any proxy between"
-        return AnswerError(f"what answered is not the API: {what}", hint=hint)
+        return errors.AnswerError(f"what answered is not the API: {what}", hint=hint)
     if status == 404:
-        summary, hint = _KNOWN.get(code, _NO_ROUTE if code in NO_ROUTE else _NOT_FOUND)
-        return NotFoundError(summary, hint=hint)
+        summary, hint = _KNOWN.get(code, _NOT_FOUND)
+        return errors.NotFoundError(summary, hint=hint)
     refused = "the API answered `success: false`" if status < 300 else "the API refuses the request"
     summary, hint = _KNOWN.get(code, (refused, "run it again; if it stays, ask Cloudflare with the ray id"))
-    return RejectedError(summary, hint=hint)
+    return errors.RejectedError(summary, hint=hint)

@@ -14,27 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from reconciler import __version__, answers
+from reconciler import __version__, answers, errors
 from reconciler.deadline import Deadline
-from reconciler.errors import (
-    AnswerError,
-    ApiError,
-    AuthenticationError,
-    ForbiddenError,
-    GatewayError,
-    IgnoredError,
-    NetworkError,
-    NotFoundError,
-    RateLimitedError,
-    RejectedError,
-    UsageError,
-)
 from reconciler.gate import Gate, Sleep
 from reconciler.model import Address, MarkerDraft, Repeat, Request, Secret, Value
 
@@ -50,23 +36,13 @@ BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
 Handler = Callable[[str, str, Mapping[str, str], Mapping[str, str], bytes], Any]
 """`(method, path, query, headers, body)` to something with `status`, `headers`, `body`: the sandbox."""
 T = TypeVar("T")
-E = TypeVar("E", bound=ApiError)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trace:
-    """One request as `-v` shows it: nothing of its body, nothing of its headers but the ray id."""
-
-    method: str
-    path: str
-    status: int
-    milliseconds: float
-    ray: str
+E = TypeVar("E", bound=errors.ApiError)
 
 
 class Api:
-    """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting,
-    `tell` is given a sentence where the run has to wait, `progress` what is done, and how many of how many."""
+    """One account of the API. It sends GETs only, until `allow_writes`. `stop` ends all waiting. `trace` is given a
+    line for each request, with nothing of its body and no header but the ray id; `tell` a sentence where the run has to
+    wait; `progress` what is done, and how many of how many, of 0 where that cannot be counted."""
 
     def __init__(
         self,
@@ -75,7 +51,7 @@ class Api:
         account_id: str,
         token: str,
         handler: Handler | None = None,
-        trace: Callable[[Trace], None] | None = None,
+        trace: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep | None = None,
         tell: Callable[[str], None] = lambda _: None,
@@ -107,7 +83,7 @@ class Api:
                 transport=httpx.MockTransport(_adapt(handler)) if handler else None,
             )
         except (httpx.InvalidURL, ValueError):
-            raise UsageError("the base URL, or that of a proxy, cannot be used") from None
+            raise errors.UsageError("the base URL, or that of a proxy, cannot be used") from None
         self._deadline = _limit(self._client)
         # Past the client, which takes as long as all the rest for cookies, redirects and URLs to be joined.
         self._transport = self._client._transport_for_url(httpx.URL(self._base_url))
@@ -150,15 +126,15 @@ class Api:
             if more is None and number == 2 and repeated == list(found):
                 break  # whoever ignores `page` gives everything at once
             if repeated:
-                raise _named(AnswerError("a page of the list repeats an item", hint=CHANGED), request)
+                raise _named(errors.AnswerError("a page of the list repeats an item", hint=CHANGED), request)
             found |= {key(one): one for one in ones}
             if more is False or not ones:
                 if total is not None and total != len(found):
                     text = f"the list holds {total} items by its own count, {len(found)} were read"
-                    raise _named(AnswerError(text, hint=CHANGED), request)
+                    raise _named(errors.AnswerError(text, hint=CHANGED), request)
                 break
             if number == MAX_PAGES:
-                raise _named(AnswerError(f"the list has more than {MAX_PAGES} pages"), request)
+                raise _named(errors.AnswerError(f"the list has more than {MAX_PAGES} pages"), request)
         return list(found.values())
 
     def scroll(
@@ -185,7 +161,7 @@ class Api:
             request = page(number)
             try:
                 result, info = self._send(request)
-            except RejectedError as error:
+            except errors.RejectedError as error:
                 if number > 1 and error.code == PAGE_OUT_OF_RANGE:
                     return
                 raise
@@ -200,19 +176,19 @@ class Api:
         request = Request(method="GET", path=("user", "tokens", "verify"))
         try:
             result, _ = self._send(request, bearer=secret)
-        except (AuthenticationError, ForbiddenError) as error:
+        except (errors.AuthenticationError, errors.ForbiddenError) as error:
             if not error.code:
                 raise  # a gateway's page: the API never saw the secret
             return {}
         if not isinstance(result, dict):
-            raise _named(AnswerError("the API's answer is not an object"), request)
+            raise _named(errors.AnswerError("the API's answer is not an object"), request)
         return result
 
     def write(self, request: Request, decode: Callable[[Any], T]) -> T | None:
         """Send what changes something. A delete answered 404 is done, unless it says that there is no such path."""
         try:
             result, _ = self._send(request)
-        except NotFoundError as error:
+        except errors.NotFoundError as error:
             if request.method == "DELETE" and error.code not in answers.NO_ROUTE:
                 return None
             raise
@@ -221,14 +197,14 @@ class Api:
     def _decoded(self, request: Request, result: Any, decode: Callable[[Any], T]) -> T:
         try:
             return decode(result)
-        except (AnswerError, IgnoredError) as error:
+        except (errors.AnswerError, errors.IgnoredError) as error:
             raise _named(error, request) from None
 
     def _send(self, request: Request, *, bearer: Secret | None = None) -> tuple[Any, Any]:
         """`result` and `result_info` of one request, repeated as far as its kind allows."""
         if request.method != "GET" and not self._may_write:
             raise AssertionError(f"{request.method} before writing was allowed")
-        unsure: ApiError | None = None  # may have happened, which a later one that was never sent does not undo
+        unsure: errors.ApiError | None = None  # may have happened, which a later one that was never sent does not undo
         refused = failed = 0
         while True:
             try:
@@ -237,37 +213,32 @@ class Api:
                 with self._lock:
                     self.reads += request.method == "GET"
                     self.writes += request.method != "GET"
-                found = self._once(request, bearer)
-                self.gate.open()
-                return found
-            except RateLimitedError as error:
+                return self._once(request, bearer)
+            except errors.RateLimitedError as error:
                 refused += 1
                 if not error.status or not self.gate.close(error.retry_after, times=refused):  # 0: the gate's own
                     raise (unsure or error) from None
-            except (GatewayError, NetworkError) as error:
-                self.gate.open()
+            except (errors.GatewayError, errors.NetworkError) as error:
                 failed += 1
-                again = request.repeat is Repeat.IDEMPOTENT or error.never_sent
+                again = failed < ATTEMPTS and (request.repeat is Repeat.IDEMPOTENT or error.never_sent)
                 limit = min(MAX_BACK_OFF_SECONDS, BACK_OFF_SECONDS * 2**failed)
                 pause = random.uniform(0, limit)  # noqa: S311 - jitter, not a secret
                 unsure = unsure if error.never_sent else error
-                if failed == ATTEMPTS or not again or self._sleep(pause):
+                if again:
+                    self.progress(f"{error.message}: trying again", 0, 0)
+                if not again or self._sleep(pause):
                     raise (unsure or error) from None
-            except ApiError as error:
-                self.gate.open()
-                is_gone = request.method == "DELETE" and isinstance(error, NotFoundError)
+            except errors.ApiError as error:
+                is_gone = request.method == "DELETE" and isinstance(error, errors.NotFoundError)
                 raise (error if is_gone or request.method == "GET" else unsure or error) from None
-            except BaseException:  # a bug: the others must not wait for this one
-                self.gate.open()
-                raise
 
     def _once(self, request: Request, bearer: Secret | None) -> tuple[Any, Any]:
-        path = _path(request.path)
         started = self._clock()
-        body = None if request.json is None else json.dumps(_wire(request.json), allow_nan=False).encode()
-        more = {"content-type": "application/json"} if body is not None else {}
-        status, ray = 0, ""
+        status, path, ray, limited = 0, "", "", False
         try:
+            path = _path(request.path)
+            body = None if request.json is None else json.dumps(_wire(request.json), allow_nan=False).encode()
+            more = {"content-type": "application/json"} if body is not None else {}
             url = self._base_url + (path if bearer else f"/accounts/{quote(self.account_id, safe='')}{path}")
             if bearer:
                 more["authorization"] = f"Bearer {_wire(bearer)}"
@@ -291,12 +262,14 @@ class Api:
             raise _named(_network_error(error, self._base_url), request) from None
         except UnicodeError:
             raise _never_sent(request, "the host name cannot be resolved") from None
-        except ApiError as error:
+        except errors.ApiError as error:
+            limited = isinstance(error, errors.RateLimitedError)
             raise _named(error, request) from None
         finally:
-            if self._trace:
-                took = (self._clock() - started) * 1000
-                self._trace(Trace(method=request.method, path=path, status=status, milliseconds=took, ray=ray))
+            if not limited:  # whatever it broke of: the others must not wait for this one
+                self.gate.open()
+            took = f"{(self._clock() - started) * 1000:.0f} ms"
+            self._trace(f"{request.method} {path} {status or 'no answer'} {took}{ray and f' ray {ray}'}")
 
 
 def fetch_json(url: str, *, token: str = "") -> Any:
@@ -308,16 +281,16 @@ def fetch_json(url: str, *, token: str = "") -> Any:
         with _limit(client).of(TOTAL_SECONDS), client, client.stream("GET", url, headers=headers) as response:
             content = _read(response)
             if response.status_code != 200:
-                unfit = AnswerError("no answer that is of use")
+                unfit = errors.AnswerError("no answer that is of use")
                 unfit.status = response.status_code
                 raise unfit
         return json.loads(content)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-        raise AnswerError("the URL cannot be used") from None
+        raise errors.AnswerError("the URL cannot be used") from None
     except httpx.HTTPError as error:
         raise _network_error(error, url) from None
     except (ValueError, RecursionError):
-        raise AnswerError("the answer is not JSON") from None
+        raise errors.AnswerError("the answer is not JSON") from None
 
 
 def _adapt(handler: Handler) -> Callable[[httpx.Request], httpx.Response]:
@@ -374,18 +347,16 @@ def _read(response: httpx.Response) -> bytes:
     for chunk in response.iter_bytes():
         size += len(chunk)
         if size > MAX_ANSWER:
-            raise AnswerError(f"the answer has more than {MAX_ANSWER:,} bytes")
+            raise errors.AnswerError(f"the answer has more than {MAX_ANSWER:,} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _network_error(error: httpx.HTTPError, url: str) -> NetworkError:
+def _network_error(error: httpx.HTTPError, url: str) -> errors.NetworkError:
     host = httpx.URL(url).netloc.decode("ascii")
-    chain: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and len(chain) < 20:
+    chain: list[BaseException] = [error]
+    while len(chain) < 20 and (cause := chain[-1].__cause__ or chain[-1].__context__):
         chain.append(cause)
-        cause = cause.__cause__ or cause.__context__
     never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
     if any(isinstance(one, socket.gaierror) for one in chain):
         text, hint = f"the host name `{host}` cannot be resolved", "check the network and CLOUDFLARE_API_BASE_URL"
@@ -397,13 +368,13 @@ def _network_error(error: httpx.HTTPError, url: str) -> NetworkError:
         text, hint = f"no connection to `{host}`", "check the network, any proxy, and CLOUDFLARE_API_BASE_URL"
     else:
         text, hint = "the connection was cut", "run it again; what was done is found by the next run"
-    result = NetworkError(text, hint=hint)
+    result = errors.NetworkError(text, hint=hint)
     result.never_sent = never_sent
     return result
 
 
-def _never_sent(request: Request, text: str) -> NetworkError:
-    error = _named(NetworkError(text), request)
+def _never_sent(request: Request, text: str) -> errors.NetworkError:
+    error = _named(errors.NetworkError(text), request)
     error.never_sent = True
     return error
 
@@ -411,6 +382,6 @@ def _never_sent(request: Request, text: str) -> NetworkError:
 def _named(error: E, request: Request) -> E:
     """`error` with the request that met it."""
     error.method, error.path = request.method, _path(request.path)
-    if isinstance(error, AnswerError) and not error.hint:
+    if isinstance(error, errors.AnswerError) and not error.hint:
         error.hint = "this is not what the API's reference says: run it again; if it stays, is this the API?"
     return error

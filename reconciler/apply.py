@@ -15,17 +15,8 @@ from itertools import groupby
 from threading import Event, Lock
 from typing import Any
 
-from reconciler import ownership, settle
+from reconciler import errors, ownership, settle
 from reconciler.api import CONNECTIONS, Api
-from reconciler.errors import (
-    AnswerError,
-    ApiError,
-    AuthenticationError,
-    ForbiddenError,
-    IgnoredError,
-    RejectedError,
-    SourceError,
-)
 from reconciler.gate import POLL_SECONDS
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
@@ -50,6 +41,7 @@ from reconciler.model import (
 )
 from reconciler.plan.summary import missing_secrets
 
+STOPPED = "the run was told to stop"
 _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
 
 
@@ -57,7 +49,7 @@ def check_sources(plan: Plan) -> None:
     """Refuse before the first write where a secret would have to be sent that its source did not give."""
     missing = [f"{address}: {secret.source} {secret.missing}" for address, secret in missing_secrets(plan)]
     if missing:
-        raise SourceError(
+        raise errors.SourceError(
             "\n  ".join((f"{len(missing)} secret{'s' * (len(missing) > 1)} to be written cannot be had:", *missing)),
             hint="give each source a value; nothing was written",
         )
@@ -67,13 +59,13 @@ def check_sources(plan: Plan) -> None:
 class _Result:
     step: Step
     status: Status
-    error: ApiError | None = None
+    error: errors.ApiError | None = None
     reason: str = ""
 
     @property
     def began(self) -> bool:
         """May the request have taken effect?"""
-        return self.status in (Status.DONE, Status.UNKNOWN) or isinstance(self.error, IgnoredError)
+        return self.status in (Status.DONE, Status.UNKNOWN) or isinstance(self.error, errors.IgnoredError)
 
 
 @dataclass
@@ -83,13 +75,13 @@ class _Run:
     key: ownership.FingerprintKey | None = None
     fail_fast: bool = False
     at_once: Event = field(default_factory=Event)
-    begun: set[int] = field(default_factory=set)  # by identity, the steps that were begun and gave no result yet
+    begun: set[int] = field(default_factory=set)  # by identity, the steps that were begun
     failed: bool = False
     results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
     bad: dict[Address, str] = field(default_factory=dict)
     denied: bool = False
     trying: Lock = field(default_factory=Lock)
-    tried: dict[Address, ApiError | None] = field(default_factory=dict)
+    tried: dict[Address, errors.ApiError | None] = field(default_factory=dict)
 
     def branch(self, steps: Sequence[Step]) -> None:
         """The steps of one branch, one after the other."""
@@ -101,23 +93,39 @@ class _Run:
             self.api.stop.set()
             self.results.put(error)  # a bug: raised by the thread that waits
 
-    def finished(self, branches: int) -> Iterator[_Result]:
-        """What becomes of each step, until `branches` have ended, or the run is not to wait for them."""
-        while branches:
-            try:
-                found = self.results.get(timeout=POLL_SECONDS)
-            except queue.Empty:
+    def carry_out(self, steps: Sequence[Step]) -> Iterator[_Result]:
+        """What becomes of each step as it is known, at last of those for which the run is not to wait."""
+        left = {id(step): step for step in steps}
+        pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
+        try:
+            for branches in _phases(steps):
                 if self.at_once.is_set():
-                    return
-                continue
-            match found:
-                case None:
-                    branches -= 1
-                case BaseException() as error:
-                    raise error
-                case result:
-                    self.begun.discard(id(result.step))
-                    yield result
+                    break
+                for branch in branches:
+                    pool.submit(self.branch, branch)
+                running = len(branches)
+                while running:
+                    try:
+                        found = self.results.get(timeout=POLL_SECONDS)
+                    except queue.Empty:
+                        if self.at_once.is_set():
+                            break
+                        continue
+                    if isinstance(found, BaseException):
+                        raise found
+                    if found is None:
+                        running -= 1
+                        continue
+                    del left[id(found.step)]
+                    self.api.progress("writing", len(steps) - len(left), len(steps))
+                    yield found
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        for step in left.values():
+            if id(step) in self.begun:
+                yield _Result(step, Status.UNKNOWN, None, "the run was stopped while a request of it was under way")
+            else:
+                yield _Result(step, Status.SKIPPED, None, STOPPED)
 
     def step(self, step: Step) -> _Result:
         needs = {*step.covers, *step.needs, *_refs(step.request.path), *_refs(step.request.json)}
@@ -130,19 +138,19 @@ class _Run:
         elif self.failed and self.fail_fast:
             reason = "another change failed, and --fail-fast was given"
         elif self.api.stop.is_set():
-            reason = "the run was told to stop"
+            reason = STOPPED
         try:
             if not reason:
                 self.begun.add(id(step))
                 self._send(step)
                 return _Result(step, Status.DONE)
-        except ApiError as error:
+        except errors.ApiError as error:
             if not (self.api.stop.is_set() and error.never_sent):
                 self._mark(step, "failed")
                 self.failed = True
-                self.denied |= isinstance(error, AuthenticationError | ForbiddenError)
+                self.denied |= isinstance(error, errors.AuthenticationError | errors.ForbiddenError)
                 return _Result(step, Status.UNKNOWN if settle.is_unsure(error) else Status.FAILED, error)
-            reason = "the run was told to stop"
+            reason = STOPPED
         self._mark(step, "was skipped")
         return _Result(step, Status.SKIPPED, None, reason)
 
@@ -154,23 +162,23 @@ class _Run:
         if error := self.tried[trial.token]:
             raise error
 
-    def _tried(self, trial: Trial) -> ApiError | None:
+    def _tried(self, trial: Trial) -> errors.ApiError | None:
         try:
             found = self.api.verify(trial.secret)
-        except ApiError as error:
+        except errors.ApiError as error:
             if error.status == 404:
                 return None  # whatever answers at this base URL has no such path
             if self.api.stop.is_set() and error.never_sent:
                 return error  # interrupted: that says nothing of the secret
             hint = "; ".join(filter(None, (error.hint, "--no-verify-token skips this")))
-            return RejectedError(f"the secret of `{trial.token}` could not be tried: {error.message}", hint=hint)
+            return errors.RejectedError(f"the secret of `{trial.token}` could not be tried: {error.message}", hint=hint)
         active = found.get("status") == "active"
         if active and found.get("id") == trial.cloudflare_token_id:
             return None
         wrong = "is that of another token than `cloudflare_token_id`" if active else "is not active"
         check = "both" if active else "its source"
         hint = f"check {check}; --no-verify-token skips this for a token that may not look at itself"
-        return RejectedError(f"the secret of `{trial.token}` {wrong}: the working token stays", hint=hint)
+        return errors.RejectedError(f"the secret of `{trial.token}` {wrong}: the working token stays", hint=hint)
 
     def _mark(self, step: Step, what: str) -> None:
         for address in step.covers:
@@ -186,7 +194,7 @@ class _Run:
             if step.gives and given:
                 self.ids[step.gives] = given
             if wrong:
-                raise IgnoredError(
+                raise errors.IgnoredError(
                     f"the API answered, but did not take over {', '.join(f'`{one}`' for one in wrong)}",
                     hint="run plan: it shows what is live now",
                 )
@@ -203,13 +211,13 @@ class _Run:
             try:
                 self.api.write(request, check)
                 return
-            except ApiError as error:
+            except errors.ApiError as error:
                 unsure = settle.is_unsure(error)
                 if not unsure and error.code not in settle.TAKEN:
                     raise
                 try:
                     found = find(self.api, request.body)
-                except ApiError as other:  # could not look: the outcome stays unknown
+                except errors.ApiError as other:  # could not look: the outcome stays unknown
                     raise (other if isinstance(other, settle.TakenError) else error) from None
                 if found is None and not (unsure and attempt < settle.ATTEMPTS and not self.api.stop.is_set()):
                     raise
@@ -233,42 +241,16 @@ def apply(
     left = Counter(address for step in plan.steps for address in step.covers)
     worst: dict[Address, _Result] = {}
     began: set[Address] = set()
-    sent = 0
-    api.progress("writing", sent, len(plan.steps))
-    pool = ThreadPoolExecutor(max_workers=CONNECTIONS)
-    try:
-        for branches in _phases(plan.steps):
-            if run.at_once.is_set():
-                break
-            for steps in branches:
-                pool.submit(run.branch, steps)
-            for result in run.finished(len(branches)):
-                sent += 1
-                api.progress("writing", sent, len(plan.steps))
-                for address in result.step.covers:
-                    began |= {address} if result.began else set()
-                    known = worst.get(address, result)
-                    worst[address] = min(known, result, key=lambda one: _WORST.index(one.status))
-                    left[address] -= 1
-                    silent = rows[address].action is Action.NO_OP and worst[address].status is Status.DONE
-                    if not left[address] and not silent:
-                        yield _outcome(rows[address], worst[address], began=address in began)
-        asked = {address for step in plan.steps if id(step) in run.begun for address in step.covers}
-        for step in plan.steps:
-            for address in step.covers:
-                if left.pop(address, 0):  # nobody waited for it
-                    result = _unfinished(step, asked=address in asked)
-                    result = min(worst.get(address, result), result, key=lambda one: _WORST.index(one.status))
-                    yield _outcome(rows[address], result, began=address in began | asked)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _unfinished(step: Step, *, asked: bool) -> _Result:
-    """What a run that was stopped at once says of a change that it did not wait for."""
-    if asked:
-        return _Result(step, Status.UNKNOWN, None, "the run was stopped while a request of it was under way")
-    return _Result(step, Status.SKIPPED, None, "the run was told to stop")
+    api.progress("writing", 0, len(plan.steps))
+    for result in run.carry_out(plan.steps):
+        for address in result.step.covers:
+            began |= {address} if result.began else set()
+            known = worst.get(address, result)
+            worst[address] = min(known, result, key=lambda one: _WORST.index(one.status))
+            left[address] -= 1
+            silent = rows[address].action is Action.NO_OP and worst[address].status is Status.DONE
+            if not left[address] and not silent:
+                yield _outcome(rows[address], worst[address], began=address in began)
 
 
 def _outcome(row: Change, result: _Result, *, began: bool) -> Outcome:
@@ -282,7 +264,7 @@ def _outcome(row: Change, result: _Result, *, began: bool) -> Outcome:
         status=result.status,
         error=error,
         hint=result.error.hint if result.error else "",
-        denied=isinstance(result.error, AuthenticationError | ForbiddenError),
+        denied=isinstance(result.error, errors.AuthenticationError | errors.ForbiddenError),
         began=began,
     )
 
@@ -347,7 +329,7 @@ def _echo(echo: Echo, sent: Mapping[str, Value], result: Any) -> tuple[str, list
         case Echo.NOTHING:
             return "", []
     if live is None:
-        raise AnswerError("the API's answer is not a connection")
+        raise errors.AnswerError("the API's answer is not a connection")
     return live.id, [name for name in names if live.resource.fields[name] != sent[name]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,11 @@ def seen(worker: str, build: Build | None, now: datetime, failure: Failure | Non
         duration=max(0.0, (ended - began).total_seconds()) if began and ended else None,
         failure=failure,
     )
+
+
+def first_build(worker: str, trigger: str = "production") -> str:
+    """How to start it, for a trigger that was never built; without its name by its kind."""
+    return f"`buildsctl builds run {shlex.quote(f'{worker}/{trigger}')}` starts the first one"
 
 
 def at(text: str) -> datetime | None:
@@ -204,18 +210,18 @@ class Watch:
     def _patiently(self, request: Request, decode: Callable[[Any], T]) -> T:
         """A read that outlasts a network that is away for some minutes, and half an answer of an API that had
         answered before: a build goes on without us."""
-        for lost in range(1, MAX_LOST + 1):
+        lost = 0
+        while True:
             try:
                 found = self.api.get(request, decode)
                 self.answered = True
                 return found
             except (AnswerError, GatewayError, NetworkError) as error:
-                if lost == MAX_LOST or self.api.stop.is_set():
-                    raise
-                if isinstance(error, AnswerError) and not self.answered:
+                lost += 1
+                no_api = isinstance(error, AnswerError) and not self.answered
+                if lost == MAX_LOST or no_api or self.api.stop.is_set():
                     raise
                 if lost == 1:
                     self.tell(f"{error.message}; trying again, the build goes on")
                 if not self._pause(MAX_PAUSE):
                     raise
-        raise AssertionError("the loop returns or raises")

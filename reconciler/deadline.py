@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,15 +37,9 @@ class Deadline(httpcore.NetworkBackend):
         return left if timeout is None else min(timeout, left)
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        self, host: str, port: int, timeout: float | None = None, *rest: Any, **more: Any
     ) -> httpcore.NetworkStream:
-        stream = self._sockets.connect_tcp(host, port, self.left(timeout), local_address, socket_options)
-        return _Stream(stream, self)
+        return _Stream(self._sockets.connect_tcp(host, port, self.left(timeout), *rest, **more), self)
 
 
 class _Stream(httpcore.NetworkStream):

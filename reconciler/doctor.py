@@ -75,7 +75,7 @@ def _token(desired: Desired | None, lists: Lists, now: Callable[[], datetime] | 
     if not isinstance(scripts, NetworkError):
         yield from [_clock(lists.api.date, now())] if now else []
         yield from _window(lists.api)
-    builds = _error(lambda: lists.tokens) if _is_about_access(scripts) else None
+    builds = _error(lambda: lists.tokens) if not scripts or _is_about_access(scripts) else None
     for error in (scripts, builds):
         if error and not _is_about_access(error):
             yield Line(Level.ERROR, "API", *_told(error))
@@ -109,18 +109,14 @@ def _error(read: Callable[[], object]) -> ApiError | None:
     return None
 
 
-def _is_about_access(error: ApiError | None) -> bool:
-    """Nothing went wrong but for the token's sake."""
-    return error is None or (isinstance(error, AuthenticationError | ForbiddenError) and not _is_a_gateways(error))
-
-
-def _is_a_gateways(error: ApiError) -> bool:
-    return isinstance(error, AuthenticationError | ForbiddenError) and not error.code
+def _is_about_access(error: ApiError) -> bool:
+    """A gateway's page, which has no code of the API's, is no word about the token."""
+    return isinstance(error, AuthenticationError | ForbiddenError) and bool(error.code)
 
 
 def _told(error: ApiError) -> tuple[str, str]:
-    """What it says and what to do; a gateway's page is no word about the token."""
-    if _is_a_gateways(error):
+    """What it says and what to do."""
+    if isinstance(error, AuthenticationError | ForbiddenError) and not error.code:
         summary = f"not the API but a gateway answered ({error.method} {error.path}, HTTP {error.status})"
         return summary, "check CLOUDFLARE_API_BASE_URL and any proxy between"
     return str(error), error.hint
@@ -185,21 +181,19 @@ def _estate(desired: Desired, lists: Lists) -> Iterator[Line]:
     health.tokens()
     health.failures()
     health.minutes()
-    found = probe.ask(lists.api, probe.declared(desired, observed, decided))
-    for one in sorted((*health.findings, *found.findings), key=lambda one: one.address):
+    notes, faults = len(health.notes), len(health.findings)
+    answered, compared = health.repositories(probe.declared(desired, observed, decided))
+    for one in sorted(health.findings, key=lambda one: one.address):
         yield Line(Level.ERROR, one.address, one.summary, one.hint)
-    yield from (Line(Level.WARNING, "builds", note.summary, note.hint) for note in health.notes)
-    yield from _repositories(found, len(desired.triggers))
-    yield from _unread((*health.unread, *found.unread))
-
-
-def _repositories(found: probe.Probed, wanted: int) -> Iterator[Line]:
-    yield from (Line(Level.WARNING, "repositories", note) for note in found.notes)
-    told = f"{found.answered:,} of {many(wanted, 'trigger')}, {many(found.compared, 'name')} compared"
-    if found.answered < wanted:
+    for number, note in enumerate(health.notes):
+        yield Line(Level.WARNING, "builds" if number < notes else "repositories", note.summary, note.hint)
+    wanted = len(desired.triggers)
+    told = f"{answered:,} of {many(wanted, 'trigger')}, {many(compared, 'name')} compared"
+    if answered < wanted:
         yield Line(Level.WARNING, "repositories", f"looked at for {told}")
-    elif wanted and not found.findings:
+    elif wanted and len(health.findings) == faults:
         yield Line(Level.OK, "repositories", f"reached for {told}")
+    yield from _unread(health.unread)
 
 
 def _references(desired: Desired, decided: Plan) -> Iterator[Line]:

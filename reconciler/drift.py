@@ -79,17 +79,18 @@ class Baseline:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Findings in order; `known` are ids that the baseline has too, `gone` its findings that are no more, `unseen`
-    those that this run could not look for. `failure` is what stopped the run."""
+    """Findings in order; `known` are ids that the baseline has too, `again` new ones of what it has under another id,
+    as it was changed once more; `gone` its findings that are no more, `unseen` those that this run could not look for.
+    `failure` is what stopped the run."""
 
     plan: Plan
     findings: tuple[Finding, ...]
     reach: Reach
     known: frozenset[str] = frozenset()
+    again: frozenset[str] = frozenset()
     gone: tuple[Mapping[str, str], ...] = ()
     unseen: tuple[Mapping[str, str], ...] = ()
     compared: bool = False
-    reads: int = 0
     failure: BuildsctlError | None = None
 
     def fails(self, kinds: Collection[str]) -> bool:
@@ -182,31 +183,31 @@ def unused_tokens(desired: Desired, observed: Observed, plan: Plan) -> list[Find
 
 
 def report(
-    plan: Plan,
-    found: Sequence[Finding],
-    reach: Reach,
-    baseline: Baseline | None,
-    *,
-    reads: int = 0,
-    failure: BuildsctlError | None = None,
+    plan: Plan, found: Sequence[Finding], reach: Reach, baseline: Baseline | None, failure: BuildsctlError | None = None
 ) -> Report:
     """What was found, against the baseline. Only what was looked for, and could be read, can be gone; the rest stays
     in the report, so that the next run still knows it. With it stays what the baseline looked at."""
     before = baseline or Baseline(rows={}, reach=reach)
     ids = {one.id for one in found}
     proves = not plan.unread and not failure
+    new = {(str(one.kind), one.address): one.id for one in found if one.change and one.id not in before.rows}
+    again: set[str] = set()
     gone: list[Mapping[str, str]] = []
     unseen: list[Mapping[str, str]] = []
     for row in (row for key, row in before.rows.items() if key not in ids):
-        (gone if proves and reach.covers(before.reach, row["kind"]) else unseen).append(row)
+        changed = new.get((row["kind"], row["address"]))
+        if changed:
+            again.add(changed)
+        else:
+            (gone if proves and reach.covers(before.reach, row["kind"]) else unseen).append(row)
     return Report(
         plan=plan,
         findings=tuple(found),
         reach=reach.with_that_of(before.reach) if unseen else reach,
         known=frozenset(ids & before.rows.keys()),
+        again=frozenset(again),
         gone=tuple(gone),
         unseen=tuple(unseen),
         compared=baseline is not None,
-        reads=reads,
         failure=failure,
     )

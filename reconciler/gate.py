@@ -18,10 +18,12 @@ from reconciler.errors import RateLimitedError
 POLL_SECONDS = 0.1
 Sleep = Callable[[float], object]
 """Wait for so many seconds; true where the run was told to stop meanwhile."""
+Tell = Callable[[str], None]
 RESERVE = 0.2  # of the window, for the user's other work
 QUOTA, WINDOW_SECONDS, MAX_WINDOW_SECONDS = 1_200, 300.0, 3_600.0
 # However short the API says: so long at least, twice as long each time nothing is let through, and so often.
 PAUSE_SECONDS, MAX_PAUSE_SECONDS, MAX_REFUSALS = 1.0, 60.0, 4
+MAX_SHUT_SECONDS = 600.0  # two windows in which nothing at all is let through
 _FACT = re.compile(r"(?:^|[;,\s])([rtqw])=(\d{1,9})")
 
 
@@ -29,18 +31,14 @@ class Gate:
     """`tell` is given a sentence before a wait; `max_wait` seconds in all are waited at most."""
 
     def __init__(
-        self,
-        *,
-        clock: Callable[[], float],
-        sleep: Sleep,
-        tell: Callable[[str], None] = lambda _: None,
-        max_wait: float | None = None,
+        self, *, clock: Callable[[], float], sleep: Sleep, tell: Tell = lambda _: None, max_wait: float | None = None
     ) -> None:
         self._clock, self._sleep, self._tell, self._max_wait = clock, sleep, tell, max_wait
         self._lock = threading.Condition()
         self._refusals = self._trying = 0  # how often nothing was let through; which thread tries again
         self._left: int | None = None
         self._quota, self._window = QUOTA, WINDOW_SECONDS
+        self._shut_since = self._shut_for = 0.0  # by the first and the last refusal of those in a row
         self._resets_at = self._closed_until = self._told_until = self._counted_until = 0.0
         self.waited = 0.0
 
@@ -50,9 +48,10 @@ class Gate:
             with self._lock:
                 until = self._opens_at()
                 wait = until - self._clock()
-                if self._refusals > 2 * MAX_REFUSALS:
+                if self._lets_nothing_through():
                     hint = "something else uses it up: wait, and run it again"
-                    raise RateLimitedError(f"the rate limit let nothing through, {self._refusals} times", hint=hint)
+                    told = f"{self._refusals} times in {self._shut_for:.0f} s"
+                    raise RateLimitedError(f"the rate limit let nothing through, {told}", hint=hint)
                 if wait <= 0 and self._trying not in (0, get_ident()):
                     self._lock.wait(POLL_SECONDS)
                     if self._sleep(0):
@@ -84,23 +83,29 @@ class Gate:
         spent = self._left is not None and self._left <= self._quota * RESERVE
         return max(self._closed_until, self._resets_at if spent else 0.0)
 
+    def _lets_nothing_through(self) -> bool:
+        return self._refusals > 2 * MAX_REFUSALS or self._shut_for >= MAX_SHUT_SECONDS
+
     def close(self, seconds: float, *, times: int = 1) -> bool:
         """A 429 came: nobody sends anything for so long, then one tries. False where the request, which met it so many
         `times`, is to give up, since it may be limited by itself; or all, since nothing at all gets through."""
         with self._lock:
             now = self._clock()
             if self._trying == get_ident() or not self._refusals:  # one that came late says nothing new
+                self._shut_since = self._shut_since if self._refusals else now
+                self._shut_for = now - self._shut_since
                 self._refusals, self._trying = self._refusals + 1, 0
                 seconds = max(seconds, min(MAX_PAUSE_SECONDS, PAUSE_SECONDS * 2 ** (self._refusals - 1)))
             self._closed_until = max(self._closed_until, now + seconds)
             self._lock.notify_all()
-            return times <= MAX_REFUSALS and self._refusals <= 2 * MAX_REFUSALS
+            return times <= MAX_REFUSALS and not self._lets_nothing_through()
 
     def open(self) -> None:
         """A request was let through, whatever became of it."""
         with self._lock:
             if self._trying == get_ident() or not self._refusals:
                 self._refusals = self._trying = 0
+                self._shut_for = 0.0
                 self._lock.notify_all()
 
     def learn(self, headers: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ whose latest build was none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,9 +21,10 @@ from reconciler.errors import AnswerError, ApiError, Diagnostic, NotFoundError, 
 from reconciler.kinds.build import SUCCESS, Build
 from reconciler.kinds.failure import DEAD_TOKEN
 from reconciler.kinds.limits import Limits
+from reconciler.kinds.repository import Repository
 from reconciler.kinds.trigger import Trigger
 from reconciler.lookup import each
-from reconciler.model import Live, Plan, Unread
+from reconciler.model import Live, Plan, Request, Unread
 from reconciler.states import Desired, Observed
 
 
@@ -36,7 +37,7 @@ def look(
         seen.tokens()
         seen.failures()
         seen.minutes()
-        seen.repositories()
+        seen.repositories(probe.live(desired, observed, plan))
     if stale_days:
         seen.stale(stale_days, now)
     seen.findings.sort(key=lambda one: (one.address, one.id))
@@ -121,13 +122,40 @@ class Health:
             until = f" until {found.build_minutes_refresh_on}" if found.build_minutes_refresh_on else ""
             self._add("account", "minutes", f"the build minutes are used up{until}: nothing builds", "wait, or upgrade")
 
-    def repositories(self) -> None:
-        """Does Builds reach the repositories of the live triggers?"""
-        found = probe.ask(self.api, probe.live(self.desired, self.observed, self.plan))
-        self.findings += found.findings
-        self.unread += found.unread
-        for note in found.notes:
-            self._note(note)
+    def repositories(self, subjects: Iterable[probe.Subject]) -> tuple[int, int]:
+        """Does Builds reach the repositories of triggers, one request for each repository, branch and folder, and does
+        it find the Workers' names there? How many triggers got an answer, and how many names could be compared."""
+        asked: dict[Request, list[probe.Subject]] = {}
+        left_out: dict[str, list[str]] = {}
+        answered = compared = 0
+        for one in subjects:
+            if one.connection and one.branch:
+                asked.setdefault(Repository.read(one.connection, one.branch, one.folder), []).append(one)
+            else:
+                why = "it names no branch that has to be there" if one.connection else "its repository is not known"
+                left_out.setdefault(why, []).append(one.address)
+        answers = each(self.api, lambda request: self.api.get(request, Repository.decode), asked)
+        for those, answer in zip(asked.values(), answers, strict=True):
+            if isinstance(answer, ApiError) and not probe.is_an_answer(answer):
+                place = f"{those[0].repository} on `{those[0].branch}` in `{those[0].folder}`"
+                self.unread.append(Unread(what=f"whether Builds reaches {place}", error=answer))
+                continue
+            answered += len(those)
+            for one in those:
+                if isinstance(answer, ApiError):
+                    self._add(one.address, *probe.unreachable(one, answer))
+                    continue
+                name = answer.worker_name(one.trigger.deploy_command, one.environment)
+                compared += bool(name)
+                if name and name != one.worker:
+                    where = f"{answer.config_file or 'the Wrangler file'} in `{one.folder}`"
+                    summary = f"{where} names the Worker `{name}`, this one is `{one.worker}`: builds fail"
+                    hint = "make the names equal, or give the deploy command the right `--env`"
+                    self._add(one.address, "name", summary, hint)
+        for why, addresses in left_out.items():
+            more = f" and {len(addresses) - 1:,} more" if addresses[1:] else ""
+            self._note(f"not asked whether Builds reaches the repository of {addresses[0]}{more}: {why}")
+        return answered, compared
 
     def stale(self, days: int, now: datetime) -> None:
         """Did each Worker build with success in the last `days`?"""
@@ -139,9 +167,11 @@ class Health:
             if isinstance(found, ApiError):
                 self.unread.append(Unread(what=f"when Worker `{self.workers[tag]}` built with success", error=found))
             elif not found:
-                summary = "it was never built" if found is None else f"no successful build for {days} days"
-                hint = "see `buildsctl builds list`, or the dashboard"
-                self._add(f"worker/{self.workers[tag]}", "stale", summary, hint)
+                worker = self.workers[tag]
+                summary, hint = f"no successful build for {days} days", "see `buildsctl builds list`, or the dashboard"
+                if found is None:
+                    summary, hint = "it was never built", builds.first_build(worker)
+                self._add(f"worker/{worker}", "stale", summary, hint)
 
     def _add(self, address: str, name: str, summary: str, hint: str) -> None:
         self.findings.append(finding(Kind.HEALTH, address, summary, name, hint=hint))

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
 from typing import TypeVar
 
 from reconciler.api import Api
 from reconciler.errors import ApiError, UsageError
 from reconciler.gate import POLL_SECONDS
 from reconciler.kinds.trigger import Trigger
-from reconciler.kinds.worker import Worker
 from reconciler.model import Address, Live
+from reconciler.observe import Lists
 from reconciler.plan.match import match
 from reconciler.states import Desired
 
@@ -60,16 +59,13 @@ def each(api: Api, read: Callable[[T], R], items: Iterable[T]) -> list[R | ApiEr
     return together(api, tried, items)
 
 
-class Directory:
+class Directory(Lists):
     """Workers' names and tags. The list of the account's Workers is read at most once, and only where the
     manifests do not say enough."""
 
     def __init__(self, api: Api, desired: Desired) -> None:
-        self.api, self.desired = api, desired
-
-    @cached_property
-    def workers(self) -> Mapping[str, str]:
-        return self.api.get(Worker.read(), Worker.decode)
+        super().__init__(api)
+        self.desired = desired
 
     def tag(self, name: str) -> str:
         """By name; a Worker's tag is taken for its name too."""
@@ -123,8 +119,12 @@ def triggers(api: Api, desired: Desired, texts: Sequence[str]) -> list[Named]:
     chosen: dict[str, Named] = {}
     for text, some, (_, trigger) in zip(texts, names, wanted, strict=True):
         named = [one for name in some for one in choose(lives[name], trigger)]
+        if not named and any(text in ("/".join(one.address.path), str(one.address)) for one in desired.triggers):
+            raise UsageError(f"`{text}` is declared and not live yet", hint="`buildsctl apply` makes it")
         if not named:
-            raise _nothing(text, [one for name in some for one in lives[name]], desired)
+            there = [f"`{one.address}`" for name in some for one in lives[name]][:5]
+            hint = f"there is {', '.join(there)}" if there else HINT
+            raise UsageError(f"no live trigger is called `{text}`", hint=hint)
         chosen |= {one.live.id: one for one in named}
     return list(chosen.values())
 
@@ -154,10 +154,3 @@ def choose(lives: Sequence[Named], trigger: str) -> list[Named]:
         if found:
             return found
     return []
-
-
-def _nothing(text: str, lives: Sequence[Named], desired: Desired) -> UsageError:
-    there = ", ".join(f"`{one.address}`" for one in lives[:5])
-    if any(f"{one.address.path[0]}/{one.address.name}" == text or str(one.address) == text for one in desired.triggers):
-        return UsageError(f"`{text}` is declared and not live yet", hint="`buildsctl apply` makes it")
-    return UsageError(f"no live trigger is called `{text}`", hint=f"there is {there}" if there else HINT)

@@ -194,9 +194,9 @@ class Change:
 
     address: Address
     action: Action
-    before: Mapping[str, Value] | None
-    after: Mapping[str, Value] | None
     reason: str
+    before: Mapping[str, Value] | None = None
+    after: Mapping[str, Value] | None = None
     disposition: Disposition = Disposition.DECLARED
     cause: Cause | None = None
     fields: tuple[FieldChange, ...] = ()

@@ -7,7 +7,7 @@ difference is a change that no build has used yet. Secrets are neither shown nor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from reconciler import ownership
@@ -17,7 +17,6 @@ from reconciler.kinds.build import Build
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import Action, Address, Disposition, FieldChange, Live, Plan, Secret, Unread, Value
-from reconciler.plan.match import match
 from reconciler.states import Desired, Observed
 
 FIELDS = ("build_command", "deploy_command", "root_directory")
@@ -56,21 +55,15 @@ class Last:
     unread: Mapping[str, Unread] = field(default_factory=dict)
 
 
-def matched(desired: Desired, observed: Observed) -> dict[Address, Live[Trigger]]:
+def matched(desired: Desired, observed: Observed, plan: Plan) -> dict[Address, Live[Trigger]]:
     """The live trigger that each declared one means; those that are not live, or were not read, are left out."""
-    found: dict[Address, Live[Trigger]] = {}
-    for name in desired.workers:
-        lives = observed.by_worker.get(name, ())
-        read = {live.id: ownership.read(observed.variables.get(live.id, {}), live.id) for live in lives}
-        markers = {uuid: one for uuid, one in read.items() if isinstance(one, ownership.Marker)}
-        pairs, _ = match(desired.by_worker.get(name, ()), lives, markers, desired.owner)
-        found |= {want.address: live for want, live in pairs if live}
-    return found
+    lives = {plan.addresses.get(live.id): live for live in observed.triggers}
+    return {one.address: lives[one.address] for one in desired.triggers if one.address in lives}
 
 
 def status(desired: Desired, observed: Observed, plan: Plan, last: Last) -> list[Row]:
     """A row a declared trigger, in the order of the plan."""
-    lives = matched(desired, observed)
+    lives = matched(desired, observed, plan)
     pending = {
         change.address.path[:2]
         for change in plan.changes
@@ -85,37 +78,28 @@ def status(desired: Desired, observed: Observed, plan: Plan, last: Last) -> list
 def _row(address: Address, live: Live[Trigger] | None, observed: Observed, last: Last, *, pending: bool) -> Row:
     worker = address.path[0]
     tag = observed.tags.get(worker, "")
-    unread = observed.unread_workers.get(worker) or (observed.unread_scripts if not tag else None)
+    unread = observed.unread_workers.get(worker) or (None if tag else observed.unread_scripts)
+    if live is None and unread:
+        return Row(address=address, state=State.UNKNOWN, reason=str(unread))
+    row = Row(address=address, state=State.NOT_LIVE, pending=pending)
     if live is None:
-        if unread:
-            return Row(address=address, state=State.UNKNOWN, reason=str(unread))
-        reason = "declared, and not applied yet" if tag else "its Worker does not exist"
-        return Row(address=address, state=State.NOT_LIVE, pending=pending, reason=reason)
+        return replace(row, reason="declared, and not applied yet" if tag else "its Worker does not exist")
     build = last.builds.get(live.id)
+    if build is None and tag in last.unread:
+        return replace(row, state=State.UNKNOWN, reason=str(last.unread[tag]))
     if build is None:
-        if tag in last.unread:
-            return Row(address=address, state=State.UNKNOWN, pending=pending, reason=str(last.unread[tag]))
-        state = State.NOT_AMONG_LAST if tag in last.searched else State.NEVER_BUILT
-        return Row(address=address, state=state, pending=pending)
-    differences = [*_fields(live.resource, build, observed), *_branch(live.resource, build)]
+        return replace(row, state=State.NOT_AMONG_LAST if tag in last.searched else State.NEVER_BUILT)
     variables = observed.variables.get(live.id)
     reason = "its variables could not be read" if variables is None else ""
     found, not_compared = ([], 0) if variables is None else _variables(variables, build)
-    differences += found
+    differences = (*_fields(live.resource, build, observed), *found)
     state = State.NOT_BUILT_SINCE if differences else State.UNKNOWN if reason else State.AS_CONFIGURED
-    return Row(
-        address=address,
-        state=state,
-        build=build,
-        differences=tuple(differences),
-        not_compared=not_compared,
-        pending=pending,
-        reason=reason,
-    )
+    return replace(row, state=state, build=build, differences=differences, not_compared=not_compared, reason=reason)
 
 
 def _fields(live: Trigger, build: Build, observed: Observed) -> Iterator[FieldChange]:
-    """Commands, root and token, as far as the build says what it used."""
+    """Commands, root, token and branch, as far as the build says what it used: would a push to its branch build now? A
+    person may start any branch by hand."""
     for name in FIELDS:
         if name in build.metadata:
             used, now = build.told(name), live.fields[name]
@@ -126,10 +110,6 @@ def _fields(live: Trigger, build: Build, observed: Observed) -> Iterator[FieldCh
         names = {one.id: one.resource.build_token_name for one in observed.tokens}
         before = build.told("build_token_name") or names.get(used, used)
         yield FieldChange(path="build_token", before=before, after=names.get(now, now))
-
-
-def _branch(live: Trigger, build: Build) -> Iterator[FieldChange]:
-    """A push to the branch that was built would not build now. A person may start any branch by hand."""
     branch = build.told("branch")
     if branch and build.told("build_trigger_source") != "manual" and not takes_branch(live, branch):
         yield FieldChange(path="branch_includes", before=(branch,), after=live.branch_includes)

@@ -32,7 +32,7 @@ STATUSES = {
     10000: 403,
     **dict.fromkeys((12002, 12013, 12030), 400),
     12042: 409,
-    **dict.fromkeys((12000, 12040, 8000008, 8000012), 404),
+    **dict.fromkeys((12000, 12040, 8000008, 8000012, 7000, 7003), 404),
     **dict.fromkeys((429, 500), 0),
 }
 """Codes of the API with the status that they come with; the last two are statuses without a code."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,6 +195,20 @@ def test_an_unknown_account(server: FakeServer, folder: Path) -> None:
         assert "code 7003" in ran.text
         assert "account id" in ran.text
     assert not server.writes()
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, 7003), (404, 7003), (403, 10000), (401, 9109), (403, 9109), (401, 9106)]
+)
+@pytest.mark.parametrize("arguments", [["plan"], ["doctor"], ["tokens", "list"], ["builds", "list", "api"]])
+def test_a_wrong_account_is_named_as_what_may_be_wrong(
+    server: FakeServer, folder: Path, status: int, code: int, arguments: list[str]
+) -> None:
+    server.on("", ".*", failure(status, code))
+    ran = run(arguments, environment(server), folder)
+    assert ran.code
+    assert re.search(r"hint: .*\baccount\b", ran.text)
+    assert "There are no build tokens" not in ran.text
 
 
 def test_accounts_that_disagree(server: FakeServer, folder: Path) -> None:

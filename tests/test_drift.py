@@ -180,7 +180,7 @@ def test_a_baseline_tells_new_known_and_gone(estate: Path) -> None:
     assert (again["summary"]["new"], again["summary"]["known"], again["summary"]["gone"]) == (0, 1, 0)
     story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by another hand"}]])
     moved = drift("--baseline", "base.json", code=2)
-    assert (moved["summary"]["new"], moved["summary"]["gone"]) == (1, 1)
+    assert (moved["summary"]["new"], moved["summary"]["gone"]) == (1, 0)
     story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": ""}]])
     mended = drift("--baseline", "base.json", code=0)
     assert [one["address"] for one in mended["gone"]] == ["trigger/web/production"]
@@ -200,6 +200,23 @@ def test_what_is_new_is_told_first(estate: Path) -> None:
     text = story.run(["drift", "--baseline", "base.json", "--format", "markdown"], {}).stdout
     assert text.index("trigger/web/production") < text.index("env/api")
     assert "known already" in text
+
+
+def test_what_was_changed_again_stands_there_once(estate: Path) -> None:
+    """It ends in 2, as what is new does; what was there before is not gone."""
+    for command in ("by hand", "by another hand"):
+        story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": command}]])
+        drift("--out", command, code=2)
+    ran = story.run(["drift", "--baseline", "by hand"], {})
+    assert ran.code == 2
+    assert "  trigger/web/production (changed again)\n" in ran.stdout
+    assert ran.stdout.count("trigger/web/production") == 1
+    assert "Drift: 1 live; 1 new, 0 known, 0 gone. " in ran.stdout
+    again = drift("--baseline", "by hand", code=2)
+    assert [(one["state"], one["changed_again"]) for one in again["findings"]] == [("new", True)]
+    assert (again["gone"], again["unseen"]) == ([], [])
+    known = drift("--baseline", "by another hand", code=0)
+    assert [(one["state"], one["changed_again"]) for one in known["findings"]] == [("known", False)]
 
 
 def test_what_cannot_be_read_is_7_and_nothing_is_gone(estate: Path) -> None:

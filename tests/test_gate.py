@@ -310,3 +310,31 @@ def test_a_limit_that_never_ends_ends_the_run() -> None:
             with pytest.raises(RateLimitedError):
                 api.get(Worker.read(), Worker.decode)
     assert len(refused) == 2 * MAX_REFUSALS + 1
+
+
+def test_two_windows_in_which_nothing_is_let_through_end_the_run() -> None:
+    """Retry-After is as long as a window: whoever waits is told each time, and not for most of an hour."""
+    time, told, refused = Time(), [], []
+
+    def handler(*request: Any) -> Response:
+        refused.append(request)
+        return Response(status=429, headers={"retry-after": "300"}, body=b"{}")
+
+    url = "http://sandbox/client/v4"
+    with Api(
+        base_url=url,
+        account_id=story.ACCOUNT,
+        token="t",
+        handler=handler,
+        clock=time,
+        sleep=time.sleep,
+        tell=told.append,
+    ) as api:
+        for _ in range(20):
+            with pytest.raises(RateLimitedError):
+                api.get(Worker.read(), Worker.decode)
+        with pytest.raises(RateLimitedError, match="let nothing through, 3 times in 600 s"):
+            api.get(Worker.read(), Worker.decode)
+    assert len(refused) == 3
+    assert time.now == 600
+    assert len(told) == 2

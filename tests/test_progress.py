@@ -27,10 +27,10 @@ def _slow(server: FakeServer) -> None:
     server.on("GET", "/builds/workers/[^/]+/triggers", wait)
 
 
-def _run(server: FakeServer, folder: Path, *arguments: str, terminal: bool) -> str:
+def _run(server: FakeServer, folder: Path, *arguments: str, terminal: bool, code: int = 0, **more: str) -> str:
     ours, theirs = pty.openpty()
     errors = theirs if terminal else subprocess.PIPE
-    env = environment(server, NO_COLOR=None, TERM="xterm")
+    env = environment(server, NO_COLOR=None, TERM="xterm", **more)
     process = start(list(arguments or ["plan"]), env, folder, stderr=errors)
     os.close(theirs)
     seen = b""
@@ -45,7 +45,7 @@ def _run(server: FakeServer, folder: Path, *arguments: str, terminal: bool) -> s
             seen += data
     _, err = process.communicate(timeout=60)
     os.close(ours)
-    assert process.returncode == 0
+    assert process.returncode == code
     return seen.decode() if terminal else err
 
 
@@ -86,3 +86,15 @@ def test_an_apply_says_how_many_writes_are_done_and_how_long_it_waits(tmp_path: 
     assert re.search(r"waiting: [67] s left", seen)
     assert "waiting 7 s for the rate limit, which all of a user's tools share\r\n" in seen
     assert seen.endswith("\r\x1b[K")
+
+
+def test_without_a_network_a_terminal_shows_that_it_tries_again(tmp_path: Path) -> None:
+    away = {"CLOUDFLARE_API_BASE_URL": "http://127.0.0.1:9"}
+    with serving() as server:
+        folder = write(tmp_path, MANIFEST)
+        seen = _run(server, folder, terminal=True, code=7, **away)
+        assert "\r\x1b[Kno connection to `127.0.0.1:9`: trying again\r\x1b[K" in seen
+        assert "trying again" not in re.sub(r"\r\x1b\[K[^\r\n]*(?=\r\x1b\[K)", "", seen)
+        err = _run(server, folder, terminal=False, code=7, **away)
+    assert "trying again" not in err
+    assert "no connection to `127.0.0.1:9`" in err

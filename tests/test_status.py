@@ -80,6 +80,10 @@ def test_what_was_applied_and_not_built_since(estate: Path) -> None:
     assert "trigger/web/production: applied, but not built since" in text
     assert '    last build used another build_command: "" → "npm run build"' in text
     assert "Status: 1 as configured, 1 not built since, 1 never built." in text
+    never = (
+        "trigger/api/production: never built\n    hint: `buildsctl builds run api/production` starts the first one\n"
+    )
+    assert never in text
 
 
 def test_what_was_changed_by_hand_is_not_what_the_manifests_say(estate: Path) -> None:
@@ -158,18 +162,15 @@ def _status(
         external_script_id="t", trigger_name="production", repo_connection_uuid="c", build_token_uuid="k",
         branch_includes=("main",), deploy_command="x", root_directory="/apps/",
     )  # fmt: skip
-    desired = Desired(
-        owner=None,
-        workers={"web": more.pop("worker", None)},  # type: ignore[dict-item]
-        triggers=(DeclaredTrigger(address=address, resource=trigger),),
-    )
+    desired = Desired(owner=None, triggers=(DeclaredTrigger(address=address, resource=trigger),))
     observed = Observed(
         tags={"web": "tag"},
         triggers=(Live(id="u", resource=trigger, scope="web"),),
         variables={} if variables is None else {"u": variables},
     )
     build = Build(id="b", trigger_uuid="u", metadata=metadata)
-    row = status(desired, observed, Plan(account_id="", owner=None, changes=()), Last(builds={"u": build}, **more))[0]
+    plan = Plan(account_id="", owner=None, changes=(), addresses={"u": address})
+    row = status(desired, observed, plan, Last(builds={"u": build}, **more))[0]
     return row.state, [(one.path, one.before, one.after) for one in row.differences], row.not_compared
 
 

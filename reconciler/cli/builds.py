@@ -95,8 +95,11 @@ def list_(
         data(indented({"builds": [one.answer for one in found]}))
     elif found:
         data(list_text([reading.seen(worker, one, datetime.now(UTC)) for one in found], width()))
+    elif not (filtered or since):
+        tell(f"`{worker}` was never built")
+        tell(f"hint: {reading.first_build(worker)}")
     else:
-        say("no build fits\n" if filtered or since else f"`{worker}` was never built\n")
+        say("no build fits\n")
         # Whoever asks for what the reference does not list may have misspelt it; live there may be more.
         for what, given, known in (("status", status, STATUSES), ("outcome", outcome, OUTCOMES)):
             if set(given) - set(known):
@@ -175,6 +178,8 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
         now = datetime.now(UTC)
         shown = [reading.seen(name, build, now, failures.get(build.id if build else "")) for name, build in rows]
         data(latest_text(shown, width()))
+        for name in [name for name, build in rows if not build][:1]:
+            tell(f"hint: {reading.first_build(name)}")
     return Exit.ERROR if len(tags) < len(names) else Exit.OK
 
 

@@ -145,8 +145,9 @@ def _found(desired: Desired, api: Api, reporter: Reporter) -> deciding.Report:
         seen = look(desired, observed, decided, api, now=now, health=reach.health, stale_days=reach.stale_days)
         findings += seen.findings
         told = (*decided.diagnostics, *seen.notes)
-        decided = replace(decided, unread=(*decided.unread, *seen.unread), diagnostics=told)
-    return deciding.report(decided, findings, reach, reporter.baseline, reads=api.reads)
+        unread = (*decided.unread, *seen.unread)
+        decided = replace(decided, unread=unread, diagnostics=told, reads=api.reads)
+    return deciding.report(decided, findings, reach, reporter.baseline)
 
 
 def _check_scope(path: str, scope: list[str | None], wanted: list[str | None]) -> None:

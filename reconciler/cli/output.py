@@ -9,7 +9,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -64,13 +64,12 @@ def tell(text: str) -> None:
     say(clean(text) + "\n")
 
 
-def tell_unread(unread: Iterable[Unread], mark: str = "error: ") -> int:
+def tell_unread(unread: Collection[Unread]) -> int:
     """What could not be read, and the exit code for it."""
-    code = Exit.OK
-    for one in unread:
-        tell(f"{mark}could not read {one.what}: {one.error}")
-        code = Exit.UNKNOWN
-    return code
+    from reconciler.render.text import unread_text
+
+    say(unread_text(unread))
+    return Exit.UNKNOWN if unread else Exit.OK
 
 
 def indented(value: Any) -> str:
@@ -111,12 +110,15 @@ def has_progress(*, hidden: bool) -> bool:
 
 @contextmanager
 def progress(*, hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Takes what is done, how many of how many, and shows it on a terminal's last line, which is empty again once all
-    are; silent elsewhere, and for what is over at once."""
+    """Takes what is done, how many of how many (of 0: it cannot be counted), and shows it on a terminal's last line,
+    which is empty again once all are; silent elsewhere, and for what is over at once."""
     doing, started = "", 0.0
 
     def show(what: str, done: int, total: int) -> None:
         nonlocal doing, started
+        if not total:
+            _show(what[: shutil.get_terminal_size().columns - 1])
+            return
         if what != doing:
             doing, started = what, time.monotonic()
         took = time.monotonic() - started

@@ -16,7 +16,7 @@ from reconciler.cli.output import count_down, has_progress, progress, say, tell
 from reconciler.errors import AuthenticationError, UsageError
 
 if TYPE_CHECKING:
-    from reconciler.api import Api, Handler, Trace
+    from reconciler.api import Api, Handler
     from reconciler.manifest import ManifestSet
     from reconciler.plan import Options
     from reconciler.sandbox import Sandbox
@@ -129,7 +129,7 @@ def open_api(settings: Globals, account: str, *, token: str = "") -> Iterator[Ap
             account_id=account,
             token=token or (handler and (first_token(os.environ, *TOKENS) or "sandbox")) or api_token(os.environ),
             handler=handler,
-            trace=_say_trace if traced else None,
+            trace=tell if traced else lambda _: None,
             tell=lambda text: say(f"{text}\n"),
             progress=show,
             sleep=(lambda seconds: count_down(api.stop.wait, seconds)) if has_progress(hidden=hidden) else None,
@@ -221,8 +221,3 @@ def first_token(environment: Mapping[str, str], *names: str) -> str:
     if not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError(f"{name} holds characters that no API token has", hint="copy the token again")
     return token
-
-
-def _say_trace(trace: Trace) -> None:
-    ray = f" ray {trace.ray}" if trace.ray else ""
-    tell(f"{trace.method} {trace.path} {trace.status or 'no answer'} {trace.milliseconds:.0f} ms{ray}")

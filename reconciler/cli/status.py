@@ -40,13 +40,12 @@ def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     from reconciler.render.json import dump
     from reconciler.render.problems import problems_text
     from reconciler.render.status import status_document, status_text
-    from reconciler.render.text import unread_text
 
     desired = session.load(manifests)
     with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
         observed = observe(desired, api)
         decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
-        lives = deciding.matched(desired, observed).values()
+        lives = deciding.matched(desired, observed, decided).values()
         last = reading.last_of(api, [(observed.tags[live.scope], live.id) for live in lives])
     rows = deciding.status(desired, observed, decided, last)
     unread = bool(decided.unread or last.unread)
@@ -56,6 +55,6 @@ def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     else:
         now = datetime.now(UTC)
         data(status_text(rows, lambda build: reading.seen("", build, now)))
-    say(problems_text(decided.diagnostics, whole=settings.verbose) + unread_text(decided.unread))
-    tell_unread(dict.fromkeys(last.unread.values()))
+    say(problems_text(decided.diagnostics, whole=settings.verbose))
+    tell_unread(dict.fromkeys((*decided.unread, *last.unread.values())))
     return codes[0]

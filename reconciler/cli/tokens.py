@@ -58,7 +58,7 @@ def list_(settings: Globals, as_json: bool) -> int:
         observed = observe(Desired(owner=None), api, everything=True)
     rows = token_rows(observed)
     data(indented(rows) if as_json else tokens_text(rows, complete=not observed.unread))
-    return tell_unread(observed.unread, mark="")
+    return tell_unread(observed.unread)
 
 
 @tokens.command(

@@ -41,7 +41,7 @@ def drift_text(report: Report) -> str:
     for _, title, rows in since_baseline(report):
         lines += ["", f"{title}:"] if rows else []
         lines += [f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows]
-    ending = f"Drift: {headline(report)}. Requests: {report.reads}."
+    ending = f"Drift: {headline(report)}. Requests: {report.plan.reads}."
     return "\n".join((*lines, "", ending)).lstrip("\n") + "\n"
 
 
@@ -66,7 +66,8 @@ def since_baseline(report: Report) -> tuple[tuple[str, str, Sequence[Mapping[str
 
 
 def _lines(one: Finding, report: Report) -> list[str]:
-    new = " (new)" if report.compared and one.id not in report.known else ""
+    new = " (changed again)" if one.id in report.again else " (new)"
+    new = new if report.compared and one.id not in report.known else ""
     lines = [f"  {clean(one.address)}{new}"]
     change = one.change
     if change and change.fields and change.disposition is not Disposition.ADOPT:
@@ -111,7 +112,7 @@ def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
         "unseen": [dict(one) for one in report.unseen],
         "unread": unread_rows(plan),
         "summary": counts(report),
-        "requests": {"read": report.reads},
+        "requests": {"read": report.plan.reads},
     }
 
 
@@ -126,6 +127,7 @@ def _row(one: Finding, report: Report) -> dict[str, Any]:
         "cause": change.cause.value if change and change.cause else None,
         "fields": [field.path for field in change.fields] if change else [],
         "state": "known" if one.id in report.known else "new",
+        "changed_again": one.id in report.again,
     }
 
 
@@ -139,7 +141,11 @@ def coloured(line: str) -> str:
 
 def drift_markdown(report: Report) -> str:
     """For an issue that is opened once and updated: what is new first, cut where it would get too long."""
-    lines = [header("drift", report.plan), f"### buildsctl drift: {headline(report)}. Requests: {report.reads}.", ""]
+    lines = [
+        header("drift", report.plan),
+        f"### buildsctl drift: {headline(report)}. Requests: {report.plan.reads}.",
+        "",
+    ]
     length = 0
     for new in (True, False) if report.compared else (True,):
         for kind, title in TITLES.items():

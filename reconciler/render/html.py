@@ -124,7 +124,7 @@ def drift_html(report: drift.Report) -> str:
         report.plan,
         headline=f"buildsctl drift: {drift_headline(report)}",
         facts={},
-        notes=[f"Requests: {report.reads} read."],
+        notes=[f"Requests: {report.plan.reads} read."],
         alarms={"Failed": [[str(failure), *[f"hint: {failure.hint}"] * bool(failure.hint)]]} if failure else {},
         groups=groups,
         filters={"kind": kinds, **({"state": states} if report.compared else {})},

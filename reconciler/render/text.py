@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from reconciler.errors import Severity
@@ -147,7 +147,7 @@ def troubles_text(plan: Plan, *, whole: bool = True) -> str:
     return problems_text(plan.diagnostics, whole=whole) + unread_text(plan.unread) + told
 
 
-def unread_text(unread: Sequence[Unread]) -> str:
+def unread_text(unread: Collection[Unread]) -> str:
     """What could not be read, each with its way out once."""
     failed = [f"error: could not read {clean(one.what)}: {clean(str(one.error))}\n" for one in unread]
     hints = dict.fromkeys(f"hint: {clean(one.error.hint)}\n" for one in unread if one.error.hint)

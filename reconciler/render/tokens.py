@@ -47,4 +47,5 @@ def tokens_text(rows: Sequence[dict[str, Any]], *, complete: bool = True) -> str
             f"  build_token_uuid {row['build_token_uuid']}",
             f"  used by {clean(', '.join(row['used_by']))}" if row["used_by"] else unused,
         ]
-    return "\n".join(lines) + "\n" if lines else "There are no build tokens in this account.\n"
+    none = "There are no build tokens in this account." if complete else "No build token could be seen."
+    return "\n".join(lines or [none]) + "\n"
