@@ -9,11 +9,12 @@ from pathlib import Path
 
 from reconciler.errors import Position, UsageError
 from reconciler.manifest.nodes import Node, Problems
-from reconciler.manifest.parse import parse
+from reconciler.manifest.parse import parse, place_after
 
 MAX_BYTES = 5_000_000  # of one file
 MAX_FILES = 20_000
 DEFAULTS = ("buildsctl.yaml", "builds")
+READABLE = "name files that can be read; of a folder every `*.yaml` and `*.yml` is read"
 
 
 def default() -> str:
@@ -83,20 +84,19 @@ def _read(filename: str, problems: Problems) -> str | None:
     try:
         kind = os.stat(filename)
         if not stat.S_ISREG(kind.st_mode):
-            problems.error("this is not a regular file", at=at)
+            problems.error("this is not a regular file", at=at, hint=READABLE)
             return None
         if kind.st_size > MAX_BYTES:
             problems.error(f"the file has more than {MAX_BYTES:,} bytes", at=at, hint="split it")
             return None
         data = Path(filename).read_bytes()
     except OSError as error:
-        problems.error(f"the file cannot be read: {error.strerror}", at=at)
+        problems.error(f"the file cannot be read: {error.strerror}", at=at, hint=READABLE)
         return None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        place = Position(filename=filename, line=line, column=1)
+        place = place_after(data[: error.start].decode("utf-8-sig"), filename)
         problems.error("the file is not UTF-8", at=place, hint="save it as UTF-8")
         return None
     problems.texts[filename] = text.splitlines()

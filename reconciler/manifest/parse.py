@@ -26,6 +26,16 @@ _BOOL = {**dict.fromkeys(("true", "True", "TRUE"), True), **dict.fromkeys(("fals
 _NUMERIC = frozenset("+-.0123456789")
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_NO_COLON = "could not find expected ':'"
+_WAYS_OUT = {
+    _NO_COLON: "a key is followed by a colon and a space: `key: value`",
+    "mapping values are not allowed": "quote a value that holds `: `; or the line before lacks its colon or indent",
+    "cannot start any token": "quote a value that begins with `@`, `%` or a backtick",
+    "scanning an alias": 'quote a value that begins with `*`: "*"',
+    "scanning an anchor": "quote a value that begins with `&`",
+    "parsing a quoted scalar": "a backslash in double quotes begins an escape: write it twice, or use single quotes",
+}
+"""What libyaml says, in part, and what people did who get to see it."""
 
 
 class _Broken(Exception):  # noqa: N818 - leaves the loop, never the module
@@ -63,7 +73,9 @@ class _Parser:
     def count(self, nodes: int, position: Position) -> None:
         self.nodes += nodes
         if self.nodes > MAX_NODES:
-            raise _Broken(f"more than {MAX_NODES:,} values, aliases expanded", position, "split the file")
+            raise _Broken(
+                f"more than {MAX_NODES:,} values, aliases expanded", position, "split the file, or use fewer aliases"
+            )
 
     def event(self, event: Any) -> None:
         match event:
@@ -101,7 +113,9 @@ class _Parser:
 
     def check_depth(self, more: int, position: Position) -> None:
         if len(self.stack) + more > MAX_DEPTH:
-            raise _Broken(f"nested more than {MAX_DEPTH} deep", position)
+            raise _Broken(
+                f"nested more than {MAX_DEPTH} deep", position, "nothing has to be: look for brackets left open"
+            )
 
     def add(self, node: Node, anchor: str | None, *, size: int, depth: int) -> None:
         """`size` and `depth` are those of the whole node, aliases expanded."""
@@ -124,15 +138,16 @@ class _Parser:
 
     def key(self, node: Node, top: _Open) -> tuple[str, Position]:
         if not isinstance(node.value, str):
-            hint = f'quote it: "{node.text}"' if node.text else ""
-            raise _Broken("a key must be a string", node.position, hint)
-        if node.value in top.value:
-            first = top.value[node.value].place
-            self.problems.error(
-                f"the key `{node.value}` is given twice, first at {first}", at=node.position, hint="keep one"
-            )
+            summary, hint = "a key must be a string", f'quote it: "{node.text}"' if node.text else ""
+            if not isinstance(node.value, bool | int | float):
+                raise _Broken(summary, node.position, hint)
+            self.problems.error(summary, at=node.position, hint=hint)
+        name = node.text if not isinstance(node.value, str) else node.value
+        if name in top.value:
+            first = top.value[name].place
+            self.problems.error(f"the key `{name}` is given twice, first at {first}", at=node.position, hint="keep one")
         # A later duplicate replaces the value only: the problem is already on the list.
-        return node.value, node.position
+        return name, node.position
 
     def scalar(self, event: Any, position: Position) -> Any:
         if event.implicit[0]:
@@ -170,18 +185,25 @@ def parse(text: str, filename: str, problems: Problems) -> Node | None:
         return None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        at = parser.place(mark) if mark else Position(filename=filename, line=1, column=1)
         what = " ".join(part for part in (error.problem, error.context) if part)
+        if _NO_COLON in what:  # found on a later line: the key stands where it looked from
+            mark = error.context_mark or mark
+        at = parser.place(mark) if mark else Position(filename=filename, line=1, column=1)
         lines = text.splitlines()
         line = lines[at.line - 1] if at.line <= len(lines) else ""
-        hint = "quote a value that holds `${{ … }}`" if "${{" in line else ""
-        if error.context_mark and not hint:
+        hint = next((hint for sign, hint in _WAYS_OUT.items() if sign in what), "")
+        if line[at.column - 1 : at.column] == "\t":
+            hint = "YAML is indented with spaces, not with tabs"
+        elif "${{" in line:
+            hint = "quote a value that holds `${{ … }}`"
+        elif error.context_mark and not hint:
             hint = f"look from line {error.context_mark.line + 1} on: a quote or bracket left open, or an odd indent"
-        hint = "YAML is indented with spaces, not with tabs" if line[at.column - 1 : at.column] == "\t" else hint
         problems.error(f"this is not YAML: {what}", at=at, hint=hint)
         return None
     except yaml.YAMLError as error:
-        at = _place_of_reader_error(error, text, filename)
+        offset = getattr(error, "position", 0)
+        before = text.encode()[:offset].decode(errors="ignore") if isinstance(offset, int) else ""
+        at = place_after(before, filename)
         problems.error("a character that YAML does not allow", at=at, hint='write it as "\\u…" in quotes')
         return None
     finally:
@@ -190,7 +212,6 @@ def parse(text: str, filename: str, problems: Problems) -> Node | None:
     return parser.root
 
 
-def _place_of_reader_error(error: yaml.YAMLError, text: str, filename: str) -> Position:
-    offset = getattr(error, "position", 0)
-    before = text.encode()[:offset].decode(errors="ignore") if isinstance(offset, int) else ""
+def place_after(before: str, filename: str) -> Position:
+    """Where a file goes on after its text `before`."""
     return Position(filename=filename, line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
@@ -21,6 +22,7 @@ WORKER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$(?!\n)"
 ACCOUNT_ID = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 TAG = r"^[0-9a-f]{32}$(?!\n)"
 VERSION = r"^[A-Za-z0-9._-]{1,16}$(?!\n)"
+PARAM = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$(?!\n)"
 REPOSITORY = r"^[^/\s]+(/[^/\s]+)+$"
 EXPRESSION = r"\$\{\{"
 ALIASES = {
@@ -59,7 +61,7 @@ _PARAMS = field(
     {"branch": "main"},
     **_NOTHING,
     additionalProperties={"type": "string"},
-    propertyNames={"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$(?!\n)"},
+    propertyNames={"pattern": PARAM},
 )
 
 
@@ -249,6 +251,7 @@ FORMS = {
     VERSION: "1 to 16 letters, digits, `.`, `_` and `-`",
     KEY: "1 to 64 letters, digits, spaces, `.`, `_` and `-`, the first a letter or digit",
     WORKER: "1 to 255 letters, digits, `.`, `_` and `-`, the first a letter or digit",
+    PARAM: "1 to 64 letters, digits, `_` and `-`, the first a letter or `_`",
     REPOSITORY: "`owner/repo`, with more `/` where the provider has groups",
 }
 WORDS = {"object": "a mapping", "array": "a list", "string": "a string", "boolean": "true or false"}
@@ -275,15 +278,14 @@ def _report(root: Node, error: Any, problems: Problems) -> None:
     say = partial(problems.error, address=where(path))
     rule = error.validator_value
     if "propertyNames" in error.absolute_schema_path:
-        hint = "letters, digits and a few signs; see the manifest reference"
-        hint = "a connection's key is `owner/repo`" if path == ["connections"] else hint
-        say(f"`{error.instance}` cannot be a key of {name}", at=node.mapping[error.instance].place, hint=hint)
+        place = node.mapping[error.instance].place
+        say(f"`{error.instance}` cannot be a key of {name}", at=place, hint=f"it must be {FORMS[rule]}")
         return
     match error.validator:
         case "additionalProperties":
             _report_unknown(node, error.schema.get("properties", {}), say)
         case "type":
-            _report_type(node, rule if isinstance(rule, list) else [rule], name, say)
+            _report_type(node, rule if isinstance(rule, list) else [rule], name, error.schema.get("examples"), say)
         case "required":
             missing = [field for field in rule if field not in node.mapping]
             say(f"{name} needs {' and '.join(f'`{field}`' for field in missing)}", at=at)
@@ -294,7 +296,8 @@ def _report(root: Node, error: Any, problems: Problems) -> None:
         case "enum" | "const":
             allowed = rule if error.validator == "enum" else [rule]
             listed = ", ".join(f"`{one}`" for one in allowed)
-            say(f"{name} must be {'one of ' if len(allowed) > 1 else ''}{listed}", at=node.position)
+            hint = "without quotes" if node.value in map(str, allowed) else ""
+            say(f"{name} must be {'one of ' if len(allowed) > 1 else ''}{listed}", at=node.position, hint=hint)
         case "pattern":
             form = rule.removesuffix(f"|{EXPRESSION}")
             say(f"{name} is not of the form: {FORMS.get(form, form)}", at=node.position)
@@ -315,12 +318,16 @@ def _report_unknown(node: Node, known: Mapping[str, Any], say: Callable[..., Non
         elif key not in known:
             alias = ALIASES.get(key)
             hint = f"did you mean `{alias}`?" if alias in known else nearest(key, known)
+            if key == "profile":
+                hint = "a Worker or `defaults` names profiles, `profile: [a, b]`; they do not nest"
             say(f"unknown field `{key}`", at=child.place, hint=hint or f"known here: {', '.join(sorted(known))}")
 
 
-def _report_type(node: Node, types: Sequence[str], name: str, say: Callable[..., None]) -> None:
+def _report_type(
+    node: Node, types: Sequence[str], name: str, examples: Sequence[Any] | None, say: Callable[..., None]
+) -> None:
     wanted = " or ".join(WORDS[one] for one in types if one in WORDS)
-    hint = ""
+    hint = f"such as {json.dumps(examples[0])}" if examples else ""
     if "string" in types and isinstance(node.value, bool | int | float):
         hint = f'quote it: "{node.text}"'
     elif "string" in types and node.value is None:
@@ -329,4 +336,6 @@ def _report_type(node: Node, types: Sequence[str], name: str, say: Callable[...,
         hint = "without quotes; `yes` and `on` are strings in YAML 1.2"
     elif "array" in types and isinstance(node.value, str):
         hint = f"a list stands in brackets: `[{node.text if 0 < len(node.text) < 40 else '…'}]`"
+    elif "object" in types and node.value is None:
+        hint = "it is empty: indent what belongs to it further"
     say(f"{name} must be {wanted}", at=node.position, hint=hint)
