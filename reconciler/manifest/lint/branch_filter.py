@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "branch-filter"
@@ -18,14 +20,14 @@ def check(site: Site) -> Findings:
     """Anything else is 400 / 12002 without a reason (field notes, Triggers)."""
     if "branch_includes" not in site.trigger.fields:
         return  # told already
-    includes, excludes = (set(site.trigger.texts(name)) for name in ("branch_includes", "branch_excludes"))
+    includes, excludes = (site.trigger.texts(name) for name in FIELDS)
     name, hint = (_preview if "*" in includes else _production)(includes, excludes)
     if name:
         summary = f"the API refuses these `{name}` (400 / 12002)"
         yield Finding(summary, hint, site.trigger.place(name))
 
 
-def _preview(includes: set[str], excludes: set[str]) -> tuple[str, str]:
+def _preview(includes: Sequence[str], excludes: Sequence[str]) -> tuple[str, str]:
     if len(includes) > 1:
         return "branch_includes", ALL
     if len(excludes) != 1 or any("*" in name or not name for name in excludes):
@@ -33,7 +35,7 @@ def _preview(includes: set[str], excludes: set[str]) -> tuple[str, str]:
     return "", ""
 
 
-def _production(includes: set[str], excludes: set[str]) -> tuple[str, str]:
+def _production(includes: Sequence[str], excludes: Sequence[str]) -> tuple[str, str]:
     if len(includes) != 1 or any("*" in name or not name for name in includes):
         return "branch_includes", NAME_ONE
     if excludes:
