@@ -259,6 +259,10 @@ PLACES = {
         "profiles: {n: {triggers: {p: {lint: {allow: [branch-filter]}}}}}\n"
         "workers: {web: {profile: n, triggers: {p: {%s}}}}\n"
     ),
+    "on a trigger, a profile and a Worker of odd names": (
+        "profiles: {params: {triggers: {connections: {lint: {allow: [branch-filter]}}}}}\n"
+        "workers: {tokens: {profile: params, triggers: {connections: {%s}}}}\n"
+    ),
     "beside others": "lint: {allow: [variable-key, branch-filter]}\nworkers: {web: {triggers: {p: {%s}}}}\n",
 }
 PATTERN = "branch_includes: ['preview/*'], deploy_command: d"

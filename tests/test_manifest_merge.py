@@ -671,6 +671,21 @@ def test_a_param_file_that_is_none(tmp_path: Path, content: str | bytes, expecte
     check(tmp_path, text, expected, param_files=["p.yaml"])
 
 
+def test_a_param_that_only_what_is_called_params_uses_is_used(tmp_path: Path) -> None:
+    text = """\
+params: {a: x, b: y, c: z}
+workers:
+  params:
+    build_command: "${{ params.a }}"
+    triggers:
+      params:
+        branch_includes: [main]
+        deploy_command: "${{ params.b }}"
+        environment_variables: {params: "${{ params.c }}"}
+"""
+    assert told(tmp_path, HEAD + text) == []
+
+
 def test_a_param_file_that_is_not_there_is_the_only_problem(tmp_path: Path) -> None:
     text = HEAD + 'defaults: {build_command: "${{ params.a }}"}\n' + WORKER
     found = told(tmp_path, text, param_files=["gone.yaml"])

@@ -98,6 +98,42 @@ def test_all_problems_of_all_files_at_once(tmp_path: Path) -> None:
     )
 
 
+WEB = f"workers: {{web: {{triggers: {{p: {TRIGGER}}}}}}}\n"
+HIDDEN = {
+    "beside defaults that are wrong": (
+        "defaults: {build_comand: x}\nparams: {a: b}\nlint: {allow: [x]}\nworkers: {web: {triggers: {p: {}}}}\n",
+        [
+            ("5:12", "unknown field `build_comand`", ""),
+            ("6:10", "the param `a` is never used", ""),
+            ("7:16", "there is no lint rule `x`", ""),
+        ],
+    ),
+    "beside lint that is wrong": (
+        "lint: {alow: []}\nworkers: {web: {triggers: {p: {lint: {allow: [x]}}}}}\n",
+        [("5:8", "unknown field `alow`", ""), ("6:47", "there is no lint rule `x`", "")],
+    ),
+    "beside a param that is wrong": (
+        "params: {a: 1, b c: d, e: f}\ndefaults: {build_token: '${{ params.a }}', ignore: [x]}\n" + WEB,
+        [
+            ("5:13", "`a` must be a string", 'quote it: "1"'),
+            ("5:16", "`b c` cannot be a key of `params`", "1 to 64 letters"),
+            ("5:24", "the param `e` is never used", ""),
+            ("6:53", "`x` cannot be ignored", ""),
+        ],
+    ),
+    "an expression that nobody knows, where a name belongs": (
+        "defaults: {build_token: '${{ params.a }}', ignore: ['${{ params.b }}']}\n" + WEB,
+        [("5:25", "`${{ params.a }}` is not known", ""), ("5:53", "`${{ params.b }}` is not known", "")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_mistake_hides_no_other_and_is_told_once(tmp_path: Path, name: str) -> None:
+    text, expected = HIDDEN[name]
+    check(tmp_path, HEAD + text, expected)
+
+
 # --- what every set needs
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,9 +70,12 @@ def read(
     root = merge.merge_files([one for one in roots if one], Position(filename=found[0], line=1, column=1), problems)
     problems.hide_secrets(root)
     broken = schema.check(root, problems)
-    if not whole or overrides is None or broken & {("",), ("defaults",), ("params",), ("lint",)}:
+    if not whole or overrides is None or ("params",) in broken:
         # What follows would only repeat it.
         return ManifestSet(problems=problems, root=root, head=Node(None, root.position))
+    if broken & {("defaults",), ("lint",)}:
+        # What these say of every trigger is not known, so neither is what any trigger comes to.
+        broken |= {(section, name) for section in ("profiles", "workers") for name in root.get(section).mapping}
     _check_head(root, broken, problems)
     return _effective(root, broken, overrides, problems)
 
@@ -106,18 +109,10 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
     if "owner" not in root.mapping:
         hint = "write `owner: NAME`, a name for who manages these resources; `owner: null` for nobody"
         problems.error("no manifest of the set says `owner`", at=root.position, hint=hint)
-    for name in _allowed_rules(root):
+    for name in (name for layer in merge.layers(root) for name in layer.get("lint", "allow").items):
         if isinstance(name.value, str) and name.value not in lint.NAMES:
             hint = nearest(name.value, lint.NAMES) or f"rules: {', '.join(sorted(lint.NAMES))}"
             problems.error(f"there is no lint rule `{name.value}`", at=name.position, hint=hint)
-
-
-def _allowed_rules(node: Node) -> Iterator[Node]:
-    """The names in every `lint.allow`, wherever the schema lets one stand."""
-    for key, child in node.mapping.items():
-        yield from child.get("allow").items if key == "lint" else ()
-        if key not in ("params", merge.VARIABLES, "connections", "tokens"):
-            yield from _allowed_rules(child)
 
 
 def _effective(
@@ -156,7 +151,8 @@ def _effective(
         lint.check(found, problems, has_marker=has_marker)
         triggers += found
         changed |= {name: changes} if changes.value else {}
-    if len(problems.found) == before or not problems.failed:
+    told = len(problems.found) > before or any(section == "params" for section, *_ in broken)
+    if not (told and problems.failed):
         # What came out of expressions has to fit the schema as well as what stood there from the start.
         schema.check(Node({**head, "workers": Node(changed, root.position)}, root.position), problems, final=True)
     _report_unused(root, broken, overrides, problems)
@@ -201,9 +197,11 @@ def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[
     """Each param has to be referred to where it holds: by its Worker, by the users of its profile."""
     top, defaults = root.get("params").mapping, root.get("defaults")
     profiles, workers = root.get("profiles").mapping, root.get("workers").mapping
-    every = [one.get("params").mapping for one in (*profiles.values(), *workers.values())]
-    used = params.referenced([root], [top, overrides, *every])
-    params.report_unused(top, used, problems)
+    every = [*profiles.values(), *workers.values()]
+    rest = Node({key: node for key, node in root.mapping.items() if key not in ("profiles", "workers")}, root.position)
+    used = params.referenced([rest, *every], [top, overrides, *(one.get("params").mapping for one in every)])
+    sound = {name: node for name, node in top.items() if ("params", name) not in broken}
+    params.report_unused(sound, used, problems)
     params.report_unused(overrides, used, problems)
     silent = Problems()
     users: dict[str, list[Node]] = {name: [] for name in profiles}
@@ -220,6 +218,8 @@ def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[
         used = params.referenced([defaults, *mine, body], [*layers, overrides])
         params.report_unused(body.get("params").mapping, used, problems, address=f"worker/{name}")
     for name, body in profiles.items():
+        if ("profiles", name) in broken:
+            continue
         layers = [one.get("params").mapping for one in (root, body, *users[name])]
         used = params.referenced([defaults, body, *users[name]], [*layers, overrides])
         params.report_unused(body.get("params").mapping, used, problems, address=schema.where(["profiles", name]))

@@ -24,6 +24,7 @@ from reconciler.states import DeclaredTrigger, Desired
 if TYPE_CHECKING:
     from reconciler.manifest import ManifestSet
 
+UNKNOWN = "${{"  # in what is interpolated: an expression that has been told already
 REQUIRED = ("branch_includes", "deploy_command")
 
 
@@ -181,8 +182,9 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
         node = one.fields[short]
         if node.value in known:
             return Address.of(kind, node.value)
-        hint = nearest(node.value, known) or f"define it under `{section}`"
-        found.problems.error(f"there is no {kind} `{node.value}`", at=node.position, hint=hint, address=one.address)
+        if UNKNOWN not in node.value:
+            hint = nearest(node.value, known) or f"define it under `{section}`"
+            found.problems.error(f"there is no {kind} `{node.value}`", at=node.position, hint=hint, address=one.address)
         return None
     if len(known) == 1:
         return Address.of(kind, next(iter(known)))
@@ -233,7 +235,7 @@ def _ignore(one: Effective, problems: Problems) -> tuple[str, ...]:
         name = Trigger.references.get(node.value, node.value)
         if name in known or fnmatchcase(name, f"{VARIABLES}.?*"):
             names.append(name)
-            continue
-        hint = nearest(name, known) or f"a trigger field, or `{VARIABLES}.GLOB`"
-        problems.error(f"`{name}` cannot be ignored", at=node.position, hint=hint, address=one.address)
+        elif UNKNOWN not in name:
+            hint = nearest(name, known) or f"a trigger field, or `{VARIABLES}.GLOB`"
+            problems.error(f"`{name}` cannot be ignored", at=node.position, hint=hint, address=one.address)
     return tuple(names)

@@ -46,6 +46,15 @@ def _merge_into(into: dict[str, Node], more: dict[str, Node], problems: Problems
             )
 
 
+def layers(root: Node) -> Iterator[Node]:
+    """Every place of a set that may speak for triggers: the top, `defaults`, profiles, Workers, and their triggers."""
+    yield root
+    yield root.get("defaults")
+    for whole in (*root.get("profiles").mapping.values(), *root.get("workers").mapping.values()):
+        yield whole
+        yield from whole.get("triggers").mapping.values()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Effective:
     """What one trigger says once all layers are merged. Nodes keep their places.

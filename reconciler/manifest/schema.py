@@ -42,6 +42,9 @@ EXAMPLES = {
     "profiles": {"node": {"build_command": "npm run build"}},
     "workers": {"web": {"profile": "node"}},
 }
+SECTIONS = ("params", "connections", "tokens", "profiles", "workers")
+"""The mappings of names at the top."""
+
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _NOTHING = {"type": ["object", "null"]}
 _LINT_REF = {"$ref": "#/$defs/lint"}
@@ -200,7 +203,7 @@ def _secrets(or_expression: str) -> dict[str, Any]:
 
 def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[str, ...]]:
     """Every violation of the schema, at its place and in words. Returns what is broken: the section, with
-    the key under it where the section is a mapping of names."""
+    the key under it where that is one of SECTIONS."""
     broken: set[tuple[str, ...]] = set()
     schema, value = manifest_schema(final=final), root.bare()
     with suppress(ImportError, UnicodeEncodeError):  # not built for this machine; half a surrogate pair, from a param
@@ -215,10 +218,10 @@ def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[s
         for leaf in _leaves(error):
             _report(root, leaf, problems)
             path = [str(part) for part in leaf.absolute_path]
-            if not path and leaf.validator == "additionalProperties":
-                continue
-            named = path[:1] and path[0] in ("connections", "tokens", "profiles", "workers")
-            broken.add(tuple(path[: 2 if named else 1]) or ("",))
+            if "propertyNames" in leaf.absolute_schema_path:
+                path.append(leaf.instance)
+            if path:  # an unknown section breaks no other
+                broken.add(tuple(path[: 2 if path[0] in SECTIONS else 1]))
     return broken
 
 
