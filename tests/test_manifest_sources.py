@@ -236,7 +236,7 @@ def test_command(tmp_path: Path, code: str, value: str) -> None:
     [
         (python("pass"), "is empty"),
         (python('print("")'), "is empty"),
-        (python('print("x"); raise SystemExit(3)'), "ends with exit code 3"),
+        (python('print("x"); raise SystemExit(3)'), "ends with exit code 3; run it by hand to see why"),
         (python("import os; os.kill(os.getpid(), 9)"), "ends with exit code -9"),
         (python('print("x" * 6000)'), "gives more than 5,000 characters"),
         (python(f'print("x" * {MAX_PRINTED + 1})'), "prints more than 64,000 bytes"),

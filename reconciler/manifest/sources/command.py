@@ -70,7 +70,7 @@ def ask(spec: Sequence[str], context: Context) -> Given:
     if len(data) > MAX_BYTES:
         return Given(missing=f"prints more than {MAX_BYTES:,} bytes")
     if process.returncode != 0:
-        return Given(missing=f"ends with exit code {process.returncode}")
+        return Given(missing=f"ends with exit code {process.returncode}; run it by hand to see why")
     return decode(data)
 
 
