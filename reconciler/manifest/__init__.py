@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from reconciler.errors import Position, Severity
@@ -22,7 +23,7 @@ class ManifestSet:
     """All files as one, layers merged and expressions replaced; nodes keep their places.
 
     `root` is the set as it was written, `head` its sections without `defaults`, `profiles` and `workers`,
-    interpolated; `workers` are the bodies by name, `triggers` what each says. `problems` may hold errors.
+    interpolated; `workers` what each comes to, by name, `triggers` the same one by one. `problems` may hold errors.
     """
 
     problems: Problems
@@ -132,94 +133,74 @@ def _effective(
             if (section, key) not in broken
         }
         head[section] = Node(bodies, root.position)
+    chosen = {
+        name: merge.profiles_of(root, name, problems)
+        for name in root.get("workers").mapping
+        if ("workers", name) not in broken
+    }
+    bad = [body for name, body in root.get("profiles").mapping.items() if ("profiles", name) in broken]
     workers: dict[str, Node] = {}
     triggers: list[Effective] = []
-    changed: dict[str, Node] = {}
     has_marker = "owner" not in head or head["owner"].value is not None
-    bad = [body for name, body in root.get("profiles").mapping.items() if ("profiles", name) in broken]
-    for name, body in root.get("workers").mapping.items():
-        if ("workers", name) in broken:
-            continue
-        profiles = merge.profiles_of(root, body, problems, f"worker/{name}")
+    for name, profiles in chosen.items():
         if any(one is other for one in profiles for other in bad):
             continue
-        given: dict[str, Node] = {}
-        for layer in (root, *profiles, body):
-            given |= layer.get("params").mapping
+        layers = (root, *profiles, root.get("workers", name))
+        given = {key: node for layer in layers for key, node in layer.get("params").mapping.items()}
         inside = params.Scope({**given, **overrides}, problems).inside(f"worker/{name}", worker=name)
-        workers[name], found, changes = _worker(root, name, body, profiles, inside)
+        workers[name], found = _worker(root, name, profiles, inside)
         lint.check(found, problems, has_marker=has_marker)
         triggers += found
-        changed |= {name: changes} if changes.value else {}
     told = len(problems.found) > before or any(section == "params" for section, *_ in broken)
     if not (told and problems.failed):
         # What came out of expressions has to fit the schema as well as what stood there from the start.
-        schema.check(Node({**head, "workers": Node(changed, root.position)}, root.position), problems, final=True)
-    _report_unused(root, broken, overrides, problems)
+        schema.check(Node({**head, "workers": Node(workers, root.position)}, root.position), problems, final=True)
+    _report_unused(root, chosen, broken, overrides, problems)
     return ManifestSet(
         problems=problems, root=root, head=Node(head, root.position), workers=workers, triggers=tuple(triggers)
     )
 
 
-def _worker(
-    root: Node, name: str, body: Node, profiles: Sequence[Node], scope: params.Scope
-) -> tuple[Node, list[Effective], Node]:
-    """A Worker's own fields and its triggers, interpolated; and of these what expressions changed."""
+def _worker(root: Node, name: str, profiles: Sequence[Node], scope: params.Scope) -> tuple[Node, list[Effective]]:
+    """What a Worker comes to, as one mapping and trigger by trigger, interpolated."""
+    body, triggers = root.get("workers", name), []
+    for raw in merge.effective_triggers(root, name, profiles):
+        expand = partial(params.interpolate, scope=scope.inside(raw.address, trigger=raw.key))
+        fields = {key: expand(node) for key, node in raw.fields.items()}
+        variables = {key: expand(node) for key, node in raw.variables.items()}
+        triggers.append(replace(raw, fields=fields, variables=variables, ignore=tuple(map(expand, raw.ignore))))
     own = {
         field: params.interpolate(node, scope)
         for field, node in body.mapping.items()
         if field in ("tag", "take_over_from")
     }
-    changed = {field: node for field, node in own.items() if node is not body.mapping[field]}
-    triggers, changed_triggers = [], {}
-    for raw in merge.effective_triggers(root, name, body, profiles):
-        inside = scope.inside(raw.address, trigger=raw.key)
-        one = replace(
-            raw,
-            fields={key: params.interpolate(node, inside) for key, node in raw.fields.items()},
-            variables={key: params.interpolate(node, inside) for key, node in raw.variables.items()},
-            ignore=tuple(params.interpolate(node, inside) for node in raw.ignore),
-        )
-        triggers.append(one)
-        fields = {key: node for key, node in one.fields.items() if node is not raw.fields[key]}
-        found = {key: node for key, node in one.variables.items() if node is not raw.variables[key]}
-        if found:
-            fields[merge.VARIABLES] = Node(found, one.position)
-        if fields:
-            changed_triggers[one.key] = Node(fields, one.position)
-    if changed_triggers:
-        changed["triggers"] = Node(changed_triggers, body.position)
-    whole = Node({**body.mapping, **own}, body.position, key=body.key)
-    return whole, triggers, Node(changed, body.position)
+    own["triggers"] = Node({one.key: one.body for one in triggers}, body.position)
+    return Node(own, body.position, key=body.key), triggers
 
 
-def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems) -> None:
+def _report_unused(
+    root: Node,
+    chosen: Mapping[str, Sequence[Node]],
+    broken: set[tuple[str, ...]],
+    overrides: Mapping[str, Node],
+    problems: Problems,
+) -> None:
     """Each param has to be referred to where it holds: by its Worker, by the users of its profile."""
-    top, defaults = root.get("params").mapping, root.get("defaults")
-    profiles, workers = root.get("profiles").mapping, root.get("workers").mapping
-    every = [*profiles.values(), *workers.values()]
+    defaults, profiles, workers = root.get("defaults"), root.get("profiles").mapping, root.get("workers").mapping
+
+    def used(*nodes: Node) -> set[str]:
+        return params.referenced(nodes, [overrides, *(one.get("params").mapping for one in (root, *nodes))])
+
     rest = Node({key: node for key, node in root.mapping.items() if key not in ("profiles", "workers")}, root.position)
-    used = params.referenced([rest, *every], [top, overrides, *(one.get("params").mapping for one in every)])
-    sound = {name: node for name, node in top.items() if ("params", name) not in broken}
-    params.report_unused(sound, used, problems)
-    params.report_unused(overrides, used, problems)
-    silent = Problems()
-    users: dict[str, list[Node]] = {name: [] for name in profiles}
-    for name, body in workers.items():
-        if ("workers", name) in broken:
-            continue
-        mine = merge.profiles_of(root, body, silent, "")
-        for profile, one in profiles.items():
-            if any(one is other for other in mine):
-                users[profile].append(body)
-        if not body.get("params").mapping:
-            continue
-        layers = [one.get("params").mapping for one in (root, *mine, body)]
-        used = params.referenced([defaults, *mine, body], [*layers, overrides])
-        params.report_unused(body.get("params").mapping, used, problems, address=f"worker/{name}")
+    anywhere = used(rest, *profiles.values(), *workers.values())
+    top = {name: node for name, node in root.get("params").mapping.items() if ("params", name) not in broken}
+    params.report_unused(top, anywhere, problems)
+    params.report_unused(overrides, anywhere, problems)
+    holds = {f"worker/{name}": (workers[name], [*mine, workers[name]]) for name, mine in chosen.items()}
     for name, body in profiles.items():
-        if ("profiles", name) in broken:
-            continue
-        layers = [one.get("params").mapping for one in (root, body, *users[name])]
-        used = params.referenced([defaults, body, *users[name]], [*layers, overrides])
-        params.report_unused(body.get("params").mapping, used, problems, address=schema.where(["profiles", name]))
+        if ("profiles", name) not in broken:
+            users = [workers[user] for user, mine in chosen.items() if any(one is body for one in mine)]
+            holds[schema.where(["profiles", name])] = (body, [body, *users])
+    for address, (body, nodes) in holds.items():
+        if given := body.get("params").mapping:
+            params.report_unused(given, used(defaults, *nodes), problems, address=address)

@@ -64,22 +64,13 @@ def _read_revision(
 
 
 def _says(found: ManifestSet, name: str) -> Any:
-    """What a Worker's triggers come to, with what they refer to; places do not count."""
+    """What a Worker comes to, with what its triggers refer to; places do not count."""
     if name not in found.workers:
         return None
-    triggers = {
-        one.key: (
-            {field: node.bare() for field, node in one.fields.items()},
-            {key: node.bare() for key, node in one.variables.items()},
-            [node.bare() for node in one.ignore],
-            [_referred(found, one, *names).bare() for names in REFERENCES],
-        )
-        for one in found.triggers
-        if one.worker == name
-    }
-    own = [found.workers[name].get(field).bare() for field in ("tag", "take_over_from")]
+    triggers = (one for one in found.triggers if one.worker == name)
+    referred = [_referred(found, one, *names).bare() for one in triggers for names in REFERENCES]
     shared = [found.head.get(field).bare() for field in ("owner", "account_id", "take_over_from")]
-    return own, triggers, shared
+    return found.workers[name].bare(), referred, shared
 
 
 def _referred(found: ManifestSet, trigger: Effective, field: str, section: str) -> Node:

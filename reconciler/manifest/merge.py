@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from reconciler.errors import Position
 from reconciler.kinds.trigger import Trigger
@@ -78,6 +79,12 @@ class Effective:
         return f"trigger/{self.worker}/{self.key}"
 
     @property
+    def body(self) -> Node:
+        """All that it says, as a manifest would."""
+        variables, ignore = Node(self.variables, self.position), Node([*self.ignore], self.position)
+        return Node({**self.fields, VARIABLES: variables, "ignore": ignore}, self.position)
+
+    @property
     def is_preview(self) -> bool:
         """As `Trigger.is_preview`."""
         return "*" in self.texts("branch_includes")
@@ -98,33 +105,31 @@ class Effective:
         return node.position if node else self.position
 
 
-def profiles_of(root: Node, worker: Node, problems: Problems, address: str) -> list[Node]:
+def profiles_of(root: Node, name: str, problems: Problems) -> list[Node]:
     """The profiles of a Worker, in order; `defaults.profile` where it names none."""
+    worker = root.get("workers", name)
     named = worker.get("profile") if "profile" in worker.mapping else root.get("defaults", "profile")
-    if named.value is None:
-        return []
     known, found = root.get("profiles").mapping, []
-    for name in named.items if isinstance(named.value, list) else [named]:
-        if name.value in known:
-            found.append(known[name.value])
-        else:
-            hint = nearest(name.value, known) or "define it under `profiles`"
-            summary = f"there is no profile `{name.value}`"
-            problems.error(summary, at=name.position, hint=hint, address=address)
+    for one in named.items if isinstance(named.value, list) else [named]:
+        if one.value in known:
+            found.append(known[one.value])
+        elif one.value is not None:
+            hint = nearest(one.value, known) or "define it under `profiles`"
+            problems.error(f"there is no profile `{one.value}`", at=one.position, hint=hint, address=f"worker/{name}")
     return found
 
 
-def effective_triggers(root: Node, name: str, worker: Node, profiles: Sequence[Node]) -> Iterator[Effective]:
+def effective_triggers(root: Node, name: str, profiles: Sequence[Node]) -> Iterator[Effective]:
     """Every trigger of a Worker, in the order in which the layers bring them. A `null` removes what the
     layers before it brought, for good."""
+    worker = root.get("workers", name)
     blocks: dict[str, list[Node]] = {}
     for layer in profiles:
         _add_blocks(blocks, layer)
     own: dict[str, list[Node]] = {key: [] for key in blocks}
     _add_blocks(own, worker)
-    whole = Node({name: node for name, node in root.mapping.items() if name == "lint"}, root.position)
-    top = [whole, root.get("defaults"), *profiles]
-    inherited = {key: [*top, *blocks[key]] for key in own if blocks.get(key)}
+    top = [Node({"lint": root.get("lint")}, root.position), root.get("defaults"), *profiles]
+    inherited = {key: [*top, *blocks[key]] for key in own if key in blocks}
     flattened = _flattened(worker, inherited, own)
     for key, mine in own.items():
         before = blocks.get(key, [])
@@ -142,15 +147,15 @@ def _flattened(
     if not given or len(inherited) < 2:
         return found
     start = Effective(worker="", key="", position=worker.position)
-    below = {key: _merge_layers(layers, start) for key, layers in inherited.items()}
+    below = {key: _leaves(_merge_layers(layers, start).body) for key, layers in inherited.items()}
+    nothing = Node(None, worker.position)
     for name, node in given.items():
-        values = {}
-        for key, one in below.items():
-            if not any(name in _leaves(block) for block in own[key]):
-                field, _, variable = name.partition(".")
-                value = one.variables.get(variable) if variable else one.fields.get(field)
-                values[key] = value.bare() if value else None
-        if any(one != next(iter(values.values())) for one in values.values()):
+        values = {
+            key: leaves.get(name, nothing).bare()
+            for key, leaves in below.items()
+            if not any(name in _leaves(block) for block in own[key])
+        }
+        if any(one != other for one, other in pairwise(values.values())):
             for key in values:
                 found.setdefault(key, {})[name] = node
     return found

@@ -32,18 +32,17 @@ def read(paths: Sequence[str]) -> Names:
     whole = merge.merge_files([one for one in roots if one], Position(filename="", line=0, column=0), problems)
     problems.raise_errors()
     workers = whole.get("workers").mapping
-    layers = (whole, *whole.get("profiles").mapping.values(), *workers.values())
     owners = (whole.get("owner"), *whole.get("take_over_from").items)
     return Names(
         workers=tuple(workers),
         triggers=tuple(
             one
-            for name, body in workers.items()
-            for one in merge.effective_triggers(whole, name, body, merge.profiles_of(whole, body, problems, ""))
+            for name in workers
+            for one in merge.effective_triggers(whole, name, merge.profiles_of(whole, name, problems))
         ),
         connections=tuple(whole.get("connections").mapping),
         tokens=tuple(whole.get("tokens").mapping),
-        params=tuple(dict.fromkeys(name for layer in layers for name in layer.get("params").mapping)),
+        params=tuple(dict.fromkeys(name for layer in merge.layers(whole) for name in layer.get("params").mapping)),
         owners=tuple(one.value for one in owners if isinstance(one.value, str)),
         sources=tuple(dict.fromkeys(env_sources(whole))),
     )
