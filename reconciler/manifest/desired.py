@@ -16,7 +16,8 @@ from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
 from reconciler.manifest.merge import VARIABLES, Effective
 from reconciler.manifest.nodes import Node, Problems, nearest
-from reconciler.manifest.sources import SOURCES, Resolver
+from reconciler.manifest.sources import Resolver
+from reconciler.manifest.sources.env import RESERVED
 from reconciler.model import Address, Declared, Ref, Secret
 from reconciler.ownership import MARKER
 from reconciler.states import DeclaredTrigger, Desired
@@ -130,11 +131,12 @@ def _token(
 def _secret(node: Node, problems: Problems, resolver: Resolver, address: str) -> tuple[Secret, str]:
     """A `value_from` with what stands beside it: the secret and its `value_version`."""
     value_from = node.mapping["value_from"]
-    name, spec = next(iter(value_from.mapping.items()))
-    refused = next(source.refuse(spec.bare()) for source in SOURCES if name == source.NAME)
-    if refused:
-        problems.error(refused, at=spec.position, hint="give the secret a variable of its own", address=address)
-        return Secret(None, "", refused), ""
+    variable = value_from.get("env")
+    if str(variable.value).startswith(RESERVED):
+        summary = f"`{variable.value}` is buildsctl's own: a manifest must not be able to send it anywhere"
+        hint = "give the secret a variable of its own"
+        problems.error(summary, at=variable.position, hint=hint, address=address)
+        return Secret(None), ""
     folder = os.path.dirname(value_from.position.filename)
     secret = resolver.resolve(value_from.bare(), folder, allow_empty=bool(node.get("allow_empty").value))
     return secret, node.get("value_version").value or ""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from reconciler.kinds.shape import texts
 from reconciler.manifest.sources.env import RESERVED
-from reconciler.manifest.sources.given import Context, Given, decode
+from reconciler.manifest.sources.given import Context, decode
+from reconciler.model import Secret
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,19 +24,11 @@ MAX_BYTES = 64_000
 MAX_SECONDS = 60.0
 
 
-def label(spec: Sequence[str]) -> str:
-    return spec[0]  # arguments may be long, and somebody may have put a secret there
-
-
-def refuse(spec: Sequence[str]) -> str:  # noqa: ARG001 - the user decides by --allow-commands
-    return ""
-
-
-def ask(spec: Sequence[str], context: Context) -> Given:
+def ask(spec: Sequence[str], context: Context) -> Secret:
     import subprocess  # noqa: PLC0415 - 2 ms, and few sets have a command
 
     if not context.allow_commands:
-        return Given(missing="needs --allow-commands")
+        return Secret(None, missing="needs --allow-commands")
     # What it needs to log in somewhere it may have; not our own tokens, nor the set's other secrets.
     environment = {
         name: value
@@ -53,7 +46,7 @@ def ask(spec: Sequence[str], context: Context) -> Given:
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        return Given(missing=f"cannot be started: {getattr(error, 'strerror', None) or 'not a command'}")
+        return Secret(None, missing=f"cannot be started: {getattr(error, 'strerror', None) or 'not a command'}")
     found: list[bytes] = []
     reader = threading.Thread(target=_read, args=(process, found), daemon=True)
     reader.start()
@@ -64,13 +57,13 @@ def ask(spec: Sequence[str], context: Context) -> Given:
         if not done or len(found[0]) > MAX_BYTES:
             _kill(process)  # what it started may hold the pipe: nobody waits for that
     if not done:
-        return Given(missing=f"did not end within {MAX_SECONDS:.0f} seconds")
+        return Secret(None, missing=f"did not end within {MAX_SECONDS:.0f} seconds")
     data = found[0]
     process.wait()
     if len(data) > MAX_BYTES:
-        return Given(missing=f"prints more than {MAX_BYTES:,} bytes")
+        return Secret(None, missing=f"prints more than {MAX_BYTES:,} bytes")
     if process.returncode != 0:
-        return Given(missing=f"ends with exit code {process.returncode}; run it by hand to see why")
+        return Secret(None, missing=f"ends with exit code {process.returncode}; run it by hand to see why")
     return decode(data)
 
 
