@@ -7,13 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.manifest.sources import command, env, file
-from reconciler.manifest.sources.given import Context
 from reconciler.model import Secret
 
 SOURCES = (env, file, command)
 MAX_LENGTH = 5_000  # of a variable's value (field notes, Environment variables)
-
-__all__ = ["SOURCES", "Context", "Resolver"]
 
 
 @dataclass
@@ -37,10 +34,16 @@ class Resolver:
         called = f"{name} {spec if isinstance(spec, str) else spec[0]}"
         if self.skip:
             return Secret(None, called, self.skip)
+        environment = self.environment
+        if source is command:
+            if not self.allow_commands:
+                return Secret(None, called, "needs --allow-commands")
+            # What it needs to log in somewhere it may have; not our own tokens, nor the set's other secrets.
+            kept = (one for one in environment if not one.startswith(env.RESERVED) and one not in self.withheld)
+            environment = {one: environment[one] for one in kept}
         key = (name, f"{folder}\0{spec!r}")
         if key not in self.asked:
-            context = Context(self.environment, folder, self.allow_commands, self.withheld)
-            self.asked[key] = source.ask(spec, context)
+            self.asked[key] = source.ask(spec, folder, environment)
         found = self.asked[key]
         if found.value == "" and not allow_empty:
             found = Secret(None, missing="is empty (say `allow_empty: true` if that is meant)")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.kinds.shape import texts
-from reconciler.manifest.sources.env import RESERVED
-from reconciler.manifest.sources.given import Context, decode
+from reconciler.manifest.sources.file import decode
 from reconciler.model import Secret
 
 if TYPE_CHECKING:
@@ -24,21 +23,13 @@ MAX_BYTES = 64_000
 MAX_SECONDS = 60.0
 
 
-def ask(spec: Sequence[str], context: Context) -> Secret:
+def ask(spec: Sequence[str], folder: str, environment: Mapping[str, str]) -> Secret:
     import subprocess  # noqa: PLC0415 - 2 ms, and few sets have a command
 
-    if not context.allow_commands:
-        return Secret(None, missing="needs --allow-commands")
-    # What it needs to log in somewhere it may have; not our own tokens, nor the set's other secrets.
-    environment = {
-        name: value
-        for name, value in context.environment.items()
-        if not name.startswith(RESERVED) and name not in context.withheld
-    }
     try:
         process = subprocess.Popen(  # noqa: S603 - no shell, and only with --allow-commands
             list(spec),
-            cwd=context.folder or ".",
+            cwd=folder or ".",
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

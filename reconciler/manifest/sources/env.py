@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reconciler.kinds.shape import text
-from reconciler.manifest.sources.given import Context
 from reconciler.model import Secret
 
 NAME = "env"
@@ -11,8 +12,8 @@ SCHEMA = text("A variable of the environment; not CLOUDFLARE_* or BUILDSCTL_*.",
 RESERVED = ("CLOUDFLARE_", "BUILDSCTL_")
 
 
-def ask(spec: str, context: Context) -> Secret:
-    value = context.environment.get(spec)
+def ask(spec: str, folder: str, environment: Mapping[str, str]) -> Secret:  # noqa: ARG001 - as every source
+    value = environment.get(spec)
     if value is None:
         return Secret(None, missing="is not set")
     # Python passes bytes of the environment that are no UTF-8 on as lone surrogates.

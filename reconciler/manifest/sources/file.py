@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 
 from reconciler.kinds.shape import text
-from reconciler.manifest.sources.given import Context, decode
 from reconciler.model import Secret
 
 NAME = "file"
@@ -14,8 +14,8 @@ SCHEMA = text("A file, relative to the manifest; one trailing newline is dropped
 MAX_BYTES = 64_000
 
 
-def ask(spec: str, context: Context) -> Secret:
-    path = os.path.join(context.folder, spec)
+def ask(spec: str, folder: str, environment: Mapping[str, str]) -> Secret:  # noqa: ARG001 - as every source
+    path = os.path.join(folder, spec)
     try:
         # Non-blocking, or a FIFO of that name would hold the run up for ever.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -27,3 +27,14 @@ def ask(spec: str, context: Context) -> Secret:
     with os.fdopen(handle, "rb") as opened:
         data = opened.read(MAX_BYTES + 1)
     return decode(data) if len(data) <= MAX_BYTES else Secret(None, missing=f"has more than {MAX_BYTES:,} bytes")
+
+
+def decode(data: bytes) -> Secret:
+    """The bytes of a file or of a command's output: UTF-8, one trailing newline dropped."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return Secret(None, missing="does not give UTF-8")
+    if "\0" in text:
+        return Secret(None, missing="gives a NUL character")
+    return Secret(text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text)
