@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from reconciler.errors import Position, Severity
@@ -15,7 +16,7 @@ from reconciler.manifest.nodes import Node, Problems, nearest
 from reconciler.manifest.sources import Resolver
 from reconciler.states import Desired
 
-__all__ = ["ManifestSet", "Resolver", "check", "load", "read"]
+__all__ = ["ManifestSet", "Resolver", "check", "load", "named", "read"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,18 @@ def read(
         broken |= {(section, name) for section in ("profiles", "workers") for name in root.get(section).mapping}
     _check_head(root, broken, problems)
     return _effective(root, broken, overrides, problems)
+
+
+def named(paths: Sequence[str]) -> ManifestSet:
+    """The set as it is written, for the names in it: nothing is checked, interpolated or asked for. Raises
+    `UsageError` or `ManifestError` where a file cannot be read."""
+    problems = Problems()
+    roots = [files.load(name, problems) for name in files.find(paths)]
+    root = merge.merge_files([one for one in roots if one], Position(filename="", line=0, column=0), problems)
+    problems.raise_errors()
+    workers = root.get("workers").mapping
+    triggers = [merge.effective_triggers(root, name, merge.profiles_of(root, name, problems)) for name in workers]
+    return ManifestSet(problems=problems, root=root, head=root, workers=workers, triggers=tuple(chain(*triggers)))
 
 
 def _overrides(
