@@ -12,11 +12,9 @@ from typing import Any
 from reconciler import git
 from reconciler.errors import UsageError
 from reconciler.manifest import ManifestSet, files, read
-from reconciler.manifest.merge import Effective
-from reconciler.manifest.nodes import Node
+from reconciler.manifest.merge import REFERENCES
 
 WHY = "--changed-since compares with a Git revision"
-REFERENCES = (("repo_connection", "connections"), ("build_token", "tokens"))
 
 
 def changed_addresses(
@@ -32,10 +30,10 @@ def changed_addresses(
         if then is None:
             return [f"worker/{name}" for name in now.workers]
         shared = [
-            f"{kind}/{name}"
-            for kind, section in (("connection", "connections"), ("token", "tokens"))
-            for name, body in now.head.get(section).mapping.items()
-            if body.bare() != then.head.get(section, name).bare()
+            f"{kind.kind}/{name}"
+            for kind in REFERENCES.values()
+            for name, body in now.head.get(kind.section).mapping.items()
+            if body.bare() != then.head.get(kind.section, name).bare()
         ]
         return [*(f"worker/{name}" for name in now.workers if _says(now, name) != _says(then, name)), *shared]
 
@@ -67,13 +65,10 @@ def _says(found: ManifestSet, name: str) -> Any:
     """What a Worker comes to, with what its triggers refer to; places do not count."""
     if name not in found.workers:
         return None
-    triggers = (one for one in found.triggers if one.worker == name)
-    referred = [_referred(found, one, *names).bare() for one in triggers for names in REFERENCES]
+    referred = []
+    for one in (one for one in found.triggers if one.worker == name):
+        for field, kind in REFERENCES.items():
+            known = found.head.get(kind.section)
+            referred.append(known.get(one.reference(field, known.mapping) or "").bare())
     shared = [found.head.get(field).bare() for field in ("owner", "account_id", "take_over_from")]
     return found.workers[name].bare(), referred, shared
-
-
-def _referred(found: ManifestSet, trigger: Effective, field: str, section: str) -> Node:
-    """The connection or token that a trigger means: the one it names, else the set's only one."""
-    known, name = found.head.get(section), trigger.text(field)
-    return next(iter(known.mapping.values())) if not name and len(known.mapping) == 1 else known.get(name)

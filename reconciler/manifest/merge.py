@@ -7,15 +7,19 @@ unite over all layers (DESIGN section 3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from reconciler.errors import Position
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
 from reconciler.manifest.nodes import Node, Problems, nearest
 
 VARIABLES = "environment_variables"
+REFERENCES: Mapping[str, type[Connection | Token]] = {"repo_connection": Connection, "build_token": Token}
+"""What a trigger may refer to by a name of the set."""
 
 
 def merge_files(roots: Sequence[Node], position: Position, problems: Problems) -> Node:
@@ -98,6 +102,12 @@ class Effective:
         """A list field."""
         node = self.fields.get(name)
         return tuple(item.value for item in node.items) if node else ()
+
+    def reference(self, name: str, known: Collection[str]) -> str | None:
+        """The key that a field of REFERENCES gives, else the only one that is `known`."""
+        if name in self.fields:
+            return str(self.fields[name].value)
+        return next(iter(known)) if len(known) == 1 else None
 
     def place(self, name: str) -> Position:
         """Where a field stands; the trigger's own place where it is not given."""
