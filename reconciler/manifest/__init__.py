@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from reconciler.errors import Position, Severity
+from reconciler.errors import Position
 from reconciler.manifest import desired, files, lint, merge, params, schema
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Node, Problems, nearest
@@ -65,7 +65,7 @@ def read(
     if not paths and os.path.exists(alone) and os.path.isdir(folder) and any(files.search(folder)):
         told = "the folder `builds` is not read: where `buildsctl.yaml` is, that alone is the set"
         at = Position(filename=found[0], line=1, column=1)
-        problems.add(Severity.WARNING, told, at=at, hint="move it into `builds`, or name both: buildsctl.yaml builds")
+        problems.warn(told, at=at, hint="move it into `builds`, or name both: buildsctl.yaml builds")
     roots = [files.load(name, problems) for name in found]
     whole = all(one is not None and isinstance(one.value, dict | None) for one in roots)
     overrides = _overrides(given, param_files, problems)

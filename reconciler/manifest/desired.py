@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import Severity
 from reconciler.kinds import token
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
@@ -105,7 +104,7 @@ def _check_connections(connections: Sequence[Declared[Connection]], problems: Pr
         if one.resource.provider_type == "github" and not all(text.isdecimal() or not text for text in ids):
             hint = "`gh api repos/OWNER/REPO --jq '.owner.id, .id'` prints both"
             summary = "GitHub's ids are numbers, not names"
-            problems.add(Severity.WARNING, summary, at=one.position, hint=hint, address=address)
+            problems.warn(summary, at=one.position, hint=hint, address=address)
 
 
 def _token(
@@ -184,7 +183,9 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
         found.problems.error(f"the trigger needs `{short}`", at=one.position, hint=hint, address=one.address)
     elif UNKNOWN not in name:
         hint = nearest(name, known) or f"define it under `{kind.section}`"
-        found.problems.error(f"there is no {kind.kind} `{name}`", at=one.place(short), hint=hint, address=one.address)
+        found.problems.error(
+            f"there is no {kind.kind} `{name}`", at=one.get(short).position, hint=hint, address=one.address
+        )
     return None
 
 

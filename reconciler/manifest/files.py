@@ -73,13 +73,6 @@ def search(folder: str) -> Iterator[str]:
 
 def load(filename: str, problems: Problems) -> Node | None:
     """What a file holds, an empty mapping where it is empty; None, and a problem, where it cannot be had."""
-    before, text = len(problems.found), _read(filename, problems)
-    root = parse(text, filename, problems) if text is not None else None
-    empty = root is None and len(problems.found) == before
-    return Node({}, Position(filename=filename, line=1, column=1)) if empty else root
-
-
-def _read(filename: str, problems: Problems) -> str | None:
     at = Position(filename=filename, line=1, column=1)
     try:
         kind = os.stat(filename)
@@ -90,14 +83,14 @@ def _read(filename: str, problems: Problems) -> str | None:
             problems.error(f"the file has more than {MAX_BYTES:,} bytes", at=at, hint="split it")
             return None
         data = Path(filename).read_bytes()
+        text = data.decode("utf-8-sig")
     except OSError as error:
         problems.error(f"the file cannot be read: {error.strerror}", at=at, hint=READABLE)
         return None
-    try:
-        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         place = place_after(data[: error.start].decode("utf-8-sig"), filename)
         problems.error("the file is not UTF-8", at=place, hint="save it as UTF-8")
         return None
     problems.texts[filename] = text.splitlines()
-    return text
+    before, root = len(problems.found), parse(text, filename, problems)
+    return Node({}, at) if root is None and len(problems.found) == before else root

@@ -20,6 +20,8 @@ from reconciler.manifest.nodes import Node, Problems, nearest
 VARIABLES = "environment_variables"
 REFERENCES: Mapping[str, type[Connection | Token]] = {"repo_connection": Connection, "build_token": Token}
 """What a trigger may refer to by a name of the set."""
+_SAME = {**Trigger.references, **{long: short for short, long in Trigger.references.items()}}
+"""A reference by name and one by UUID stand for the same field: the later one wins."""
 
 
 def merge_files(roots: Sequence[Node], position: Position, problems: Problems) -> Node:
@@ -93,26 +95,23 @@ class Effective:
         """As `Trigger.is_preview`."""
         return "*" in self.texts("branch_includes")
 
+    def get(self, name: str) -> Node:
+        """A field; a null at the trigger's own place where it is not given."""
+        return self.fields.get(name) or Node(None, self.position)
+
     def text(self, name: str) -> str:
         """A string field, empty where it is not given."""
-        node = self.fields.get(name)
-        return node.value if node and isinstance(node.value, str) else ""
+        value = self.get(name).value
+        return value if isinstance(value, str) else ""
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list field."""
-        node = self.fields.get(name)
-        return tuple(item.value for item in node.items) if node else ()
+        return tuple(item.value for item in self.get(name).items)
 
     def reference(self, name: str, known: Collection[str]) -> str | None:
         """The key that a field of REFERENCES gives, else the only one that is `known`."""
-        if name in self.fields:
-            return str(self.fields[name].value)
-        return next(iter(known)) if len(known) == 1 else None
-
-    def place(self, name: str) -> Position:
-        """Where a field stands; the trigger's own place where it is not given."""
-        node = self.fields.get(name)
-        return node.position if node else self.position
+        alone = next(iter(known)) if len(known) == 1 else None
+        return self.text(name) if name in self.fields else alone
 
 
 def profiles_of(root: Node, name: str, problems: Problems) -> list[Node]:
@@ -197,31 +196,22 @@ def _merge_layers(layers: Iterable[Node], start: Effective) -> Effective:
     for layer in layers:
         for name, node in layer.mapping.items():
             if name == VARIABLES:
-                _merge_variables(variables, node)
+                if node.value is None:
+                    variables.clear()
+                for key, value in node.mapping.items():
+                    _put(variables, key, value)
             elif name == "ignore":
                 ignore += node.items
             elif name == "lint":
                 allow |= {item.value: item.position for item in node.get("allow").items}
             elif _is_field(name):
-                _merge_field(fields, name, node)
+                fields.pop(_SAME.get(name, ""), None)
+                _put(fields, name, node)
     return replace(start, fields=fields, variables=variables, ignore=tuple(ignore), allow=allow)
 
 
-def _merge_variables(variables: dict[str, Node], node: Node) -> None:
-    if node.value is None:
-        variables.clear()
-    for key, value in node.mapping.items():
-        variables.pop(key, None)
-        if value.value is not None:
-            variables[key] = value
-
-
-def _merge_field(fields: dict[str, Node], name: str, node: Node) -> None:
-    """A reference by name and one by UUID stand for the same field: the later one wins."""
-    for short, long in Trigger.references.items():
-        if name in (short, long):
-            fields.pop(short, None)
-            fields.pop(long, None)
-    fields.pop(name, None)
+def _put(into: dict[str, Node], key: str, node: Node) -> None:
+    """The later one wins, and comes where it is said; `null` takes away."""
+    into.pop(key, None)
     if node.value is not None:
-        fields[name] = node
+        into[key] = node

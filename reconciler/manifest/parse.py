@@ -39,11 +39,7 @@ _WAYS_OUT = {
 
 
 class _Broken(Exception):  # noqa: N818 - leaves the loop, never the module
-    """The file cannot be read on."""
-
-    def __init__(self, summary: str, position: Position, hint: str = "") -> None:
-        super().__init__(summary)
-        self.summary, self.position, self.hint = summary, position, hint
+    """The file cannot be read on: what is wrong, where, and the way out."""
 
 
 @dataclass
@@ -88,7 +84,10 @@ class _Parser:
                 position = self.place(event.start_mark)
                 if event.tag is not None and not event.implicit:
                     raise _Broken(f"the tag `{event.tag}` is not supported", position, "take it out")
-                self.open({} if isinstance(event, yaml.MappingStartEvent) else [], event.anchor, position)
+                self.check_depth(1, position)
+                value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+                self.stack.append(_Open(value, position, event.anchor, self.nodes))
+                self.count(1, position)
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 done = self.stack.pop()
                 node = Node(done.value, done.position)
@@ -105,11 +104,6 @@ class _Parser:
             case yaml.DocumentStartEvent() if self.root is not None:
                 at = self.place(event.start_mark)
                 raise _Broken("a second document in one file", at, "put it into a file of its own")
-
-    def open(self, value: Any, anchor: str | None, position: Position) -> None:
-        self.check_depth(1, position)
-        self.stack.append(_Open(value, position, anchor, self.nodes))
-        self.count(1, position)
 
     def check_depth(self, more: int, position: Position) -> None:
         if len(self.stack) + more > MAX_DEPTH:
@@ -181,7 +175,8 @@ def parse(text: str, filename: str, problems: Problems) -> Node | None:
         while loader.check_event():
             parser.event(loader.get_event())
     except _Broken as broken:
-        problems.error(broken.summary, at=broken.position, hint=broken.hint)
+        summary, at, hint = broken.args
+        problems.error(summary, at=at, hint=hint)
         return None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

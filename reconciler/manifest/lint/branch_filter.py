@@ -24,7 +24,7 @@ def check(site: Site) -> Findings:
     name, hint = (_preview if "*" in includes else _production)(includes, excludes)
     if name:
         summary = f"the API refuses these `{name}` (400 / 12002)"
-        yield Finding(summary, hint, site.trigger.place(name))
+        yield Finding(summary, hint, site.trigger.get(name).position)
 
 
 def _preview(includes: Sequence[str], excludes: Sequence[str]) -> tuple[str, str]:

@@ -29,7 +29,7 @@ def check(site: Site) -> Findings:
             yield Finding(
                 f"a push to `{branch}` builds by this trigger and by `{other.key}`",
                 CHOOSE if one.is_preview == other.is_preview else EXCLUDE.replace("BRANCH", branch),
-                one.place("branch_excludes" if one.is_preview else "branch_includes"),
+                one.get("branch_excludes" if one.is_preview else "branch_includes").position,
             )
 
 
