@@ -373,6 +373,10 @@ def test_refused(tmp_path: Path, name: str) -> None:
     check(tmp_path, HEAD.encode() + (text if isinstance(text, bytes) else text.encode()), expected)
 
 
+def test_a_mark_at_the_start_moves_no_place(tmp_path: Path) -> None:
+    check(tmp_path, b"\xef\xbb\xbf" + HEAD.encode() + b"# \xff", [("5:3", "the file is not UTF-8", "")])
+
+
 def test_an_utf_16_file_is_not_utf_8(tmp_path: Path) -> None:
     check(tmp_path, (HEAD + WORKER).encode("utf-16"), [("1:1", "the file is not UTF-8", "save it as UTF-8")])
 

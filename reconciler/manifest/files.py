@@ -82,13 +82,12 @@ def load(filename: str, problems: Problems) -> Node | None:
         if kind.st_size > MAX_BYTES:
             problems.error(f"the file has more than {MAX_BYTES:,} bytes", at=at, hint="split it")
             return None
-        data = Path(filename).read_bytes()
-        text = data.decode("utf-8-sig")
+        text = Path(filename).read_bytes().decode("utf-8-sig")
     except OSError as error:
         problems.error(f"the file cannot be read: {error.strerror}", at=at, hint=READABLE)
         return None
     except UnicodeDecodeError as error:
-        place = place_after(data[: error.start].decode("utf-8-sig"), filename)
+        place = place_after(error.object[: error.start].decode(), filename)
         problems.error("the file is not UTF-8", at=place, hint="save it as UTF-8")
         return None
     problems.texts[filename] = text.splitlines()
