@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from reconciler.manifest.nodes import Node, Problems, nearest
 
@@ -33,18 +34,17 @@ class Scope:
 
 
 def interpolate(node: Node, scope: Scope) -> Node:
-    """`node` with every expression replaced; the same object where there is none."""
-    value = node.value
-    if isinstance(value, str):
-        if "${{" in value:
-            value = _expand(node, scope)
-    elif isinstance(value, list):
-        value = [interpolate(one, scope) for one in value]
-        value = node.value if all(a is b for a, b in zip(value, node.value, strict=True)) else value
-    elif isinstance(value, dict):
-        value = {key: interpolate(one, scope) for key, one in value.items()}
-        value = node.value if all(value[key] is one for key, one in node.value.items()) else value
-    return node if value is node.value else Node(value, node.position, node.text, node.key)
+    """`node` with every expression replaced."""
+    match node.value:
+        case str() if "${{" in node.value:
+            value: Any = _expand(node, scope)
+        case list():
+            value = [interpolate(one, scope) for one in node.value]
+        case dict():
+            value = {key: interpolate(one, scope) for key, one in node.value.items()}
+        case _:
+            return node
+    return Node(value, node.position, node.text, node.key)
 
 
 def _expand(node: Node, scope: Scope) -> str:

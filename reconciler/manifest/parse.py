@@ -74,35 +74,32 @@ class _Parser:
             )
 
     def event(self, event: Any) -> None:
+        at = self.place(event.start_mark)
         match event:
             case yaml.ScalarEvent():
-                position = self.place(event.start_mark)
-                self.count(1, position)
-                node = Node(self.scalar(event, position), position, event.value if event.implicit[0] else "")
+                self.count(1, at)
+                node = Node(self.scalar(event, at), at, event.value if event.implicit[0] else "")
                 self.add(node, event.anchor, size=1, depth=0)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                position = self.place(event.start_mark)
                 if event.tag is not None and not event.implicit:
-                    raise _Broken(f"the tag `{event.tag}` is not supported", position, "take it out")
-                self.check_depth(1, position)
+                    raise _Broken(f"the tag `{event.tag}` is not supported", at, "take it out")
+                self.check_depth(1, at)
                 value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-                self.stack.append(_Open(value, position, event.anchor, self.nodes))
-                self.count(1, position)
+                self.stack.append(_Open(value, at, event.anchor, self.nodes))
+                self.count(1, at)
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 done = self.stack.pop()
                 node = Node(done.value, done.position)
                 self.add(node, done.anchor, size=self.nodes - done.started, depth=done.depth)
             case yaml.AliasEvent():
-                position = self.place(event.start_mark)
                 if event.anchor not in self.anchors:
                     hint = "an anchor (&name) comes before its alias, and never inside itself"
-                    raise _Broken(f"the alias `*{event.anchor}` has no anchor", position, hint)
+                    raise _Broken(f"the alias `*{event.anchor}` has no anchor", at, hint)
                 node, size, depth = self.anchors[event.anchor]
-                self.count(size, position)
-                self.check_depth(depth, position)
+                self.count(size, at)
+                self.check_depth(depth, at)
                 self.add(node, None, size=size, depth=depth)
             case yaml.DocumentStartEvent() if self.root is not None:
-                at = self.place(event.start_mark)
                 raise _Broken("a second document in one file", at, "put it into a file of its own")
 
     def check_depth(self, more: int, position: Position) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from reconciler.manifest.lint.finding import ERROR, Finding, Findings, Site
 
 NAME = "branch-filter"
@@ -21,23 +19,14 @@ def check(site: Site) -> Findings:
     if "branch_includes" not in site.trigger.fields:
         return  # told already
     includes, excludes = (site.trigger.texts(name) for name in FIELDS)
-    name, hint = (_preview if "*" in includes else _production)(includes, excludes)
-    if name:
-        summary = f"the API refuses these `{name}` (400 / 12002)"
-        yield Finding(summary, hint, site.trigger.get(name).position)
-
-
-def _preview(includes: Sequence[str], excludes: Sequence[str]) -> tuple[str, str]:
-    if len(includes) > 1:
-        return "branch_includes", ALL
-    if len(excludes) != 1 or any("*" in name or not name for name in excludes):
-        return "branch_excludes", EXCLUDE
-    return "", ""
-
-
-def _production(includes: Sequence[str], excludes: Sequence[str]) -> tuple[str, str]:
-    if len(includes) != 1 or any("*" in name or not name for name in includes):
-        return "branch_includes", NAME_ONE
-    if excludes:
-        return "branch_excludes", NO_EXCLUDES
-    return "", ""
+    preview = site.trigger.is_preview
+    concrete = excludes if preview else includes
+    if preview and len(includes) > 1:
+        name, hint = "branch_includes", ALL
+    elif len(concrete) != 1 or not concrete[0] or "*" in concrete[0]:
+        name, hint = ("branch_excludes", EXCLUDE) if preview else ("branch_includes", NAME_ONE)
+    elif excludes and not preview:
+        name, hint = "branch_excludes", NO_EXCLUDES
+    else:
+        return
+    yield Finding(f"the API refuses these `{name}` (400 / 12002)", hint, site.trigger.get(name).position)
