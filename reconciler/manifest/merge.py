@@ -20,6 +20,7 @@ from reconciler.manifest.nodes import Node, Problems, nearest
 VARIABLES = "environment_variables"
 REFERENCES: Mapping[str, type[Connection | Token]] = {"repo_connection": Connection, "build_token": Token}
 """What a trigger may refer to by a name of the set."""
+_FIELDS = frozenset({*Trigger.schema, "protect"})
 _SAME = {**Trigger.references, **{long: short for short, long in Trigger.references.items()}}
 """A reference by name and one by UUID stand for the same field: the later one wins."""
 
@@ -173,11 +174,7 @@ def _flattened(
 def _leaves(layer: Node) -> dict[str, Node]:
     """What one layer says itself, `null` as well: fields by name, variables by `environment_variables.NAME`."""
     variables = {f"{VARIABLES}.{name}": node for name, node in layer.get(VARIABLES).mapping.items()}
-    return {name: node for name, node in layer.mapping.items() if _is_field(name)} | variables
-
-
-def _is_field(name: str) -> bool:
-    return name in Trigger.schema or name == "protect"
+    return {name: node for name, node in layer.mapping.items() if name in _FIELDS} | variables
 
 
 def _add_blocks(blocks: dict[str, list[Node]], layer: Node) -> None:
@@ -204,7 +201,7 @@ def _merge_layers(layers: Iterable[Node], start: Effective) -> Effective:
                 ignore += node.items
             elif name == "lint":
                 allow |= {item.value: item.position for item in node.get("allow").items}
-            elif _is_field(name):
+            elif name in _FIELDS:
                 fields.pop(_SAME.get(name, ""), None)
                 _put(fields, name, node)
     return replace(start, fields=fields, variables=variables, ignore=tuple(ignore), allow=allow)
