@@ -71,6 +71,16 @@ REFUSED: dict[str, tuple[str, str, list[Told]]] = {
         "branch_includes: [main, dev], deploy_command: d",
         [("5:50", BRANCHES, 'name one branch, or `["*"]` for a preview trigger; patterns are not taken')],
     ),
+    "a branch twice": (
+        "branch-filter",
+        "branch_includes: [main, main], deploy_command: d",
+        [("5:50", BRANCHES, "name one branch")],
+    ),
+    "preview with an exclude twice": (
+        "branch-filter",
+        'branch_includes: ["*"], branch_excludes: [main, main], deploy_command: d',
+        [("5:74", EXCLUDES, "exactly one branch")],
+    ),
     "a pattern": (
         "branch-filter",
         'branch_includes: ["preview/*"], deploy_command: d',
@@ -248,6 +258,10 @@ PLACES = {
     "on a profile's trigger": (
         "profiles: {n: {triggers: {p: {lint: {allow: [branch-filter]}}}}}\n"
         "workers: {web: {profile: n, triggers: {p: {%s}}}}\n"
+    ),
+    "on a trigger, a profile and a Worker of odd names": (
+        "profiles: {params: {triggers: {connections: {lint: {allow: [branch-filter]}}}}}\n"
+        "workers: {tokens: {profile: params, triggers: {connections: {%s}}}}\n"
     ),
     "beside others": "lint: {allow: [variable-key, branch-filter]}\nworkers: {web: {triggers: {p: {%s}}}}\n",
 }

@@ -660,7 +660,7 @@ PARAM_FILES = [
     ("a: [\n", [("p.yaml:2:1", "this is not YAML", "")]),
     ("[a]\n", [("p.yaml:1:1", "mapping", "")]),
     ("a=b\n", [("p.yaml:1:1", "mapping", "")]),
-    (b"a: \xff\n", [("p.yaml:1:1", "the file is not UTF-8", "save it as UTF-8")]),
+    (b"a: \xff\n", [("p.yaml:1:4", "the file is not UTF-8", "save it as UTF-8")]),
 ]
 
 
@@ -671,10 +671,26 @@ def test_a_param_file_that_is_none(tmp_path: Path, content: str | bytes, expecte
     check(tmp_path, text, expected, param_files=["p.yaml"])
 
 
+def test_a_param_that_only_what_is_called_params_uses_is_used(tmp_path: Path) -> None:
+    text = """\
+params: {a: x, b: y, c: z}
+workers:
+  params:
+    build_command: "${{ params.a }}"
+    triggers:
+      params:
+        branch_includes: [main]
+        deploy_command: "${{ params.b }}"
+        environment_variables: {params: "${{ params.c }}"}
+"""
+    assert told(tmp_path, HEAD + text) == []
+
+
 def test_a_param_file_that_is_not_there_is_the_only_problem(tmp_path: Path) -> None:
     text = HEAD + 'defaults: {build_command: "${{ params.a }}"}\n' + WORKER
     found = told(tmp_path, text, param_files=["gone.yaml"])
-    assert found == [("gone.yaml:1:1", "the file cannot be read: No such file or directory", "")]
+    hint = "name files that can be read; of a folder every `*.yaml` and `*.yml` is read"
+    assert found == [("gone.yaml:1:1", "the file cannot be read: No such file or directory", hint)]
 
 
 def test_expressions_are_expanded_wherever_a_string_stands(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ UNKNOWN = {
         "did you mean `value_from`?",
     ),
     "a source": ("defaults: {environment_variables: {A: {value_from: {envv: A}}}}\n", "5:53", "did you mean `env`?"),
-    "profile in a profile": ("profiles: {a: {}, b: {profile: a}}\n", "5:23", ""),
+    "profile in a profile": ("profiles: {a: {}, b: {profile: a}}\n", "5:23", "they do not nest"),
     "params in defaults": ("defaults: {params: {a: b}}\n", "5:12", "known here: "),
     "triggers in defaults": (f"defaults: {{triggers: {{p: {TRIGGER}}}}}\n", "5:12", ""),
     "a tag in a profile": (f"profiles: {{a: {{tag: {'0' * 32}}}}}\n", "5:16", ""),
@@ -96,6 +96,42 @@ def test_all_problems_of_all_files_at_once(tmp_path: Path) -> None:
             ("c/d.yaml:3:65", "`branch_includes` must be a list", ""),
         ],
     )
+
+
+WEB = f"workers: {{web: {{triggers: {{p: {TRIGGER}}}}}}}\n"
+HIDDEN = {
+    "beside defaults that are wrong": (
+        "defaults: {build_comand: x}\nparams: {a: b}\nlint: {allow: [x]}\nworkers: {web: {triggers: {p: {}}}}\n",
+        [
+            ("5:12", "unknown field `build_comand`", ""),
+            ("6:10", "the param `a` is never used", ""),
+            ("7:16", "there is no lint rule `x`", ""),
+        ],
+    ),
+    "beside lint that is wrong": (
+        "lint: {alow: []}\nworkers: {web: {triggers: {p: {lint: {allow: [x]}}}}}\n",
+        [("5:8", "unknown field `alow`", ""), ("6:47", "there is no lint rule `x`", "")],
+    ),
+    "beside a param that is wrong": (
+        "params: {a: 1, b c: d, e: f}\ndefaults: {build_token: '${{ params.a }}', ignore: [x]}\n" + WEB,
+        [
+            ("5:13", "`a` must be a string", 'quote it: "1"'),
+            ("5:16", "`b c` cannot be a key of `params`", "1 to 64 letters"),
+            ("5:24", "the param `e` is never used", ""),
+            ("6:53", "`x` cannot be ignored", ""),
+        ],
+    ),
+    "an expression that nobody knows, where a name belongs": (
+        "defaults: {build_token: '${{ params.a }}', ignore: ['${{ params.b }}']}\n" + WEB,
+        [("5:25", "`${{ params.a }}` is not known", ""), ("5:53", "`${{ params.b }}` is not known", "")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_mistake_hides_no_other_and_is_told_once(tmp_path: Path, name: str) -> None:
+    text, expected = HIDDEN[name]
+    check(tmp_path, HEAD + text, expected)
 
 
 # --- what every set needs
@@ -205,7 +241,7 @@ def test_an_account_id_cannot_lead_elsewhere(tmp_path: Path, account: str) -> No
 TYPES = [
     ("account_id: 5", "5:13", "`account_id` must be a string", 'quote it: "5"'),
     ("account_id: null", "5:13", "`account_id` must be a string", ""),
-    ("workers: []", "5:10", "`workers` must be a mapping", ""),
+    ("workers: []", "5:10", "`workers` must be a mapping", 'such as {"web": {"profile": "node"}}'),
     ("workers: x", "5:10", "`workers` must be a mapping", ""),
     ("workers: {web: []}", "5:16", "`web` must be a mapping", ""),
     ("workers: {web: x}", "5:16", "`web` must be a mapping", ""),
@@ -226,7 +262,7 @@ TYPES = [
     ("take_over_from: [5]", "5:18", "must be a string", 'quote it: "5"'),
     ("take_over_from: null", "5:17", "`take_over_from` must be a list", ""),
     ("lint: null", "5:7", "`lint` must be a mapping", ""),
-    ("lint: [branch-filter]", "5:7", "`lint` must be a mapping", ""),
+    ("lint: [branch-filter]", "5:7", "`lint` must be a mapping", 'such as {"allow": ["secret-on-preview"]}'),
     ("lint: {allow: branch-filter}", "5:15", "`allow` must be a list", ""),
     ("lint: {allow: [[x]]}", "5:16", "must be a string", ""),
     ("lint: {allow: [5]}", "5:16", "must be a string", 'quote it: "5"'),
@@ -235,7 +271,7 @@ TYPES = [
     ("params: {a: null}", "5:13", "`a` must be a string", ""),
     ("params: {a: [b]}", "5:13", "`a` must be a string", ""),
     ("defaults: []", "5:11", "`defaults` must be a mapping", ""),
-    ("defaults: {build_command: [a]}", "5:27", "`build_command` must be a string", ""),
+    ("defaults: {build_command: [a]}", "5:27", "`build_command` must be a string", 'such as "npm run build"'),
     ("defaults: {build_command: {a: b}}", "5:27", "`build_command` must be a string", ""),
     ("defaults: {build_command: true}", "5:27", "`build_command` must be a string", 'quote it: "true"'),
     ("defaults: {branch_includes: main}", "5:29", "`branch_includes` must be a list", ""),
@@ -266,7 +302,7 @@ TYPES = [
     ("defaults: {environment_variables: {A: {value_from: {env: ''}}}}", "5:58", "`env` must not be empty", ""),
     ("defaults: {environment_variables: {A: {value_from: {command: ls}}}}", "5:62", "`command` must be a list", ""),
     ("profiles: []", "5:11", "`profiles` must be a mapping", ""),
-    ("profiles: {a: null}", "5:15", "`a` must be a mapping", ""),
+    ("profiles: {a: null}", "5:15", "`a` must be a mapping", "indent what belongs to it further"),
     ("profiles: {a: {triggers: {p: x}}}", "5:30", "`p` must be a mapping", ""),
     ("profiles: {a: {params: [x]}}", "5:24", "`params` must be a mapping", ""),
 ]
@@ -290,7 +326,7 @@ SECTIONS = [
         "",
     ),
     ("tokens: []", "3:9", "`tokens` must be a mapping", ""),
-    ("tokens: {t: null}", "3:13", "`t` must be a mapping", ""),
+    ("tokens: {t: null}", "3:13", "`t` must be a mapping", "indent what belongs to it further"),
     ("tokens: {t: {build_token_secret: x}}", "3:34", "`build_token_secret` must be a mapping", ""),
     ("tokens: {t: {build_token_name: ''}}", "3:32", "`build_token_name` must not be empty", ""),
     ("tokens: {t: {cloudflare_token_id: a}}", "3:10", "`t` needs both `cloudflare_token_id` and", "build_token_name"),

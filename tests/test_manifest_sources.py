@@ -19,7 +19,6 @@ from reconciler.manifest import Resolver
 from reconciler.manifest.sources import MAX_LENGTH
 from reconciler.manifest.sources.command import MAX_BYTES as MAX_PRINTED
 from reconciler.manifest.sources.file import MAX_BYTES as MAX_FILE
-from reconciler.manifest.sources.given import Given
 from reconciler.model import Secret
 
 CANARY = "canary-7b1f0c9d-do-not-show"
@@ -236,7 +235,7 @@ def test_command(tmp_path: Path, code: str, value: str) -> None:
     [
         (python("pass"), "is empty"),
         (python('print("")'), "is empty"),
-        (python('print("x"); raise SystemExit(3)'), "ends with exit code 3"),
+        (python('print("x"); raise SystemExit(3)'), "ends with exit code 3; run it by hand to see why"),
         (python("import os; os.kill(os.getpid(), 9)"), "ends with exit code -9"),
         (python('print("x" * 6000)'), "gives more than 5,000 characters"),
         (python(f'print("x" * {MAX_PRINTED + 1})'), "prints more than 64,000 bytes"),
@@ -406,7 +405,7 @@ def test_a_secret_has_no_other_face(tmp_path: Path) -> None:
     found = secret(tmp_path, "{file: s.txt}")
     assert found.value == CANARY
     shown = [repr(found), str(found), f"{found}", f"{found!r:>40}", repr({"a": (found,)})]
-    shown += [repr(Given(CANARY)), str(Given(CANARY)), repr(dataclasses.replace(found))]
+    shown += [repr(Secret(CANARY)), str(Secret(CANARY)), repr(dataclasses.replace(found))]
     assert not any(CANARY in one for one in shown)
 
 

@@ -213,11 +213,27 @@ PLACES = {
     ),
     "a colon within a plain scalar": (
         "workers: {web: {triggers: {}}}\ndefaults:\n  build_command: echo a: b\n",
-        [("7:24", "this is not YAML: mapping values are not allowed in this context", "")],
+        [("7:24", "this is not YAML: mapping values are not allowed in this context", "holds `: `")],
     ),
     "an unclosed quote": (
         "workers:\n  web: {build_command: 'npm ci}\n",
         [("7:1", "this is not YAML: found unexpected end of stream", "")],
+    ),
+    "a key without its colon": (
+        "workers: {}\ndefaults:\n  build_command: x\n  deploy_command npx\n",
+        [("8:3", "this is not YAML: could not find expected ':'", "`key: value`")],
+    ),
+    "a star that is no alias": (
+        "defaults: {branch_includes: [*]}\n",
+        [("5:31", "this is not YAML: did not find expected alphabetic", 'begins with `*`: "*"')],
+    ),
+    "a sign that begins nothing": (
+        "defaults:\n  build_command: @x\n",
+        [("6:18", "this is not YAML: found character that cannot start any token", "begins with `@`")],
+    ),
+    "a backslash that is no escape": (
+        'defaults: {build_command: "C:\\Users"}\n',
+        [("5:32", "this is not YAML: did not find expected hexdecimal number", "use single quotes")],
     ),
     "an unclosed list": ("defaults: {branch_includes: [main\nworkers: {}\n", [("6:8", "this is not YAML", "")]),
 }
@@ -276,7 +292,14 @@ REFUSED = {
         [("6:3", "the key `web` is given twice, first at m.yaml:6:3", "keep one")],
     ),
     "a number for a key": ("workers:\n  8080: {}\n", [("6:3", "a key must be a string", 'quote it: "8080"')]),
-    "a boolean for a key": ("true: {}\n", [("5:1", "a key must be a string", 'quote it: "true"')]),
+    "a boolean for a key": ("workers: {true: {}}\n", [("5:11", "a key must be a string", 'quote it: "true"')]),
+    "a number for a key, and what else is wrong": (
+        "workers: {1: {trigers: {}}}\n",
+        [
+            ("5:11", "a key must be a string", 'quote it: "1"'),
+            ("5:15", "unknown field `trigers`", "did you mean `triggers`?"),
+        ],
+    ),
     "null for a key": ("~: {}\n", [("5:1", "a key must be a string", 'quote it: "~"')]),
     "nothing for a key": (": {}\n", [("5:1", "", "")]),
     "a list for a key": ("? [a, b]\n: c\n", [("5:3", "a key must be a string", "")]),
@@ -335,11 +358,11 @@ REFUSED = {
     ),
     "not UTF-8": (
         b"# \xc3\xa4\ndefaults: {build_command: 'a\xffb'}\n",
-        [("6:1", "the file is not UTF-8", "save it as UTF-8")],
+        [("6:29", "the file is not UTF-8", "save it as UTF-8")],
     ),
     "UTF-8 of a surrogate": (
         b"defaults: {build_command: '\xed\xa0\x80'}\n",
-        [("5:1", "the file is not UTF-8", "save it as UTF-8")],
+        [("5:28", "the file is not UTF-8", "save it as UTF-8")],
     ),
 }
 
@@ -348,6 +371,10 @@ REFUSED = {
 def test_refused(tmp_path: Path, name: str) -> None:
     text, expected = REFUSED[name]
     check(tmp_path, HEAD.encode() + (text if isinstance(text, bytes) else text.encode()), expected)
+
+
+def test_a_mark_at_the_start_moves_no_place(tmp_path: Path) -> None:
+    check(tmp_path, b"\xef\xbb\xbf" + HEAD.encode() + b"# \xff", [("5:3", "the file is not UTF-8", "")])
 
 
 def test_an_utf_16_file_is_not_utf_8(tmp_path: Path) -> None:
@@ -610,11 +637,12 @@ def test_what_is_no_regular_file_is_named_and_does_not_hold_the_run_up(tmp_path:
     (tmp_path / "b/loop.yaml").symlink_to("loop.yaml")
     (tmp_path / "b/dangling.yaml").symlink_to("gone.yaml")
     (tmp_path / "b/null.yaml").symlink_to("/dev/null")
+    hint = "name files that can be read; of a folder every `*.yaml` and `*.yml` is read"
     assert told(tmp_path, {}, paths=["b"]) == [
-        ("b/dangling.yaml:1:1", "the file cannot be read: No such file or directory", ""),
-        ("b/fifo.yaml:1:1", "this is not a regular file", ""),
-        ("b/loop.yaml:1:1", "the file cannot be read: Too many levels of symbolic links", ""),
-        ("b/null.yaml:1:1", "this is not a regular file", ""),
+        ("b/dangling.yaml:1:1", "the file cannot be read: No such file or directory", hint),
+        ("b/fifo.yaml:1:1", "this is not a regular file", hint),
+        ("b/loop.yaml:1:1", "the file cannot be read: Too many levels of symbolic links", hint),
+        ("b/null.yaml:1:1", "this is not a regular file", hint),
     ]
 
 

@@ -17,7 +17,7 @@ from reconciler.cli.output import data
 from reconciler.errors import Exit
 
 if TYPE_CHECKING:
-    from reconciler.manifest.names import Names
+    from reconciler.manifest import ManifestSet
 
 NAMES = ("GLOB", "K=V", "OWNER", "OWNER/REPO", "VARIABLE", "WORKER", "WORKER/TRIGGER")
 """Metavars of what the manifests name."""
@@ -139,22 +139,26 @@ def values(param: click.Parameter, context: click.Context, word: str) -> list[Co
         return _fitting(CHOICES[kind], word)
     if kind not in NAMES:
         return []
-    from reconciler.manifest import names
+    from reconciler import manifest
 
     given = context.params
     # Click leaves paths in `args` where an option's value is still to come.
     paths = (given["paths"] or context.args) if "paths" in given else (given.get("manifests") or ())
-    return _fitting(_named(kind, str(param.name), names.read(paths)), word)
+    return _fitting(_named(kind, str(param.name), manifest.named(paths)), word)
 
 
-def _named(kind: str, param: str, known: Names) -> Iterable[str]:
+def _named(kind: str, param: str, known: ManifestSet) -> Iterable[str]:
+    from reconciler.manifest.desired import env_sources
+    from reconciler.manifest.merge import layers
+
+    connections, owners = known.root.get("connections").mapping, known.root.get("take_over_from").items
     plain: dict[str, Iterable[str]] = {
         "WORKER": known.workers,
         "WORKER/TRIGGER": (f"{one.worker}/{one.key}" for one in known.triggers),
-        "OWNER/REPO": known.connections,
-        "OWNER": known.owners,
-        "VARIABLE": known.sources,
-        "K=V": (f"{name}=" for name in known.params),
+        "OWNER/REPO": connections,
+        "OWNER": (one.value for one in (known.root.get("owner"), *owners) if isinstance(one.value, str)),
+        "VARIABLE": env_sources(known.root),
+        "K=V": (f"{name}=" for layer in layers(known.root) for name in layer.get("params").mapping),
     }
     if kind in plain:
         return plain[kind]
@@ -162,8 +166,8 @@ def _named(kind: str, param: str, known: Names) -> Iterable[str]:
         *(one.address for one in known.triggers),
         *(f"env/{one.worker}/{one.key}/{name}" for one in known.triggers for name in one.variables),
         *(f"worker/{name}" for name in known.workers),
-        *(f"token/{name}" for name in known.tokens),
-        *(f"connection/{name}" for name in known.connections),
+        *(f"token/{name}" for name in known.root.get("tokens").mapping),
+        *(f"connection/{name}" for name in connections),
     )
     return (one for one in addresses if one.partition("/")[0] in KINDS[param])
 

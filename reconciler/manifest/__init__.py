@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from typing import Any
 
-from reconciler.errors import Position, Severity
+from reconciler.errors import Position
 from reconciler.manifest import desired, files, lint, merge, params, schema
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Node, Problems, nearest
 from reconciler.manifest.sources import Resolver
 from reconciler.states import Desired
 
-__all__ = ["ManifestSet", "Resolver", "check", "load", "read"]
+__all__ = ["ManifestSet", "Resolver", "check", "load", "named", "read"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class ManifestSet:
     """All files as one, layers merged and expressions replaced; nodes keep their places.
 
     `root` is the set as it was written, `head` its sections without `defaults`, `profiles` and `workers`,
-    interpolated; `workers` are the bodies by name, `triggers` what each says. `problems` may hold errors.
+    interpolated; `workers` what each comes to, by name, `triggers` the same one by one. `problems` may hold errors.
     """
 
     problems: Problems
@@ -63,18 +65,33 @@ def read(
     if not paths and os.path.exists(alone) and os.path.isdir(folder) and any(files.search(folder)):
         told = "the folder `builds` is not read: where `buildsctl.yaml` is, that alone is the set"
         at = Position(filename=found[0], line=1, column=1)
-        problems.add(Severity.WARNING, told, at=at, hint="move it into `builds`, or name both: buildsctl.yaml builds")
+        problems.warn(told, at=at, hint="move it into `builds`, or name both: buildsctl.yaml builds")
     roots = [files.load(name, problems) for name in found]
     whole = all(one is not None and isinstance(one.value, dict | None) for one in roots)
     overrides = _overrides(given, param_files, problems)
     root = merge.merge_files([one for one in roots if one], Position(filename=found[0], line=1, column=1), problems)
     problems.hide_secrets(root)
     broken = schema.check(root, problems)
-    if not whole or overrides is None or broken & {("",), ("defaults",), ("params",), ("lint",)}:
+    if not whole or overrides is None or ("params",) in broken:
         # What follows would only repeat it.
         return ManifestSet(problems=problems, root=root, head=Node(None, root.position))
+    if broken & {("defaults",), ("lint",)}:
+        # What these say of every trigger is not known, so neither is what any trigger comes to.
+        broken |= {(section, name) for section in ("profiles", "workers") for name in root.get(section).mapping}
     _check_head(root, broken, problems)
     return _effective(root, broken, overrides, problems)
+
+
+def named(paths: Sequence[str]) -> ManifestSet:
+    """The set as it is written, for the names in it: nothing is checked, interpolated or asked for. Raises
+    `UsageError` or `ManifestError` where a file cannot be read."""
+    problems = Problems()
+    roots = [files.load(name, problems) for name in files.find(paths)]
+    root = merge.merge_files([one for one in roots if one], Position(filename="", line=0, column=0), problems)
+    problems.raise_errors()
+    workers = root.get("workers").mapping
+    triggers = [merge.effective_triggers(root, name, merge.profiles_of(root, name, problems)) for name in workers]
+    return ManifestSet(problems=problems, root=root, head=root, workers=workers, triggers=tuple(chain(*triggers)))
 
 
 def _overrides(
@@ -106,18 +123,10 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
     if "owner" not in root.mapping:
         hint = "write `owner: NAME`, a name for who manages these resources; `owner: null` for nobody"
         problems.error("no manifest of the set says `owner`", at=root.position, hint=hint)
-    for name in _allowed_rules(root):
+    for name in (name for layer in merge.layers(root) for name in layer.get("lint", "allow").items):
         if isinstance(name.value, str) and name.value not in lint.NAMES:
             hint = nearest(name.value, lint.NAMES) or f"rules: {', '.join(sorted(lint.NAMES))}"
             problems.error(f"there is no lint rule `{name.value}`", at=name.position, hint=hint)
-
-
-def _allowed_rules(node: Node) -> Iterator[Node]:
-    """The names in every `lint.allow`, wherever the schema lets one stand."""
-    for key, child in node.mapping.items():
-        yield from child.get("allow").items if key == "lint" else ()
-        if key not in ("params", merge.VARIABLES, "connections", "tokens"):
-            yield from _allowed_rules(child)
 
 
 def _effective(
@@ -137,89 +146,74 @@ def _effective(
             if (section, key) not in broken
         }
         head[section] = Node(bodies, root.position)
+    chosen = {
+        name: merge.profiles_of(root, name, problems)
+        for name in root.get("workers").mapping
+        if ("workers", name) not in broken
+    }
+    bad = [body for name, body in root.get("profiles").mapping.items() if ("profiles", name) in broken]
     workers: dict[str, Node] = {}
     triggers: list[Effective] = []
-    changed: dict[str, Node] = {}
     has_marker = "owner" not in head or head["owner"].value is not None
-    bad = [body for name, body in root.get("profiles").mapping.items() if ("profiles", name) in broken]
-    for name, body in root.get("workers").mapping.items():
-        if ("workers", name) in broken:
-            continue
-        profiles = merge.profiles_of(root, body, problems, f"worker/{name}")
+    for name, profiles in chosen.items():
         if any(one is other for one in profiles for other in bad):
             continue
-        given: dict[str, Node] = {}
-        for layer in (root, *profiles, body):
-            given |= layer.get("params").mapping
+        layers = (root, *profiles, root.get("workers", name))
+        given = {key: node for layer in layers for key, node in layer.get("params").mapping.items()}
         inside = params.Scope({**given, **overrides}, problems).inside(f"worker/{name}", worker=name)
-        workers[name], found, changes = _worker(root, name, body, profiles, inside)
+        workers[name], found = _worker(root, name, profiles, inside)
         lint.check(found, problems, has_marker=has_marker)
         triggers += found
-        changed |= {name: changes} if changes.value else {}
-    if len(problems.found) == before or not problems.failed:
+    told = len(problems.found) > before or any(section == "params" for section, *_ in broken)
+    if not (told and problems.failed):
         # What came out of expressions has to fit the schema as well as what stood there from the start.
-        schema.check(Node({**head, "workers": Node(changed, root.position)}, root.position), problems, final=True)
-    _report_unused(root, broken, overrides, problems)
+        schema.check(Node({**head, "workers": Node(workers, root.position)}, root.position), problems, final=True)
+    _report_unused(root, chosen, broken, overrides, problems)
     return ManifestSet(
         problems=problems, root=root, head=Node(head, root.position), workers=workers, triggers=tuple(triggers)
     )
 
 
-def _worker(
-    root: Node, name: str, body: Node, profiles: Sequence[Node], scope: params.Scope
-) -> tuple[Node, list[Effective], Node]:
-    """A Worker's own fields and its triggers, interpolated; and of these what expressions changed."""
+def _worker(root: Node, name: str, profiles: Sequence[Node], scope: params.Scope) -> tuple[Node, list[Effective]]:
+    """What a Worker comes to, as one mapping and trigger by trigger, interpolated."""
+    body, triggers = root.get("workers", name), []
+    for raw in merge.effective_triggers(root, name, profiles):
+        expand = partial(params.interpolate, scope=scope.inside(raw.address, trigger=raw.key))
+        fields = {key: expand(node) for key, node in raw.fields.items()}
+        variables = {key: expand(node) for key, node in raw.variables.items()}
+        triggers.append(replace(raw, fields=fields, variables=variables, ignore=tuple(map(expand, raw.ignore))))
     own = {
         field: params.interpolate(node, scope)
         for field, node in body.mapping.items()
         if field in ("tag", "take_over_from")
     }
-    changed = {field: node for field, node in own.items() if node is not body.mapping[field]}
-    triggers, changed_triggers = [], {}
-    for raw in merge.effective_triggers(root, name, body, profiles):
-        inside = scope.inside(raw.address, trigger=raw.key)
-        one = replace(
-            raw,
-            fields={key: params.interpolate(node, inside) for key, node in raw.fields.items()},
-            variables={key: params.interpolate(node, inside) for key, node in raw.variables.items()},
-            ignore=tuple(params.interpolate(node, inside) for node in raw.ignore),
-        )
-        triggers.append(one)
-        fields = {key: node for key, node in one.fields.items() if node is not raw.fields[key]}
-        found = {key: node for key, node in one.variables.items() if node is not raw.variables[key]}
-        if found:
-            fields[merge.VARIABLES] = Node(found, one.position)
-        if fields:
-            changed_triggers[one.key] = Node(fields, one.position)
-    if changed_triggers:
-        changed["triggers"] = Node(changed_triggers, body.position)
-    whole = Node({**body.mapping, **own}, body.position, key=body.key)
-    return whole, triggers, Node(changed, body.position)
+    own["triggers"] = Node({one.key: one.body for one in triggers}, body.position)
+    return Node(own, body.position, key=body.key), triggers
 
 
-def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems) -> None:
+def _report_unused(
+    root: Node,
+    chosen: Mapping[str, Sequence[Node]],
+    broken: set[tuple[str, ...]],
+    overrides: Mapping[str, Node],
+    problems: Problems,
+) -> None:
     """Each param has to be referred to where it holds: by its Worker, by the users of its profile."""
-    top, defaults = root.get("params").mapping, root.get("defaults")
-    profiles, workers = root.get("profiles").mapping, root.get("workers").mapping
-    every = [one.get("params").mapping for one in (*profiles.values(), *workers.values())]
-    used = params.referenced([root], [top, overrides, *every])
-    params.report_unused(top, used, problems)
-    params.report_unused(overrides, used, problems)
-    silent = Problems()
-    users: dict[str, list[Node]] = {name: [] for name in profiles}
-    for name, body in workers.items():
-        if ("workers", name) in broken:
-            continue
-        mine = merge.profiles_of(root, body, silent, "")
-        for profile, one in profiles.items():
-            if any(one is other for other in mine):
-                users[profile].append(body)
-        if not body.get("params").mapping:
-            continue
-        layers = [one.get("params").mapping for one in (root, *mine, body)]
-        used = params.referenced([defaults, *mine, body], [*layers, overrides])
-        params.report_unused(body.get("params").mapping, used, problems, address=f"worker/{name}")
+    defaults, profiles, workers = root.get("defaults"), root.get("profiles").mapping, root.get("workers").mapping
+
+    def used(*nodes: Node) -> set[str]:
+        return params.referenced(nodes, [overrides, *(one.get("params").mapping for one in (root, *nodes))])
+
+    rest = Node({key: node for key, node in root.mapping.items() if key not in ("profiles", "workers")}, root.position)
+    anywhere = used(rest, *profiles.values(), *workers.values())
+    top = {name: node for name, node in root.get("params").mapping.items() if ("params", name) not in broken}
+    params.report_unused(top, anywhere, problems)
+    params.report_unused(overrides, anywhere, problems)
+    holds = {f"worker/{name}": (workers[name], [*mine, workers[name]]) for name, mine in chosen.items()}
     for name, body in profiles.items():
-        layers = [one.get("params").mapping for one in (root, body, *users[name])]
-        used = params.referenced([defaults, body, *users[name]], [*layers, overrides])
-        params.report_unused(body.get("params").mapping, used, problems, address=schema.where(["profiles", name]))
+        if ("profiles", name) not in broken:
+            users = [workers[user] for user, mine in chosen.items() if any(one is body for one in mine)]
+            holds[schema.where(["profiles", name])] = (body, [body, *users])
+    for address, (body, nodes) in holds.items():
+        if given := body.get("params").mapping:
+            params.report_unused(given, used(defaults, *nodes), problems, address=address)

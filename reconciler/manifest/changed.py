@@ -12,11 +12,9 @@ from typing import Any
 from reconciler import git
 from reconciler.errors import UsageError
 from reconciler.manifest import ManifestSet, files, read
-from reconciler.manifest.merge import Effective
-from reconciler.manifest.nodes import Node
+from reconciler.manifest.merge import REFERENCES
 
 WHY = "--changed-since compares with a Git revision"
-REFERENCES = (("repo_connection", "connections"), ("build_token", "tokens"))
 
 
 def changed_addresses(
@@ -32,10 +30,10 @@ def changed_addresses(
         if then is None:
             return [f"worker/{name}" for name in now.workers]
         shared = [
-            f"{kind}/{name}"
-            for kind, section in (("connection", "connections"), ("token", "tokens"))
-            for name, body in now.head.get(section).mapping.items()
-            if body.bare() != then.head.get(section, name).bare()
+            f"{kind.kind}/{name}"
+            for kind in REFERENCES.values()
+            for name, body in now.head.get(kind.section).mapping.items()
+            if body.bare() != then.head.get(kind.section, name).bare()
         ]
         return [*(f"worker/{name}" for name in now.workers if _says(now, name) != _says(then, name)), *shared]
 
@@ -64,25 +62,13 @@ def _read_revision(
 
 
 def _says(found: ManifestSet, name: str) -> Any:
-    """What a Worker's triggers come to, with what they refer to; places do not count."""
+    """What a Worker comes to, with what its triggers refer to; places do not count."""
     if name not in found.workers:
         return None
-    triggers = {
-        one.key: (
-            {field: node.bare() for field, node in one.fields.items()},
-            {key: node.bare() for key, node in one.variables.items()},
-            [node.bare() for node in one.ignore],
-            [_referred(found, one, *names).bare() for names in REFERENCES],
-        )
-        for one in found.triggers
-        if one.worker == name
-    }
-    own = [found.workers[name].get(field).bare() for field in ("tag", "take_over_from")]
+    referred = []
+    for one in (one for one in found.triggers if one.worker == name):
+        for field, kind in REFERENCES.items():
+            known = found.head.get(kind.section)
+            referred.append(known.get(one.reference(field, known.mapping) or "").bare())
     shared = [found.head.get(field).bare() for field in ("owner", "account_id", "take_over_from")]
-    return own, triggers, shared
-
-
-def _referred(found: ManifestSet, trigger: Effective, field: str, section: str) -> Node:
-    """The connection or token that a trigger means: the one it names, else the set's only one."""
-    known, name = found.head.get(section), trigger.text(field)
-    return next(iter(known.mapping.values())) if not name and len(known.mapping) == 1 else known.get(name)
+    return found.workers[name].bare(), referred, shared

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from reconciler.errors import Severity
 from reconciler.kinds import token
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token, TokenReference
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
-from reconciler.manifest.merge import VARIABLES, Effective
+from reconciler.manifest.merge import REFERENCES, VARIABLES, Effective
 from reconciler.manifest.nodes import Node, Problems, nearest
-from reconciler.manifest.sources import SOURCES, Resolver
+from reconciler.manifest.sources import Resolver
+from reconciler.manifest.sources.env import RESERVED
 from reconciler.model import Address, Declared, Ref, Secret
 from reconciler.ownership import MARKER
 from reconciler.states import DeclaredTrigger, Desired
@@ -24,6 +24,7 @@ from reconciler.states import DeclaredTrigger, Desired
 if TYPE_CHECKING:
     from reconciler.manifest import ManifestSet
 
+UNKNOWN = "${{"  # in what is interpolated: an expression that has been told already
 REQUIRED = ("branch_includes", "deploy_command")
 
 
@@ -33,13 +34,7 @@ def assemble(found: ManifestSet, resolver: Resolver) -> Desired:
     connections = [
         Connection.parse(name, body.bare(), body.place) for name, body in found.head.get("connections").mapping.items()
     ]
-    _check_natural_keys(connections, problems)
-    for one in connections:
-        ids = (one.resource.provider_account_id, one.resource.repo_id)
-        if one.resource.provider_type == "github" and not all(text.isdecimal() or not text for text in ids):
-            hint = "`gh api repos/OWNER/REPO --jq '.owner.id, .id'` prints both"
-            summary = "GitHub's ids are numbers, not names"
-            problems.add(Severity.WARNING, summary, at=one.position, hint=hint, address=str(one.address))
+    _check_connections(connections, problems)
     _check_tags(found)
     _check_own_references(found)
     resolver.withheld = frozenset(env_sources(found.root))
@@ -97,17 +92,19 @@ def _check_tags(found: ManifestSet) -> None:
             found.problems.error(summary, at=tag.position, hint="declare it once", address=f"worker/{name}")
 
 
-def _check_natural_keys(connections: list[Declared[Connection]], problems: Problems) -> None:
+def _check_connections(connections: Sequence[Declared[Connection]], problems: Problems) -> None:
     first: dict[tuple[str, str], Declared[Connection]] = {}
     for one in connections:
+        address, ids = str(one.address), (one.resource.provider_account_id, one.resource.repo_id)
         other = first.setdefault(one.resource.natural_key, one)
         if other is not one:
-            problems.error(
-                f"the same repository as `{other.address.name}` ({other.position})",
-                at=one.position,
-                hint="provider and `repo_id` make a connection: keep one of the two",
-                address=str(one.address),
-            )
+            summary = f"the same repository as `{other.address.name}` ({other.position})"
+            hint = "provider and `repo_id` make a connection: keep one of the two"
+            problems.error(summary, at=one.position, hint=hint, address=address)
+        if one.resource.provider_type == "github" and not all(text.isdecimal() or not text for text in ids):
+            hint = "`gh api repos/OWNER/REPO --jq '.owner.id, .id'` prints both"
+            summary = "GitHub's ids are numbers, not names"
+            problems.warn(summary, at=one.position, hint=hint, address=address)
 
 
 def _token(
@@ -115,25 +112,25 @@ def _token(
 ) -> Declared[Token] | Declared[TokenReference] | None:
     bare: dict[str, Any] = body.bare()
     secret = body.get("build_token_secret")
-    if secret.value is None:
-        return token.parse(name, bare, body.place)
-    if "owner" in found.head.mapping and found.owner is None:
-        hint = "a token's live name carries its owner: set one, or refer to a token by `build_token_name`"
-        summary = "with `owner: null` no token can be managed"
-        found.problems.error(summary, at=body.place, hint=hint, address=f"token/{name}")
-        return None
-    bare["build_token_secret"] = _secret(secret, found.problems, resolver, f"token/{name}")
+    if secret.value is not None:
+        if "owner" in found.head.mapping and found.owner is None:
+            hint = "a token's live name carries its owner: set one, or refer to a token by `build_token_name`"
+            summary = "with `owner: null` no token can be managed"
+            found.problems.error(summary, at=body.place, hint=hint, address=f"token/{name}")
+            return None
+        bare["build_token_secret"] = _secret(secret, found.problems, resolver, f"token/{name}")
     return token.parse(name, bare, body.place)
 
 
 def _secret(node: Node, problems: Problems, resolver: Resolver, address: str) -> tuple[Secret, str]:
     """A `value_from` with what stands beside it: the secret and its `value_version`."""
     value_from = node.mapping["value_from"]
-    name, spec = next(iter(value_from.mapping.items()))
-    refused = next(source.refuse(spec.bare()) for source in SOURCES if name == source.NAME)
-    if refused:
-        problems.error(refused, at=spec.position, hint="give the secret a variable of its own", address=address)
-        return Secret(None, "", refused), ""
+    variable = value_from.get("env")
+    if str(variable.value).startswith(RESERVED):
+        summary = f"`{variable.value}` is buildsctl's own: a manifest must not be able to send it anywhere"
+        hint = "give the secret a variable of its own"
+        problems.error(summary, at=variable.position, hint=hint, address=address)
+        return Secret(None), ""
     folder = os.path.dirname(value_from.position.filename)
     secret = resolver.resolve(value_from.bare(), folder, allow_empty=bool(node.get("allow_empty").value))
     return secret, node.get("value_version").value or ""
@@ -175,20 +172,20 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
     """`repo_connection: NAME` or `repo_connection_uuid: UUID`; the only one of the set where none is said."""
     if long in one.fields:
         return str(one.fields[long].value)
-    kind, section = ("connection", "connections") if short == "repo_connection" else ("token", "tokens")
-    known = found.root.get(section).mapping
-    if short in one.fields:
-        node = one.fields[short]
-        if node.value in known:
-            return Address.of(kind, node.value)
-        hint = nearest(node.value, known) or f"define it under `{section}`"
-        found.problems.error(f"there is no {kind} `{node.value}`", at=node.position, hint=hint, address=one.address)
-        return None
-    if len(known) == 1:
-        return Address.of(kind, next(iter(known)))
-    hint = f"the set has {len(known)} under `{section}`: say which, here or in `defaults`"
-    hint = hint if known else f"define one under `{section}`, or give its UUID as `{long}`"
-    found.problems.error(f"the trigger needs `{short}`", at=one.position, hint=hint, address=one.address)
+    kind = REFERENCES[short]
+    known = found.root.get(kind.section).mapping
+    name = one.reference(short, known)
+    if name in known:
+        return Address.of(kind.kind, name)
+    if name is None:
+        hint = f"the set has {len(known)} under `{kind.section}`: say which, here or in `defaults`"
+        hint = hint if known else f"define one under `{kind.section}`, or give its UUID as `{long}`"
+        found.problems.error(f"the trigger needs `{short}`", at=one.position, hint=hint, address=one.address)
+    elif UNKNOWN not in name:
+        hint = nearest(name, known) or f"define it under `{kind.section}`"
+        found.problems.error(
+            f"there is no {kind.kind} `{name}`", at=one.get(short).position, hint=hint, address=one.address
+        )
     return None
 
 
@@ -233,7 +230,7 @@ def _ignore(one: Effective, problems: Problems) -> tuple[str, ...]:
         name = Trigger.references.get(node.value, node.value)
         if name in known or fnmatchcase(name, f"{VARIABLES}.?*"):
             names.append(name)
-            continue
-        hint = nearest(name, known) or f"a trigger field, or `{VARIABLES}.GLOB`"
-        problems.error(f"`{name}` cannot be ignored", at=node.position, hint=hint, address=one.address)
+        elif UNKNOWN not in name:
+            hint = nearest(name, known) or f"a trigger field, or `{VARIABLES}.GLOB`"
+            problems.error(f"`{name}` cannot be ignored", at=node.position, hint=hint, address=one.address)
     return tuple(names)

@@ -15,8 +15,8 @@ from reconciler.kinds.trigger import Trigger
 from reconciler.manifest.desired import REQUIRED
 from reconciler.manifest.schema import FORMS, WORDS, manifest_schema
 
-LAYERS = ("`defaults`", "a profile", "a Worker", "a trigger")
-CONNECTION, TOKEN, VARIABLE = "a connection", "a token", "a variable"
+Owner = tuple[str, type | None, Mapping[str, Any]]
+"""What people call a mapping of fixed fields, the kind that its fields become, and its schema."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,30 +42,29 @@ def fields() -> tuple[FieldText, ...]:
     """In the order of the schema. One that means the same in several places comes once, one that does not, again."""
     schema = manifest_schema(final=True)
     found: dict[tuple[str, str], FieldText] = {}
-    for place, owner in _objects(schema):
+    for place, kind, owner in _owners(schema):
         for name, given in owner["properties"].items():
             whole = _resolved(given, schema)
-            told = _field(name, place, whole, required=name in owner.get("required", ()))
+            told = _field(name, place, kind, whole, required=name in owner.get("required", ()))
             known = found.get((name, told.description), told)
             places = (*known.places, place) if known is not told else known.places
             found[name, told.description] = replace(known, places=places, required=known.required and told.required)
     return tuple(found.values())
 
 
-def _objects(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Each mapping of fixed fields, by what people call it."""
+def _owners(schema: Mapping[str, Any]) -> Iterator[Owner]:
     properties, definitions = schema["properties"], schema["$defs"]
-    yield "the top level", schema
-    yield CONNECTION, properties["connections"]["additionalProperties"]
-    yield TOKEN, properties["tokens"]["additionalProperties"]
-    yield LAYERS[0], properties["defaults"]
-    yield LAYERS[1], properties["profiles"]["additionalProperties"]
-    yield LAYERS[2], properties["workers"]["additionalProperties"]
-    yield LAYERS[3], definitions["trigger"]
-    yield VARIABLE, definitions["environment_variable"]["then"]
-    yield "a token's `build_token_secret`", definitions["secret"]
-    yield "`value_from`", definitions["value_from"]
-    yield "`lint`", definitions["lint"]
+    yield "the top level", None, schema
+    yield "a connection", Connection, properties["connections"]["additionalProperties"]
+    yield "a token", Token, properties["tokens"]["additionalProperties"]
+    yield "`defaults`", Trigger, properties["defaults"]
+    yield "a profile", Trigger, properties["profiles"]["additionalProperties"]
+    yield "a Worker", Trigger, properties["workers"]["additionalProperties"]
+    yield "a trigger", Trigger, definitions["trigger"]
+    yield "a variable", EnvVar, definitions["environment_variable"]["then"]
+    yield "a token's `build_token_secret`", None, definitions["secret"]
+    yield "`value_from`", None, definitions["value_from"]
+    yield "`lint`", None, definitions["lint"]
 
 
 def _resolved(given: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -73,13 +72,13 @@ def _resolved(given: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[st
     return {**schema["$defs"][name], **given} if name else given
 
 
-def _field(name: str, place: str, schema: Mapping[str, Any], *, required: bool) -> FieldText:
-    api, reference = _reference(name, place)
+def _field(name: str, place: str, kind: type | None, schema: Mapping[str, Any], *, required: bool) -> FieldText:
+    api, reference = _reference(name, kind)
     return FieldText(
         name=name,
         places=(place,),
         description=schema["description"],
-        type=_type(schema, layered=place in LAYERS),
+        type=_type(schema, layered=kind is Trigger),
         limits=tuple(_limits(schema)),
         required=required or name in REQUIRED,
         default=schema.get("default"),
@@ -117,22 +116,21 @@ def _limits(schema: Mapping[str, Any]) -> Iterator[str]:
         yield "exactly one of " + ", ".join(f"`{name}`" for name in schema["properties"])
 
 
-def _reference(name: str, place: str) -> tuple[str, str]:
+def _reference(name: str, kind: type | None) -> tuple[str, str]:
     """The API's field, and the section of its reference that the kind's docstring names."""
-    if place in LAYERS and name in Trigger.schema:
-        return Trigger.references.get(name, name), _section(Trigger)
     if name == "tag":
         return "external_script_id", _section(Trigger)
-    for kind in KINDS:
-        if name == kind.section:
-            return name, _section(kind)
-    if place == CONNECTION:
-        return name, _section(Connection)
-    if place == TOKEN:
-        return name, _section(Token)
-    return (name, _section(EnvVar)) if place == VARIABLE and name in ("value", "is_secret") else ("", "")
+    for one in KINDS:
+        if name == one.section:
+            return name, _section(one)
+    ours: dict[type | None, bool] = {
+        Trigger: name not in Trigger.schema,
+        EnvVar: name not in ("value", "is_secret"),
+        None: True,
+    }
+    return ("", "") if ours.get(kind) else (Trigger.references.get(name, name), _section(kind))
 
 
-def _section(kind: type) -> str:
+def _section(kind: type | None) -> str:
     found = re.search(r"\(reference, \*([^*]+)\*", kind.__doc__ or "")
     return found[1] if found else ""

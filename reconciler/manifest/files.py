@@ -9,11 +9,12 @@ from pathlib import Path
 
 from reconciler.errors import Position, UsageError
 from reconciler.manifest.nodes import Node, Problems
-from reconciler.manifest.parse import parse
+from reconciler.manifest.parse import parse, place_after
 
 MAX_BYTES = 5_000_000  # of one file
 MAX_FILES = 20_000
 DEFAULTS = ("buildsctl.yaml", "builds")
+READABLE = "name files that can be read; of a folder every `*.yaml` and `*.yml` is read"
 
 
 def default() -> str:
@@ -72,32 +73,23 @@ def search(folder: str) -> Iterator[str]:
 
 def load(filename: str, problems: Problems) -> Node | None:
     """What a file holds, an empty mapping where it is empty; None, and a problem, where it cannot be had."""
-    before, text = len(problems.found), _read(filename, problems)
-    root = parse(text, filename, problems) if text is not None else None
-    empty = root is None and len(problems.found) == before
-    return Node({}, Position(filename=filename, line=1, column=1)) if empty else root
-
-
-def _read(filename: str, problems: Problems) -> str | None:
     at = Position(filename=filename, line=1, column=1)
     try:
         kind = os.stat(filename)
         if not stat.S_ISREG(kind.st_mode):
-            problems.error("this is not a regular file", at=at)
+            problems.error("this is not a regular file", at=at, hint=READABLE)
             return None
         if kind.st_size > MAX_BYTES:
             problems.error(f"the file has more than {MAX_BYTES:,} bytes", at=at, hint="split it")
             return None
-        data = Path(filename).read_bytes()
+        text = Path(filename).read_bytes().decode("utf-8-sig")
     except OSError as error:
-        problems.error(f"the file cannot be read: {error.strerror}", at=at)
+        problems.error(f"the file cannot be read: {error.strerror}", at=at, hint=READABLE)
         return None
-    try:
-        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        place = Position(filename=filename, line=line, column=1)
+        place = place_after(error.object[: error.start].decode(), filename)
         problems.error("the file is not UTF-8", at=place, hint="save it as UTF-8")
         return None
     problems.texts[filename] = text.splitlines()
-    return text
+    before, root = len(problems.found), parse(text, filename, problems)
+    return Node({}, at) if root is None and len(problems.found) == before else root

@@ -7,14 +7,22 @@ unite over all layers (DESIGN section 3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from reconciler.errors import Position
+from reconciler.kinds.connection import Connection
+from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
 from reconciler.manifest.nodes import Node, Problems, nearest
 
 VARIABLES = "environment_variables"
+REFERENCES: Mapping[str, type[Connection | Token]] = {"repo_connection": Connection, "build_token": Token}
+"""What a trigger may refer to by a name of the set."""
+_FIELDS = frozenset({*Trigger.schema, "protect"})
+_SAME = {**Trigger.references, **{long: short for short, long in Trigger.references.items()}}
+"""A reference by name and one by UUID stand for the same field: the later one wins."""
 
 
 def merge_files(roots: Sequence[Node], position: Position, problems: Problems) -> Node:
@@ -46,6 +54,15 @@ def _merge_into(into: dict[str, Node], more: dict[str, Node], problems: Problems
             )
 
 
+def layers(root: Node) -> Iterator[Node]:
+    """Every place of a set that may speak for triggers: the top, `defaults`, profiles, Workers, and their triggers."""
+    yield root
+    yield root.get("defaults")
+    for whole in (*root.get("profiles").mapping.values(), *root.get("workers").mapping.values()):
+        yield whole
+        yield from whole.get("triggers").mapping.values()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Effective:
     """What one trigger says once all layers are merged. Nodes keep their places.
@@ -69,53 +86,60 @@ class Effective:
         return f"trigger/{self.worker}/{self.key}"
 
     @property
+    def body(self) -> Node:
+        """All that it says, as a manifest would."""
+        variables, ignore = Node(self.variables, self.position), Node([*self.ignore], self.position)
+        return Node({**self.fields, VARIABLES: variables, "ignore": ignore}, self.position)
+
+    @property
     def is_preview(self) -> bool:
         """As `Trigger.is_preview`."""
         return "*" in self.texts("branch_includes")
 
+    def get(self, name: str) -> Node:
+        """A field; a null at the trigger's own place where it is not given."""
+        return self.fields.get(name) or Node(None, self.position)
+
     def text(self, name: str) -> str:
         """A string field, empty where it is not given."""
-        node = self.fields.get(name)
-        return node.value if node and isinstance(node.value, str) else ""
+        value = self.get(name).value
+        return value if isinstance(value, str) else ""
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list field."""
-        node = self.fields.get(name)
-        return tuple(item.value for item in node.items) if node else ()
+        return tuple(item.value for item in self.get(name).items)
 
-    def place(self, name: str) -> Position:
-        """Where a field stands; the trigger's own place where it is not given."""
-        node = self.fields.get(name)
-        return node.position if node else self.position
+    def reference(self, name: str, known: Collection[str]) -> str | None:
+        """The key that a field of REFERENCES gives, else the only one that is `known`."""
+        alone = next(iter(known)) if len(known) == 1 else None
+        return self.text(name) if name in self.fields else alone
 
 
-def profiles_of(root: Node, worker: Node, problems: Problems, address: str) -> list[Node]:
+def profiles_of(root: Node, name: str, problems: Problems) -> list[Node]:
     """The profiles of a Worker, in order; `defaults.profile` where it names none."""
+    worker = root.get("workers", name)
     named = worker.get("profile") if "profile" in worker.mapping else root.get("defaults", "profile")
-    if named.value is None:
-        return []
     known, found = root.get("profiles").mapping, []
-    for name in named.items if isinstance(named.value, list) else [named]:
-        if name.value in known:
-            found.append(known[name.value])
-        else:
-            hint = nearest(name.value, known) or "define it under `profiles`"
-            summary = f"there is no profile `{name.value}`"
-            problems.error(summary, at=name.position, hint=hint, address=address)
+    for one in named.items if isinstance(named.value, list) else [named]:
+        if one.value in known:
+            found.append(known[one.value])
+        elif one.value is not None:
+            hint = nearest(one.value, known) or "define it under `profiles`"
+            problems.error(f"there is no profile `{one.value}`", at=one.position, hint=hint, address=f"worker/{name}")
     return found
 
 
-def effective_triggers(root: Node, name: str, worker: Node, profiles: Sequence[Node]) -> Iterator[Effective]:
+def effective_triggers(root: Node, name: str, profiles: Sequence[Node]) -> Iterator[Effective]:
     """Every trigger of a Worker, in the order in which the layers bring them. A `null` removes what the
     layers before it brought, for good."""
+    worker = root.get("workers", name)
     blocks: dict[str, list[Node]] = {}
     for layer in profiles:
         _add_blocks(blocks, layer)
     own: dict[str, list[Node]] = {key: [] for key in blocks}
     _add_blocks(own, worker)
-    whole = Node({name: node for name, node in root.mapping.items() if name == "lint"}, root.position)
-    top = [whole, root.get("defaults"), *profiles]
-    inherited = {key: [*top, *blocks[key]] for key in own if blocks.get(key)}
+    top = [Node({"lint": root.get("lint")}, root.position), root.get("defaults"), *profiles]
+    inherited = {key: [*top, *blocks[key]] for key in own if key in blocks}
     flattened = _flattened(worker, inherited, own)
     for key, mine in own.items():
         before = blocks.get(key, [])
@@ -133,15 +157,15 @@ def _flattened(
     if not given or len(inherited) < 2:
         return found
     start = Effective(worker="", key="", position=worker.position)
-    below = {key: _merge_layers(layers, start) for key, layers in inherited.items()}
+    below = {key: _leaves(_merge_layers(layers, start).body) for key, layers in inherited.items()}
+    nothing = Node(None, worker.position)
     for name, node in given.items():
-        values = {}
-        for key, one in below.items():
-            if not any(name in _leaves(block) for block in own[key]):
-                field, _, variable = name.partition(".")
-                value = one.variables.get(variable) if variable else one.fields.get(field)
-                values[key] = value.bare() if value else None
-        if any(one != next(iter(values.values())) for one in values.values()):
+        values = {
+            key: leaves.get(name, nothing).bare()
+            for key, leaves in below.items()
+            if not any(name in _leaves(block) for block in own[key])
+        }
+        if any(one != other for one, other in pairwise(values.values())):
             for key in values:
                 found.setdefault(key, {})[name] = node
     return found
@@ -150,11 +174,7 @@ def _flattened(
 def _leaves(layer: Node) -> dict[str, Node]:
     """What one layer says itself, `null` as well: fields by name, variables by `environment_variables.NAME`."""
     variables = {f"{VARIABLES}.{name}": node for name, node in layer.get(VARIABLES).mapping.items()}
-    return {name: node for name, node in layer.mapping.items() if _is_field(name)} | variables
-
-
-def _is_field(name: str) -> bool:
-    return name in Trigger.schema or name == "protect"
+    return {name: node for name, node in layer.mapping.items() if name in _FIELDS} | variables
 
 
 def _add_blocks(blocks: dict[str, list[Node]], layer: Node) -> None:
@@ -173,31 +193,22 @@ def _merge_layers(layers: Iterable[Node], start: Effective) -> Effective:
     for layer in layers:
         for name, node in layer.mapping.items():
             if name == VARIABLES:
-                _merge_variables(variables, node)
+                if node.value is None:
+                    variables.clear()
+                for key, value in node.mapping.items():
+                    _put(variables, key, value)
             elif name == "ignore":
                 ignore += node.items
             elif name == "lint":
                 allow |= {item.value: item.position for item in node.get("allow").items}
-            elif _is_field(name):
-                _merge_field(fields, name, node)
+            elif name in _FIELDS:
+                fields.pop(_SAME.get(name, ""), None)
+                _put(fields, name, node)
     return replace(start, fields=fields, variables=variables, ignore=tuple(ignore), allow=allow)
 
 
-def _merge_variables(variables: dict[str, Node], node: Node) -> None:
-    if node.value is None:
-        variables.clear()
-    for key, value in node.mapping.items():
-        variables.pop(key, None)
-        if value.value is not None:
-            variables[key] = value
-
-
-def _merge_field(fields: dict[str, Node], name: str, node: Node) -> None:
-    """A reference by name and one by UUID stand for the same field: the later one wins."""
-    for short, long in Trigger.references.items():
-        if name in (short, long):
-            fields.pop(short, None)
-            fields.pop(long, None)
-    fields.pop(name, None)
+def _put(into: dict[str, Node], key: str, node: Node) -> None:
+    """The later one wins, and comes where it is said; `null` takes away."""
+    into.pop(key, None)
     if node.value is not None:
-        fields[name] = node
+        into[key] = node

@@ -80,20 +80,11 @@ class Problems:
     found: list[Diagnostic] = field(default_factory=list)
 
     def error(self, summary: str, *, at: Position | None, hint: str = "", address: str = "") -> None:
-        self.add(Severity.ERROR, summary, at=at, hint=hint, address=address)
+        self.found.append(Diagnostic(severity=Severity.ERROR, summary=summary, hint=hint, address=address, position=at))
 
-    def add(
-        self,
-        severity: Severity,
-        summary: str,
-        *,
-        at: Position | None,
-        hint: str = "",
-        address: str = "",
-        rule: str = "",
-    ) -> None:
+    def warn(self, summary: str, *, at: Position | None, hint: str, address: str = "") -> None:
         self.found.append(
-            Diagnostic(severity=severity, summary=summary, hint=hint, address=address, rule=rule, position=at)
+            Diagnostic(severity=Severity.WARNING, summary=summary, hint=hint, address=address, position=at)
         )
 
     @property

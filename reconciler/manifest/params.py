@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from reconciler.manifest.nodes import Node, Problems, nearest
 
@@ -33,18 +34,17 @@ class Scope:
 
 
 def interpolate(node: Node, scope: Scope) -> Node:
-    """`node` with every expression replaced; the same object where there is none."""
-    value = node.value
-    if isinstance(value, str):
-        if "${{" in value:
-            value = _expand(node, scope)
-    elif isinstance(value, list):
-        value = [interpolate(one, scope) for one in value]
-        value = node.value if all(a is b for a, b in zip(value, node.value, strict=True)) else value
-    elif isinstance(value, dict):
-        value = {key: interpolate(one, scope) for key, one in value.items()}
-        value = node.value if all(value[key] is one for key, one in node.value.items()) else value
-    return node if value is node.value else Node(value, node.position, node.text, node.key)
+    """`node` with every expression replaced."""
+    match node.value:
+        case str() if "${{" in node.value:
+            value: Any = _expand(node, scope)
+        case list():
+            value = [interpolate(one, scope) for one in node.value]
+        case dict():
+            value = {key: interpolate(one, scope) for key, one in node.value.items()}
+        case _:
+            return node
+    return Node(value, node.position, node.text, node.key)
 
 
 def _expand(node: Node, scope: Scope) -> str:
@@ -80,6 +80,8 @@ def _value(expression: str, node: Node, scope: Scope) -> str | None:
         hint = hint or (define if name else f"known here: {', '.join(known) or 'nothing'}")
         _say(scope, f"`${{{{ {expression} }}}}` is not known", node, hint)
         return None
+    if not isinstance(scope.params[name].value, str):
+        return None  # told already
     if name not in scope.done:
         scope.done[name] = None
         scope.done[name] = _expand(scope.params[name], scope)
@@ -93,9 +95,11 @@ def _say(scope: Scope, summary: str, node: Node, hint: str = "") -> None:
 
 
 def referenced(nodes: Iterable[Node], params: Iterable[Mapping[str, Node]]) -> set[str]:
-    """The params that expressions in `nodes` refer to, and those that these refer to in turn."""
+    """The params that expressions in `nodes` refer to, and those that these refer to in turn. What a node says
+    under `params` only defines."""
     found: set[str] = set()
-    new = {name for node in nodes for name in _names(node)}
+    said = (child for node in nodes for key, child in node.mapping.items() if key != "params")
+    new = {name for child in said for name in _names(child)}
     layers = list(params)
     while new - found:
         found |= new
@@ -104,14 +108,14 @@ def referenced(nodes: Iterable[Node], params: Iterable[Mapping[str, Node]]) -> s
 
 
 def _names(node: Node) -> Iterator[str]:
-    """Those of a whole node, in no order, but of a mapping's own `params`, which only define."""
+    """Those of a whole node, in no order."""
     todo = [node]
     while todo:
         value = todo.pop().value
         if isinstance(value, list):
             todo += value
         elif isinstance(value, dict):
-            todo += [child for key, child in value.items() if key != "params"]
+            todo += value.values()
         elif isinstance(value, str) and "${{" in value:
             names = (_PARAM.fullmatch((found[1] or "").strip()) for found in _PART.finditer(value))
             yield from (name[1] for name in names if name)

@@ -26,14 +26,20 @@ _BOOL = {**dict.fromkeys(("true", "True", "TRUE"), True), **dict.fromkeys(("fals
 _NUMERIC = frozenset("+-.0123456789")
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_NO_COLON = "could not find expected ':'"
+_WAYS_OUT = {
+    _NO_COLON: "a key is followed by a colon and a space: `key: value`",
+    "mapping values are not allowed": "quote a value that holds `: `; or the line before lacks its colon or indent",
+    "cannot start any token": "quote a value that begins with `@`, `%` or a backtick",
+    "scanning an alias": 'quote a value that begins with `*`: "*"',
+    "scanning an anchor": "quote a value that begins with `&`",
+    "parsing a quoted scalar": "a backslash in double quotes begins an escape: write it twice, or use single quotes",
+}
+"""What libyaml says, in part, and what people did who get to see it."""
 
 
 class _Broken(Exception):  # noqa: N818 - leaves the loop, never the module
-    """The file cannot be read on."""
-
-    def __init__(self, summary: str, position: Position, hint: str = "") -> None:
-        super().__init__(summary)
-        self.summary, self.position, self.hint = summary, position, hint
+    """The file cannot be read on: what is wrong, where, and the way out."""
 
 
 @dataclass
@@ -63,45 +69,44 @@ class _Parser:
     def count(self, nodes: int, position: Position) -> None:
         self.nodes += nodes
         if self.nodes > MAX_NODES:
-            raise _Broken(f"more than {MAX_NODES:,} values, aliases expanded", position, "split the file")
+            raise _Broken(
+                f"more than {MAX_NODES:,} values, aliases expanded", position, "split the file, or use fewer aliases"
+            )
 
     def event(self, event: Any) -> None:
+        at = self.place(event.start_mark)
         match event:
             case yaml.ScalarEvent():
-                position = self.place(event.start_mark)
-                self.count(1, position)
-                node = Node(self.scalar(event, position), position, event.value if event.implicit[0] else "")
+                self.count(1, at)
+                node = Node(self.scalar(event, at), at, event.value if event.implicit[0] else "")
                 self.add(node, event.anchor, size=1, depth=0)
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                position = self.place(event.start_mark)
                 if event.tag is not None and not event.implicit:
-                    raise _Broken(f"the tag `{event.tag}` is not supported", position, "take it out")
-                self.open({} if isinstance(event, yaml.MappingStartEvent) else [], event.anchor, position)
+                    raise _Broken(f"the tag `{event.tag}` is not supported", at, "take it out")
+                self.check_depth(1, at)
+                value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+                self.stack.append(_Open(value, at, event.anchor, self.nodes))
+                self.count(1, at)
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 done = self.stack.pop()
                 node = Node(done.value, done.position)
                 self.add(node, done.anchor, size=self.nodes - done.started, depth=done.depth)
             case yaml.AliasEvent():
-                position = self.place(event.start_mark)
                 if event.anchor not in self.anchors:
                     hint = "an anchor (&name) comes before its alias, and never inside itself"
-                    raise _Broken(f"the alias `*{event.anchor}` has no anchor", position, hint)
+                    raise _Broken(f"the alias `*{event.anchor}` has no anchor", at, hint)
                 node, size, depth = self.anchors[event.anchor]
-                self.count(size, position)
-                self.check_depth(depth, position)
+                self.count(size, at)
+                self.check_depth(depth, at)
                 self.add(node, None, size=size, depth=depth)
             case yaml.DocumentStartEvent() if self.root is not None:
-                at = self.place(event.start_mark)
                 raise _Broken("a second document in one file", at, "put it into a file of its own")
-
-    def open(self, value: Any, anchor: str | None, position: Position) -> None:
-        self.check_depth(1, position)
-        self.stack.append(_Open(value, position, anchor, self.nodes))
-        self.count(1, position)
 
     def check_depth(self, more: int, position: Position) -> None:
         if len(self.stack) + more > MAX_DEPTH:
-            raise _Broken(f"nested more than {MAX_DEPTH} deep", position)
+            raise _Broken(
+                f"nested more than {MAX_DEPTH} deep", position, "nothing has to be: look for brackets left open"
+            )
 
     def add(self, node: Node, anchor: str | None, *, size: int, depth: int) -> None:
         """`size` and `depth` are those of the whole node, aliases expanded."""
@@ -124,15 +129,16 @@ class _Parser:
 
     def key(self, node: Node, top: _Open) -> tuple[str, Position]:
         if not isinstance(node.value, str):
-            hint = f'quote it: "{node.text}"' if node.text else ""
-            raise _Broken("a key must be a string", node.position, hint)
-        if node.value in top.value:
-            first = top.value[node.value].place
-            self.problems.error(
-                f"the key `{node.value}` is given twice, first at {first}", at=node.position, hint="keep one"
-            )
+            summary, hint = "a key must be a string", f'quote it: "{node.text}"' if node.text else ""
+            if not isinstance(node.value, bool | int | float):
+                raise _Broken(summary, node.position, hint)
+            self.problems.error(summary, at=node.position, hint=hint)
+        name = node.text if not isinstance(node.value, str) else node.value
+        if name in top.value:
+            first = top.value[name].place
+            self.problems.error(f"the key `{name}` is given twice, first at {first}", at=node.position, hint="keep one")
         # A later duplicate replaces the value only: the problem is already on the list.
-        return node.value, node.position
+        return name, node.position
 
     def scalar(self, event: Any, position: Position) -> Any:
         if event.implicit[0]:
@@ -166,22 +172,30 @@ def parse(text: str, filename: str, problems: Problems) -> Node | None:
         while loader.check_event():
             parser.event(loader.get_event())
     except _Broken as broken:
-        problems.error(broken.summary, at=broken.position, hint=broken.hint)
+        summary, at, hint = broken.args
+        problems.error(summary, at=at, hint=hint)
         return None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        at = parser.place(mark) if mark else Position(filename=filename, line=1, column=1)
         what = " ".join(part for part in (error.problem, error.context) if part)
+        if _NO_COLON in what:  # found on a later line: the key stands where it looked from
+            mark = error.context_mark or mark
+        at = parser.place(mark) if mark else Position(filename=filename, line=1, column=1)
         lines = text.splitlines()
         line = lines[at.line - 1] if at.line <= len(lines) else ""
-        hint = "quote a value that holds `${{ … }}`" if "${{" in line else ""
-        if error.context_mark and not hint:
+        hint = next((hint for sign, hint in _WAYS_OUT.items() if sign in what), "")
+        if line[at.column - 1 : at.column] == "\t":
+            hint = "YAML is indented with spaces, not with tabs"
+        elif "${{" in line:
+            hint = "quote a value that holds `${{ … }}`"
+        elif error.context_mark and not hint:
             hint = f"look from line {error.context_mark.line + 1} on: a quote or bracket left open, or an odd indent"
-        hint = "YAML is indented with spaces, not with tabs" if line[at.column - 1 : at.column] == "\t" else hint
         problems.error(f"this is not YAML: {what}", at=at, hint=hint)
         return None
     except yaml.YAMLError as error:
-        at = _place_of_reader_error(error, text, filename)
+        offset = getattr(error, "position", 0)
+        before = text.encode()[:offset].decode(errors="ignore") if isinstance(offset, int) else ""
+        at = place_after(before, filename)
         problems.error("a character that YAML does not allow", at=at, hint='write it as "\\u…" in quotes')
         return None
     finally:
@@ -190,7 +204,6 @@ def parse(text: str, filename: str, problems: Problems) -> Node | None:
     return parser.root
 
 
-def _place_of_reader_error(error: yaml.YAMLError, text: str, filename: str) -> Position:
-    offset = getattr(error, "position", 0)
-    before = text.encode()[:offset].decode(errors="ignore") if isinstance(offset, int) else ""
+def place_after(before: str, filename: str) -> Position:
+    """Where a file goes on after its text `before`."""
     return Position(filename=filename, line=before.count("\n") + 1, column=len(before) - before.rfind("\n"))

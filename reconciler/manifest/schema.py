@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
+from reconciler.errors import Position
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.shape import field, text, texts
@@ -21,6 +23,7 @@ WORKER = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$(?!\n)"
 ACCOUNT_ID = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
 TAG = r"^[0-9a-f]{32}$(?!\n)"
 VERSION = r"^[A-Za-z0-9._-]{1,16}$(?!\n)"
+PARAM = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$(?!\n)"
 REPOSITORY = r"^[^/\s]+(/[^/\s]+)+$"
 EXPRESSION = r"\$\{\{"
 ALIASES = {
@@ -33,34 +36,13 @@ ALIASES = {
 }
 """What other tools call a field of ours."""
 
-EXAMPLES = {
-    "connections": {"acme/site": {"provider_account_id": "41612145", "repo_id": "1332648945"}},
-    "tokens": {"from-dashboard": {"build_token_name": "Workers Builds - 2026-01-02 10:00"}},
-    "triggers": {"production": {"branch_includes": ["main"], "deploy_command": "npx wrangler deploy"}},
-    "profiles": {"node": {"build_command": "npm run build"}},
-    "workers": {"web": {"profile": "node"}},
-}
+SECTIONS = ("params", "connections", "tokens", "profiles", "workers")
+"""The mappings of names at the top."""
+
+_TAG = "0123456789abcdef0123456789abcdef"
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _NOTHING = {"type": ["object", "null"]}
-_LINT_REF = {"$ref": "#/$defs/lint"}
-_LINT = {
-    **field(
-        "What the lint rules may leave alone; unites over all layers.",
-        {"allow": ["secret-on-preview"]},
-        type="object",
-        additionalProperties=False,
-    ),
-    "properties": {
-        "allow": texts("Names of lint rules to turn off; `buildsctl explain` lists them.", ["secret-on-preview"])
-    },
-}
-_PARAMS = field(
-    "Values for ${{ params.NAME }}; top level < profile < Worker < --param-file < --param.",
-    {"branch": "main"},
-    **_NOTHING,
-    additionalProperties={"type": "string"},
-    propertyNames={"pattern": r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$(?!\n)"},
-)
+_LINT = {"$ref": "#/$defs/lint"}
 
 
 def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,38 +52,136 @@ def _nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**schema, "else": {"type": ["string", "null"]}}
 
 
-def _trigger_fields() -> dict[str, Any]:
-    return {
-        **{name: _nullable(schema) for name, schema in Trigger.schema.items()},
-        "environment_variables": field(
-            "Variables of the builds, by name: a string, `{value_from: …}`, `{is_secret: true}`.",
-            {"NODE_VERSION": "24"},
-            **_NOTHING,
-            additionalProperties={"$ref": "#/$defs/environment_variable"},
-            default={},
-        ),
-        "ignore": _nullable(
-            texts(
-                "Left as it is: trigger fields, or environment_variables.GLOB; still sent on create.",
-                ["build_command", "environment_variables.CI_*"],
-                default=[],
-            )
-        ),
-        "protect": field(
-            "Never deleted or replaced, also after its block is gone.", True, type=["boolean", "null"], default=False
-        ),
-        "lint": _LINT_REF,
-    }
-
-
-def _mapping(section: str, values: Mapping[str, Any], keys: str | None, description: str) -> dict[str, Any]:
+def _mapping(description: str, example: Any, values: Mapping[str, Any], keys: str | None = None) -> dict[str, Any]:
     """Names to `values`; `keys` is the pattern of the names."""
     names = {"propertyNames": {"pattern": keys}} if keys else {}
-    return field(description, EXAMPLES[section], **_NOTHING, **names, additionalProperties=values)
+    return field(description, example, **_NOTHING, **names, additionalProperties=values)
 
 
 def _object(properties: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties, **more}
+
+
+_FIELDS = {
+    **{name: _nullable(schema) for name, schema in Trigger.schema.items()},
+    "environment_variables": field(
+        "Variables of the builds, by name: a string, `{value_from: …}`, `{is_secret: true}`.",
+        {"NODE_VERSION": "24"},
+        **_NOTHING,
+        additionalProperties={"$ref": "#/$defs/environment_variable"},
+        default={},
+    ),
+    "ignore": _nullable(
+        texts(
+            "Left as it is: trigger fields, or environment_variables.GLOB; still sent on create.",
+            ["build_command", "environment_variables.CI_*"],
+            default=[],
+        )
+    ),
+    "protect": field(
+        "Never deleted or replaced, also after its block is gone.", True, type=["boolean", "null"], default=False
+    ),
+    "lint": _LINT,
+}
+_PARAMS = field(
+    "Values for ${{ params.NAME }}; top level < profile < Worker < --param-file < --param.",
+    {"branch": "main"},
+    **_NOTHING,
+    additionalProperties={"type": "string"},
+    propertyNames={"pattern": PARAM},
+)
+_LAYERED = {
+    **_FIELDS,
+    "params": _PARAMS,
+    "triggers": _mapping(
+        "What builds the Worker, by keys of your own.",
+        {"production": {"branch_includes": ["main"], "deploy_command": "npx wrangler deploy"}},
+        {"$ref": "#/$defs/trigger"},
+        KEY,
+    ),
+}
+_ONE_OR_MORE = {"if": {"type": "array"}, "then": _STRINGS, "else": {"type": ["string", "null"]}}
+_PROFILE = field("The profile to begin with; of several the later wins.", "node", ["node", "cached"], **_ONE_OR_MORE)
+_TAKE_OVER_FROM = texts("Owners whose triggers may be taken over.", ["acme/old"])
+_WORKER = {
+    **_LAYERED,
+    "profile": _PROFILE,
+    "tag": text("The Worker's tag; looked up by name where it is not given.", _TAG, pattern=TAG),
+    "take_over_from": _TAKE_OVER_FROM,
+}
+_SECTIONS = {
+    "version": field("The manifest's format; at least once in the set.", 1, const=1),
+    "owner": field(
+        "Who manages these resources; null: nobody. Required, once in the set.",
+        "acme/builds",
+        type=["string", "null"],
+        pattern=OWNER,
+    ),
+    "account_id": text(
+        "The account; must agree with CLOUDFLARE_ACCOUNT_ID where both are given.", _TAG, pattern=ACCOUNT_ID
+    ),
+    "params": _PARAMS,
+    "connections": _mapping(
+        "Repositories that triggers build from.",
+        {"acme/site": {"provider_account_id": "41612145", "repo_id": "1332648945"}},
+        Connection.schema,
+        REPOSITORY,
+    ),
+    "tokens": _mapping(
+        "Build tokens, managed or looked up.",
+        {"from-dashboard": {"build_token_name": "Workers Builds - 2026-01-02 10:00"}},
+        Token.schema,
+        KEY,
+    ),
+    "defaults": field(
+        "Trigger fields for every trigger of the set; may also hold `profile`.",
+        {"build_caching_enabled": True},
+        **_object({**_FIELDS, "profile": _PROFILE}) | _NOTHING,
+    ),
+    "profiles": _mapping(
+        "Partial Workers, for reuse by `profile`.", {"node": {"build_command": "npm run build"}}, _object(_LAYERED)
+    ),
+    "workers": _mapping("Workers by name.", {"web": {"profile": "node"}}, _object(_WORKER) | _NOTHING, WORKER),
+    "take_over_from": _TAKE_OVER_FROM,
+    "lint": _LINT,
+}
+_SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "buildsctl manifest",
+    "description": "Configuration of Cloudflare Workers Builds, as buildsctl reads it.",
+    **_object(_SECTIONS),
+    "$defs": {
+        "lint": {
+            **field(
+                "What the lint rules may leave alone; unites over all layers.",
+                {"allow": ["secret-on-preview"]},
+                type="object",
+                additionalProperties=False,
+            ),
+            "properties": {
+                "allow": texts(
+                    "Names of lint rules to turn off; `buildsctl explain` lists them.", ["secret-on-preview"]
+                )
+            },
+        },
+        "trigger": _object(_FIELDS) | _NOTHING,
+        "environment_variable": _nullable(EnvVar.schema),
+        "secret": _object(
+            {
+                name: one
+                for name, one in EnvVar.schema["then"]["properties"].items()
+                if name not in ("value", "is_secret")
+            },
+            required=["value_from"],
+        ),
+        "value_from": field(
+            "Where a secret comes from. It never stands in a manifest.",
+            {"env": "SENTRY_AUTH_TOKEN"},
+            **_object({source.NAME: source.SCHEMA for source in SOURCES}, minProperties=1, maxProperties=1),
+        ),
+        "value_version": text("A version of the secret; a change writes it again.", "2", pattern=VERSION),
+    },
+}
 
 
 @cache
@@ -110,95 +190,21 @@ def manifest_schema(*, final: bool = False) -> dict[str, Any]:
 
     `final` is what has to hold once expressions are replaced.
     """
-    or_expression = "" if final else f"|{EXPRESSION}"
-    fields = _trigger_fields()
-    trigger = {"$ref": "#/$defs/trigger"}
-    triggers = _mapping("triggers", trigger, KEY, "What builds the Worker, by keys of your own.")
-    layered = {**fields, "params": _PARAMS, "triggers": triggers}
-    more = _worker_fields(or_expression)
-    worker = _object({**layered, **more}) | _NOTHING
-    defaults = "Trigger fields for every trigger of the set; may also hold `profile`."
-    properties = {
-        **_head(or_expression),
-        "params": _PARAMS,
-        "connections": _mapping("connections", Connection.schema, REPOSITORY, "Repositories that triggers build from."),
-        "tokens": _mapping("tokens", Token.schema, KEY, "Build tokens, managed or looked up."),
-        "defaults": field(
-            defaults, {"build_caching_enabled": True}, **_object({**fields, "profile": more["profile"]}) | _NOTHING
-        ),
-        "profiles": _mapping("profiles", _object(layered), None, "Partial Workers, for reuse by `profile`."),
-        "workers": _mapping("workers", worker, WORKER, "Workers by name."),
-        "take_over_from": more["take_over_from"],
-        "lint": _LINT_REF,
-    }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "buildsctl manifest",
-        "description": "Configuration of Cloudflare Workers Builds, as buildsctl reads it.",
-        **_object(properties),
-        "$defs": {
-            "lint": _LINT,
-            "trigger": _object(fields) | _NOTHING,
-            "environment_variable": _nullable(EnvVar.schema),
-            **_secrets(or_expression),
-        },
-    }
+    return _SCHEMA if final else _with_expressions(_SCHEMA)
 
 
-def _head(or_expression: str) -> dict[str, Any]:
-    return {
-        "version": field("The manifest's format; at least once in the set.", 1, const=1),
-        "owner": field(
-            "Who manages these resources; null: nobody. Required, once in the set.",
-            "acme/builds",
-            type=["string", "null"],
-            pattern=f"{OWNER}{or_expression}",
-        ),
-        "account_id": text(
-            "The account; must agree with CLOUDFLARE_ACCOUNT_ID where both are given.",
-            "0123456789abcdef0123456789abcdef",
-            pattern=f"{ACCOUNT_ID}{or_expression}",
-        ),
+def _with_expressions(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` where an expression may stand for any text that has a form; keys hold none."""
+    found = {
+        name: _with_expressions(one) if isinstance(one, dict) and name != "propertyNames" else one
+        for name, one in schema.items()
     }
-
-
-def _worker_fields(or_expression: str) -> dict[str, Any]:
-    """What only a Worker may say."""
-    one_or_more = {"if": {"type": "array"}, "then": _STRINGS, "else": {"type": ["string", "null"]}}
-    return {
-        "profile": field(
-            "The profile to begin with; of several the later wins.", "node", ["node", "cached"], **one_or_more
-        ),
-        "tag": text(
-            "The Worker's tag; looked up by name where it is not given.",
-            "0123456789abcdef0123456789abcdef",
-            pattern=f"{TAG}{or_expression}",
-        ),
-        "take_over_from": texts("Owners whose triggers may be taken over.", ["acme/old"]),
-    }
-
-
-def _secrets(or_expression: str) -> dict[str, Any]:
-    secret = {
-        "value_from": {"$ref": "#/$defs/value_from"},
-        "value_version": {"$ref": "#/$defs/value_version"},
-        "allow_empty": EnvVar.schema["then"]["properties"]["allow_empty"],
-    }
-    sources = _object({source.NAME: source.SCHEMA for source in SOURCES}, minProperties=1, maxProperties=1)
-    return {
-        "secret": _object(secret, required=["value_from"]),
-        "value_from": field(
-            "Where a secret comes from. It never stands in a manifest.", {"env": "SENTRY_AUTH_TOKEN"}, **sources
-        ),
-        "value_version": text(
-            "A version of the secret; a change writes it again.", "2", pattern=f"{VERSION}{or_expression}"
-        ),
-    }
+    return found | {"pattern": f"{schema['pattern']}|{EXPRESSION}"} if "pattern" in schema else found
 
 
 def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[str, ...]]:
     """Every violation of the schema, at its place and in words. Returns what is broken: the section, with
-    the key under it where the section is a mapping of names."""
+    the key under it where that is one of SECTIONS."""
     broken: set[tuple[str, ...]] = set()
     schema, value = manifest_schema(final=final), root.bare()
     with suppress(ImportError, UnicodeEncodeError):  # not built for this machine; half a surrogate pair, from a param
@@ -211,12 +217,15 @@ def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[s
 
     for error in Draft202012Validator(schema).iter_errors(value):
         for leaf in _leaves(error):
-            _report(root, leaf, problems)
-            path = [str(part) for part in leaf.absolute_path]
-            if not path and leaf.validator == "additionalProperties":
-                continue
-            named = path[:1] and path[0] in ("connections", "tokens", "profiles", "workers")
-            broken.add(tuple(path[: 2 if named else 1]) or ("",))
+            node, path = root, [str(part) for part in leaf.absolute_path]
+            for part in leaf.absolute_path:
+                node = node.items[part] if isinstance(part, int) else node.mapping[part]
+            for summary, at, hint in _told(node, leaf):
+                problems.error(summary, at=at, hint=hint, address=where(path))
+            if "propertyNames" in leaf.absolute_schema_path:
+                path.append(leaf.instance)
+            if path:  # an unknown section breaks no other
+                broken.add(tuple(path[: 2 if path[0] in SECTIONS else 1]))
     return broken
 
 
@@ -229,9 +238,9 @@ def _leaves(error: Any) -> Iterator[Any]:
         yield error
 
 
-def where(path: Sequence[str | int]) -> str:
+def where(path: Sequence[str]) -> str:
     """A path in the manifest as an address where it has one: `trigger/web/production`."""
-    match [str(part) for part in path]:
+    match path:
         case ["workers", worker, "triggers", trigger, "environment_variables", key, *_]:
             return f"env/{worker}/{trigger}/{key}"
         case ["workers", worker, "triggers", trigger, *_]:
@@ -249,6 +258,7 @@ FORMS = {
     VERSION: "1 to 16 letters, digits, `.`, `_` and `-`",
     KEY: "1 to 64 letters, digits, spaces, `.`, `_` and `-`, the first a letter or digit",
     WORKER: "1 to 255 letters, digits, `.`, `_` and `-`, the first a letter or digit",
+    PARAM: "1 to 64 letters, digits, `_` and `-`, the first a letter or `_`",
     REPOSITORY: "`owner/repo`, with more `/` where the provider has groups",
 }
 WORDS = {"object": "a mapping", "array": "a list", "string": "a string", "boolean": "true or false"}
@@ -267,66 +277,70 @@ def _named(path: Sequence[str | int]) -> str:
     return f"`{path[-1]}`"
 
 
-def _report(root: Node, error: Any, problems: Problems) -> None:
-    path, node = list(error.absolute_path), root
-    for part in path:
-        node = node.items[part] if isinstance(part, int) else node.mapping[part]
-    name, at = _named(path), node.place
-    say = partial(problems.error, address=where(path))
-    rule = error.validator_value
+def _told(node: Node, error: Any) -> Iterator[tuple[str, Position, str]]:
+    """What is wrong with `node`, at which place, and the way out."""
+    name, rule, at = _named(error.absolute_path), error.validator_value, node.place
+    known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
     if "propertyNames" in error.absolute_schema_path:
-        hint = "letters, digits and a few signs; see the manifest reference"
-        hint = "a connection's key is `owner/repo`" if path == ["connections"] else hint
-        say(f"`{error.instance}` cannot be a key of {name}", at=node.mapping[error.instance].place, hint=hint)
+        yield (
+            f"`{error.instance}` cannot be a key of {name}",
+            node.mapping[error.instance].place,
+            f"it must be {FORMS[rule]}",
+        )
         return
     match error.validator:
         case "additionalProperties":
-            _report_unknown(node, error.schema.get("properties", {}), say)
+            yield from _unknown(node, known)
         case "type":
-            _report_type(node, rule if isinstance(rule, list) else [rule], name, say)
+            types = rule if isinstance(rule, list) else [rule]
+            wanted = " or ".join(WORDS[one] for one in types if one in WORDS)
+            yield f"{name} must be {wanted}", node.position, _retyped(node, types, error.schema.get("examples"))
         case "required":
-            missing = [field for field in rule if field not in node.mapping]
-            say(f"{name} needs {' and '.join(f'`{field}`' for field in missing)}", at=at)
+            missing = " and ".join(f"`{field}`" for field in rule if field not in node.mapping)
+            yield f"{name} needs {missing}", at, ""
         case "dependentRequired":
             both = " and ".join(f"`{field}`" for field in rule)
             hint = "or name a token made elsewhere by `build_token_name` or `build_token_uuid`"
-            say(f"{name} needs both {both}", at=at, hint=hint)
-        case "enum" | "const":
-            allowed = rule if error.validator == "enum" else [rule]
-            listed = ", ".join(f"`{one}`" for one in allowed)
-            say(f"{name} must be {'one of ' if len(allowed) > 1 else ''}{listed}", at=node.position)
+            yield f"{name} needs both {both}", at, hint
+        case "enum":
+            yield f"{name} must be one of {', '.join(f'`{one}`' for one in rule)}", node.position, ""
+        case "const":
+            hint = "without quotes" if node.value == str(rule) else ""
+            yield f"{name} must be `{rule}`", node.position, hint
         case "pattern":
             form = rule.removesuffix(f"|{EXPRESSION}")
-            say(f"{name} is not of the form: {FORMS.get(form, form)}", at=node.position)
+            yield f"{name} is not of the form: {FORMS.get(form, form)}", node.position, ""
         case "minLength" | "minItems":
-            say(f"{name} must not be empty", at=node.position)
+            yield f"{name} must not be empty", node.position, ""
         case "minProperties" | "maxProperties":
-            known = ", ".join(f"`{field}`" for field in error.schema.get("properties", {}))
-            hint = f"give one of {known}" if known else EITHER_OR
-            say(f"{name} holds {'nothing' if not node.mapping else 'too much'}", at=at, hint=hint)
+            hint = f"give one of {', '.join(f'`{field}`' for field in known)}" if known else EITHER_OR
+            yield f"{name} holds {'too much' if node.mapping else 'nothing'}", at, hint
         case _:
-            say(f"{name} is not what the schema wants ({error.validator})", at=node.position)
+            yield f"{name} is not what the schema wants ({error.validator})", node.position, ""
 
 
-def _report_unknown(node: Node, known: Mapping[str, Any], say: Callable[..., None]) -> None:
+def _unknown(node: Node, known: Mapping[str, Any]) -> Iterator[tuple[str, Position, str]]:
     for key, child in node.mapping.items():
         if key == "<<":
-            say("`<<` is no merge key in YAML 1.2", at=child.place, hint="use a profile")
+            yield "`<<` is no merge key in YAML 1.2", child.place, "use a profile"
         elif key not in known:
             alias = ALIASES.get(key)
             hint = f"did you mean `{alias}`?" if alias in known else nearest(key, known)
-            say(f"unknown field `{key}`", at=child.place, hint=hint or f"known here: {', '.join(sorted(known))}")
+            if key == "profile":
+                hint = "a Worker or `defaults` names profiles, `profile: [a, b]`; they do not nest"
+            yield f"unknown field `{key}`", child.place, hint or f"known here: {', '.join(sorted(known))}"
 
 
-def _report_type(node: Node, types: Sequence[str], name: str, say: Callable[..., None]) -> None:
-    wanted = " or ".join(WORDS[one] for one in types if one in WORDS)
-    hint = ""
+def _retyped(node: Node, types: Sequence[str], examples: Sequence[Any] | None) -> str:
+    """What would make it one of `types`."""
     if "string" in types and isinstance(node.value, bool | int | float):
-        hint = f'quote it: "{node.text}"'
-    elif "string" in types and node.value is None:
-        hint = 'say "" for an empty string'
-    elif "boolean" in types and isinstance(node.value, str):
-        hint = "without quotes; `yes` and `on` are strings in YAML 1.2"
-    elif "array" in types and isinstance(node.value, str):
-        hint = f"a list stands in brackets: `[{node.text if 0 < len(node.text) < 40 else '…'}]`"
-    say(f"{name} must be {wanted}", at=node.position, hint=hint)
+        return f'quote it: "{node.text}"'
+    if "string" in types and node.value is None:
+        return 'say "" for an empty string'
+    if "boolean" in types and isinstance(node.value, str):
+        return "without quotes; `yes` and `on` are strings in YAML 1.2"
+    if "array" in types and isinstance(node.value, str):
+        return f"a list stands in brackets: `[{node.text if 0 < len(node.text) < 40 else '…'}]`"
+    if "object" in types and node.value is None:
+        return "it is empty: indent what belongs to it further"
+    return f"such as {json.dumps(examples[0])}" if examples else ""

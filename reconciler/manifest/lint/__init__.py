@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reconciler.errors import Diagnostic
 from reconciler.manifest.lint import (
     branch_filter,
     command_length,
@@ -56,11 +57,13 @@ def check(triggers: Sequence[Effective], problems: Problems, *, has_marker: bool
         for rule in RULES:
             for found in rule.check(site) if rule.NAME not in trigger.allow else ():
                 about = f"env/{trigger.worker}/{trigger.key}/{found.variable}"
-                problems.add(
-                    rule.SEVERITY,
-                    found.summary,
-                    at=found.position,
-                    hint=f"{found.hint}; to insist, `lint: {{allow: [{rule.NAME}]}}`",
-                    address=about if found.variable else trigger.address,
-                    rule=rule.NAME,
+                problems.found.append(
+                    Diagnostic(
+                        severity=rule.SEVERITY,
+                        summary=found.summary,
+                        hint=f"{found.hint}; to insist, `lint: {{allow: [{rule.NAME}]}}`",
+                        address=about if found.variable else trigger.address,
+                        rule=rule.NAME,
+                        position=found.position,
+                    )
                 )

@@ -18,24 +18,15 @@ def check(site: Site) -> Findings:
     """Anything else is 400 / 12002 without a reason (field notes, Triggers)."""
     if "branch_includes" not in site.trigger.fields:
         return  # told already
-    includes, excludes = (set(site.trigger.texts(name)) for name in ("branch_includes", "branch_excludes"))
-    name, hint = (_preview if "*" in includes else _production)(includes, excludes)
-    if name:
-        summary = f"the API refuses these `{name}` (400 / 12002)"
-        yield Finding(summary, hint, site.trigger.place(name))
-
-
-def _preview(includes: set[str], excludes: set[str]) -> tuple[str, str]:
-    if len(includes) > 1:
-        return "branch_includes", ALL
-    if len(excludes) != 1 or any("*" in name or not name for name in excludes):
-        return "branch_excludes", EXCLUDE
-    return "", ""
-
-
-def _production(includes: set[str], excludes: set[str]) -> tuple[str, str]:
-    if len(includes) != 1 or any("*" in name or not name for name in includes):
-        return "branch_includes", NAME_ONE
-    if excludes:
-        return "branch_excludes", NO_EXCLUDES
-    return "", ""
+    includes, excludes = (site.trigger.texts(name) for name in FIELDS)
+    preview = site.trigger.is_preview
+    concrete = excludes if preview else includes
+    if preview and len(includes) > 1:
+        name, hint = "branch_includes", ALL
+    elif len(concrete) != 1 or not concrete[0] or "*" in concrete[0]:
+        name, hint = ("branch_excludes", EXCLUDE) if preview else ("branch_includes", NAME_ONE)
+    elif excludes and not preview:
+        name, hint = "branch_excludes", NO_EXCLUDES
+    else:
+        return
+    yield Finding(f"the API refuses these `{name}` (400 / 12002)", hint, site.trigger.get(name).position)

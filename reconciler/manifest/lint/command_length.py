@@ -17,4 +17,4 @@ def check(site: Site) -> Findings:
         length = len(site.trigger.text(name))
         if length > MAX_LENGTH:
             summary = f"`{name}` has {length} characters, the API takes {MAX_LENGTH} (400 / 12002)"
-            yield Finding(summary, HINTS[0], site.trigger.place(name))
+            yield Finding(summary, HINTS[0], site.trigger.get(name).position)

@@ -14,4 +14,4 @@ def check(site: Site) -> Findings:
     """An empty one is 400 / 12002 without a reason (field notes, Triggers)."""
     if "deploy_command" in site.trigger.fields and not site.trigger.text("deploy_command"):
         summary = "`deploy_command` is empty, which the API refuses (400 / 12002)"
-        yield Finding(summary, HINTS[0], site.trigger.place("deploy_command"))
+        yield Finding(summary, HINTS[0], site.trigger.get("deploy_command").position)

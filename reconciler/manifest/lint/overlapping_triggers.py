@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
-
+from reconciler.affected import matches
 from reconciler.manifest.lint import one_trigger_per_kind
 from reconciler.manifest.lint.finding import WARNING, Finding, Findings, Site
 from reconciler.manifest.merge import Effective
@@ -29,7 +26,7 @@ def check(site: Site) -> Findings:
             yield Finding(
                 f"a push to `{branch}` builds by this trigger and by `{other.key}`",
                 CHOOSE if one.is_preview == other.is_preview else EXCLUDE.replace("BRANCH", branch),
-                one.place("branch_excludes" if one.is_preview else "branch_includes"),
+                one.get("branch_excludes" if one.is_preview else "branch_includes").position,
             )
 
 
@@ -51,9 +48,6 @@ def _shared(one: Effective, other: Effective) -> str:
 
 
 def _builds(one: Effective, branch: str) -> bool:
-    return _matches(branch, one.texts("branch_includes")) and not _matches(branch, one.texts("branch_excludes"))
-
-
-def _matches(branch: str, patterns: Iterable[str]) -> bool:
-    """`*` is the only sign that means more than itself."""
-    return any(fnmatchcase(branch, re.sub(r"([?[])", r"[\1]", pattern)) for pattern in patterns)
+    return any(matches(rule, branch) for rule in one.texts("branch_includes")) and not any(
+        matches(rule, branch) for rule in one.texts("branch_excludes")
+    )

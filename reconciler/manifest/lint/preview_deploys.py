@@ -23,7 +23,7 @@ def check(site: Site) -> Findings:
         verb = _deploying(site.trigger.text(name))
         if verb:
             summary = f"a preview trigger runs `wrangler {verb}`: every branch goes into production"
-            yield Finding(summary, HINTS[0], site.trigger.place(name))
+            yield Finding(summary, HINTS[0], site.trigger.get(name).position)
 
 
 def _deploying(command: str) -> str:

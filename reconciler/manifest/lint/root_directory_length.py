@@ -16,4 +16,4 @@ def check(site: Site) -> Findings:
     length = len(site.trigger.text("root_directory"))
     if length > MAX_LENGTH:
         summary = f"`root_directory` has {length} characters, the API takes {MAX_LENGTH} (400 / 12002)"
-        yield Finding(summary, HINTS[0], site.trigger.place("root_directory"))
+        yield Finding(summary, HINTS[0], site.trigger.get("root_directory").position)

@@ -18,8 +18,7 @@ def check(site: Site) -> Findings:
     """`*` is any run of characters, slashes included, at the start or the end only; paths begin at the root of
     the repository (field notes, Triggers)."""
     for field in FIELDS:
-        node = site.trigger.fields.get(field)
-        for item in node.items if node else ():
+        for item in site.trigger.get(field).items:
             problem = _problem(str(item.value))
             if problem:
                 better = re.sub(r"\*+", "*", re.sub(r"^(?:\.{0,2}/)+", "", item.value))

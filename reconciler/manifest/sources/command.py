@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.kinds.shape import texts
-from reconciler.manifest.sources.env import RESERVED
-from reconciler.manifest.sources.given import Context, Given, decode
+from reconciler.manifest.sources.file import decode
+from reconciler.model import Secret
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,29 +23,13 @@ MAX_BYTES = 64_000
 MAX_SECONDS = 60.0
 
 
-def label(spec: Sequence[str]) -> str:
-    return spec[0]  # arguments may be long, and somebody may have put a secret there
-
-
-def refuse(spec: Sequence[str]) -> str:  # noqa: ARG001 - the user decides by --allow-commands
-    return ""
-
-
-def ask(spec: Sequence[str], context: Context) -> Given:
+def ask(spec: Sequence[str], folder: str, environment: Mapping[str, str]) -> Secret:
     import subprocess  # noqa: PLC0415 - 2 ms, and few sets have a command
 
-    if not context.allow_commands:
-        return Given(missing="needs --allow-commands")
-    # What it needs to log in somewhere it may have; not our own tokens, nor the set's other secrets.
-    environment = {
-        name: value
-        for name, value in context.environment.items()
-        if not name.startswith(RESERVED) and name not in context.withheld
-    }
     try:
         process = subprocess.Popen(  # noqa: S603 - no shell, and only with --allow-commands
             list(spec),
-            cwd=context.folder or ".",
+            cwd=folder or ".",
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -53,7 +37,7 @@ def ask(spec: Sequence[str], context: Context) -> Given:
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        return Given(missing=f"cannot be started: {getattr(error, 'strerror', None) or 'not a command'}")
+        return Secret(None, missing=f"cannot be started: {getattr(error, 'strerror', None) or 'not a command'}")
     found: list[bytes] = []
     reader = threading.Thread(target=_read, args=(process, found), daemon=True)
     reader.start()
@@ -64,13 +48,13 @@ def ask(spec: Sequence[str], context: Context) -> Given:
         if not done or len(found[0]) > MAX_BYTES:
             _kill(process)  # what it started may hold the pipe: nobody waits for that
     if not done:
-        return Given(missing=f"did not end within {MAX_SECONDS:.0f} seconds")
+        return Secret(None, missing=f"did not end within {MAX_SECONDS:.0f} seconds")
     data = found[0]
     process.wait()
     if len(data) > MAX_BYTES:
-        return Given(missing=f"prints more than {MAX_BYTES:,} bytes")
+        return Secret(None, missing=f"prints more than {MAX_BYTES:,} bytes")
     if process.returncode != 0:
-        return Given(missing=f"ends with exit code {process.returncode}")
+        return Secret(None, missing=f"ends with exit code {process.returncode}; run it by hand to see why")
     return decode(data)
 
 

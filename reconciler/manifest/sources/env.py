@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reconciler.kinds.shape import text
-from reconciler.manifest.sources.given import Context, Given, encodes
+from reconciler.model import Secret
 
 NAME = "env"
 SCHEMA = text("A variable of the environment; not CLOUDFLARE_* or BUILDSCTL_*.", "SENTRY_AUTH_TOKEN", minLength=1)
 RESERVED = ("CLOUDFLARE_", "BUILDSCTL_")
 
 
-def label(spec: str) -> str:
-    return spec
-
-
-def refuse(spec: str) -> str:
-    """Why the source cannot be used; empty where it can."""
-    if spec.startswith(RESERVED):
-        return f"`{spec}` is buildsctl's own: a manifest must not be able to send it anywhere"
-    return ""
-
-
-def ask(spec: str, context: Context) -> Given:
-    value = context.environment.get(spec)
+def ask(spec: str, folder: str, environment: Mapping[str, str]) -> Secret:  # noqa: ARG001 - as every source
+    value = environment.get(spec)
     if value is None:
-        return Given(missing="is not set")
-    return Given(value) if value.isascii() or encodes(value) else Given(missing="does not give UTF-8")
+        return Secret(None, missing="is not set")
+    # Python passes bytes of the environment that are no UTF-8 on as lone surrogates.
+    no_text = any("\ud800" <= one <= "\udfff" for one in value)
+    return Secret(None, missing="does not give UTF-8") if no_text else Secret(value)
