@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
 import ssl
 import threading
@@ -32,6 +33,8 @@ PAGE_OUT_OF_RANGE = 12013
 CHANGED = "it changed meanwhile: run it again"
 CONNECT_SECONDS, READ_SECONDS, TOTAL_SECONDS = 10.0, 60.0, 180.0  # of one request
 BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 8.0
+
+_RAY = re.compile(r"[^0-9A-Za-z-]")  # what no ray id holds
 
 Handler = Callable[[str, str, Mapping[str, str], Mapping[str, str], bytes], Any]
 """`(method, path, query, headers, body)` to something with `status`, `headers`, `body`: the sandbox."""
@@ -251,7 +254,7 @@ class Api:
                 extensions=self._timeout,
             )
             with self._deadline.of(TOTAL_SECONDS), closing(self._transport.handle_request(sent)) as response:
-                status, ray = response.status_code, response.headers.get("cf-ray", "")[:40]
+                status, ray = response.status_code, _RAY.sub("", response.headers.get("cf-ray", ""))[:40]
                 content = _read(response)
                 retry_after = response.headers.get("retry-after", "")
                 self.date = response.headers.get("date", "")

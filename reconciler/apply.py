@@ -77,7 +77,8 @@ class _Run:
     at_once: Event = field(default_factory=Event)
     begun: set[int] = field(default_factory=set)  # by identity, the steps that were begun
     failed: bool = False
-    results: queue.SimpleQueue[_Result | BaseException | None] = field(default_factory=queue.SimpleQueue)
+    # A SimpleQueue's wait has no end where a signal's handler outlasts it (CPython 3.11).
+    results: queue.Queue[_Result | BaseException | None] = field(default_factory=queue.Queue)
     bad: dict[Address, str] = field(default_factory=dict)
     denied: bool = False
     trying: Lock = field(default_factory=Lock)
@@ -314,7 +315,7 @@ def _bind(request: Request, ids: Mapping[Address, str], key: ownership.Fingerpri
 
 def _echo(echo: Echo, sent: Mapping[str, Value], result: Any) -> tuple[str, list[str]]:
     """The id in an answer, and the fields that it does not show as they were sent."""
-    live: Live[Token] | Live[Connection] | None
+    live: Live[Token] | Live[Connection]
     names: tuple[str, ...]
     match echo:
         case Echo.TRIGGER:
@@ -325,11 +326,12 @@ def _echo(echo: Echo, sent: Mapping[str, Value], result: Any) -> tuple[str, list
         case Echo.TOKEN:
             live, names = Token.decode(result), settle.TOKEN_FIELDS
         case Echo.CONNECTION:
-            live, names = Connection.decode(result), ("provider_type", "provider_account_id", "repo_id")
+            connection, names = Connection.decode(result), ("provider_type", "provider_account_id", "repo_id")
+            if connection is None or connection.resource.deleted:
+                raise errors.AnswerError(f"the API's answer is {'a deleted' if connection else 'no'} connection")
+            live = connection
         case Echo.NOTHING:
             return "", []
-    if live is None:
-        raise errors.AnswerError("the API's answer is not a connection")
     return live.id, [name for name in names if live.resource.fields[name] != sent[name]]
 
 

@@ -218,7 +218,7 @@ class Watch:
                 return found
             except (AnswerError, GatewayError, NetworkError) as error:
                 lost += 1
-                no_api = isinstance(error, AnswerError) and not self.answered
+                no_api = not self.answered and not isinstance(error, GatewayError)
                 if lost == MAX_LOST or no_api or self.api.stop.is_set():
                     raise
                 if lost == 1:

@@ -338,6 +338,29 @@ def test_a_connection_that_is_put_elsewhere_than_told(server: FakeServer, folder
     assert "`provider_account_id`" in error
 
 
+def test_a_connection_that_stays_deleted_costs_no_trigger(server: FakeServer, folder: Path) -> None:
+    """Where the put gives a deleted connection back, what would be made again with it is not deleted either."""
+    write(folder, AFTER.replace("1332648945", "777"))
+    deleted = {
+        **server.connections["00000002-0000-4000-8000-000000000002"],
+        "repo_id": "777",
+        "deleted_on": "2026-01-02",
+    }
+    server.on("PUT", ".*", lambda _: envelope(deleted))
+    ran = apply(server, folder)
+    status, error = outcomes(ran)["connection/acme/site"]
+    assert status in ("failed", "unknown")
+    assert "the API's answer is a deleted connection" in error
+    replaced = [one for one in ran.document["outcomes"] if one["action"] == "replace"]
+    assert replaced
+    assert {one["status"] for one in replaced} == {"skipped"}
+
+
+def test_a_ray_id_is_no_place_for_anything_else(server: FakeServer, folder: Path) -> None:
+    server.on("GET", "/builds/tokens", Answer(403, b"<html>", {"CF-Ray": "ra`y|<b>-SBX"}))
+    assert "-FRArayb-SBX\n" in run(["plan", "-v"], environment(server), folder).err
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 524])
 def test_idempotent_requests_are_sent_again(server: FakeServer, folder: Path, status: int) -> None:
     answer = Answer(status, b"<html>", {"Retry-After": "0"})
