@@ -48,14 +48,13 @@ from reconciler.model import (
     Trial,
     Value,
 )
-from reconciler.plan.summary import missing_secrets
 
 _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
 
 
 def check_sources(plan: Plan) -> None:
     """Refuse before the first write where a secret would have to be sent that its source did not give."""
-    missing = [f"{address}: {secret.source} {secret.missing}" for address, secret in missing_secrets(plan)]
+    missing = [f"{address}: {secret.source} {secret.missing}" for address, secret in plan.missing]
     if missing:
         raise SourceError(
             "\n  ".join((f"{len(missing)} secret{'s' * (len(missing) > 1)} to be written cannot be had:", *missing)),

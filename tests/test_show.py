@@ -24,9 +24,7 @@ CASES = [pytest.param(story.load(path), id=path.stem) for path in story.paths()]
 
 
 def _plain(text: str) -> str:
-    """The JSON does not say where a secret comes from, nor the address that an id will have."""
-    text = re.sub(r"\(secret, (?:from|unknown:) [^)]*\)", "(secret)", text)
-    text = re.sub(r"\S+/\S+ \(known after apply\)", "(known after apply)", text)
+    """The JSON does not hold the lines of a manifest: a secret may stand there by mistake."""
     return re.sub(r"\n +\d+ \| .*\n +\^", "", text)
 
 
@@ -39,7 +37,8 @@ def test_a_saved_plan_shows_what_the_plan_showed(case: Any, tmp_path: Path) -> N
         return
     document = json.loads(dump(plan_document(plan, outcomes)))
     again, became = saved.read(document)
-    assert _plain(plan_text(again)) == _plain(plan_text(plan))
+    for whole in (False, True):
+        assert plan_text(again, whole=whole) == plan_text(plan, whole=whole)
     assert _plain(troubles_text(again)) == _plain(troubles_text(plan))
     assert _plain(plan_markdown(again, became)) == _plain(plan_markdown(plan, outcomes))
     assert [one.address for one in became or ()] == [one.address for one in outcomes]

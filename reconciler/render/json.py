@@ -55,6 +55,10 @@ def plan_document(
         "summary": summary(plan),
         "undeclared_workers": plan.undeclared_workers,
         "left_out": plan.left_out,
+        "missing_secrets": [
+            {"address": str(address), "source": secret.source, "why": secret.missing}
+            for address, secret in plan.missing
+        ],
         "labels": {uuid: name for uuid, name in sorted(plan.labels.items()) if uuid in strings},
         "requests": {"read": plan.reads, "write": plan.writes, "window": WINDOW},
     }
@@ -102,6 +106,8 @@ def diagnostic(one: Diagnostic) -> dict[str, Any]:
 def _change(change: Change) -> dict[str, Any]:
     after, unknown, after_sensitive = _split(change.after)
     before, _, before_sensitive = _split(change.before)
+    secrets = {name: one for name, one in (change.after or {}).items() if isinstance(one, Secret)}
+    to_come = {name: str(one) for name, one in (change.after or {}).items() if isinstance(one, Address)}
     return {
         "address": str(change.address),
         "type": change.address.kind,
@@ -115,6 +121,8 @@ def _change(change: Change) -> dict[str, Any]:
             "after_unknown": unknown,
             "before_sensitive": before_sensitive,
             "after_sensitive": after_sensitive,
+            "after_from": to_come | {name: one.source for name, one in secrets.items() if one.source},
+            "after_missing": {name: one.missing for name, one in secrets.items() if one.missing},
         },
         "fields": [_field(one) for one in change.fields],
         "action_reason": change.reason,

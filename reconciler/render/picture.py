@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from reconciler.model import Action, Address, Change, Plan, Value
 from reconciler.render.escape import clean
-from reconciler.render.saved import LATER
 from reconciler.render.text import WORDS, symbol
 from reconciler.render.value import shortened
 
@@ -161,16 +160,13 @@ def _middle(ties: Sequence[tuple[int, str]]) -> float:
 
 
 def _names(plan: Plan, kind: str) -> dict[str, str]:
-    """By id what people call it, and the address of an old generation, whose label is its live name. A saved plan does
-    not hold which address an id to come belongs to: it is the one that is made, if one is."""
+    """By id what people call it, and the address of an old generation, whose label is its live name."""
     names = dict(plan.labels)
-    rows = [one for one in plan.changes if one.address.kind == kind]
-    for one in rows:
-        if kind == "token" and one.before:
+    for one in plan.changes:
+        if kind == "token" == one.address.kind and one.before:
             live = f"token `{one.before.get('build_token_name')}`"
             names |= {uuid: str(one.address) for uuid, label in plan.labels.items() if label == live}
-    born = [str(one.address) for one in rows if one.action is Action.CREATE]
-    return names | ({LATER: born[0]} if len(born) == 1 else {})
+    return names
 
 
 def _ties(change: Change, names: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str, str]]:

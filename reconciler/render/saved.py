@@ -26,15 +26,13 @@ from reconciler.model import (
 )
 from reconciler.render.json import ACTIONS
 
-LATER = "\0known after apply"
-"""Stands for an id that is still to come; `labels` has the words for it."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class SavedPlan(Plan):
-    """A plan to be shown: how many writes it has is known, not which."""
+    """A plan to be shown: how many writes it has is known, and what they lack, not which they are."""
 
     writes: int = 0
+    missing: tuple[tuple[Address, Secret], ...] = ()
 
 
 def read(document: Mapping[str, Any]) -> tuple[SavedPlan, tuple[Outcome, ...] | None]:
@@ -58,11 +56,15 @@ def read(document: Mapping[str, Any]) -> tuple[SavedPlan, tuple[Outcome, ...] | 
             Unread(what=str(one["what"]), error=ApiError(str(one["error"]), hint=str(one["hint"])))
             for one in document["unread"]
         ),
-        labels={**{str(k): str(v) for k, v in document.get("labels", {}).items()}, LATER: "(known after apply)"},
+        labels={str(k): str(v) for k, v in document["labels"].items()},
         reads=int(requests["read"]),
         writes=int(requests["write"]),
+        missing=tuple(
+            (_address(one["address"]), Secret(None, str(one["source"]), str(one["why"])))
+            for one in document["missing_secrets"]
+        ),
         undeclared_workers=None if document["undeclared_workers"] is None else int(document["undeclared_workers"]),
-        left_out=int(document.get("left_out", 0)),
+        left_out=int(document["left_out"]),
     )
     outcomes = document.get("outcomes")
     return plan, None if outcomes is None else tuple(_outcome(one, plan) for one in outcomes)
@@ -83,28 +85,36 @@ def _change(row: Mapping[str, Any]) -> Change:
     action = next((action for action, names in ACTIONS.items() if names == change["actions"]), None)
     if action is None:
         raise ValueError("an action that no plan has")
+    before = _fields(change["before"], dict.fromkeys(change["before_sensitive"], Secret(None)))
+    after = _fields(change["after"], _unshown(change))
     return Change(
         address=_address(row["address"]),
         action=action,
-        before=_fields(change["before"], {}, change["before_sensitive"]),
-        after=_fields(change["after"], change["after_unknown"], change["after_sensitive"]),
+        before=before,
+        after=after,
         reason=str(row["action_reason"]),
         disposition=Disposition(row["disposition"]),
         cause=Cause(row["cause"]) if row["cause"] else None,
-        fields=tuple(_field(one) for one in row["fields"]),
-        not_compared=str(row.get("not_compared_reason") or "") if row["not_compared"] else "",
+        fields=tuple(_field(one, before or {}, after or {}) for one in row["fields"]),
+        not_compared=str(row["not_compared_reason"] or ""),
     )
 
 
-def _fields(
-    given: Mapping[str, Any] | None, unknown: Mapping[str, Any], sensitive: Mapping[str, Any]
-) -> Mapping[str, Value] | None:
-    if given is None:
-        return None
-    return {
-        name: Secret(None) if name in sensitive else LATER if name in unknown else _value(value)
-        for name, value in given.items()
+def _unshown(change: Mapping[str, Any]) -> dict[str, Value]:
+    """What stands as null in `after`: ids that are still to come, and secrets. One with a value has none here."""
+    come: dict[str, Value] = {
+        name: _address(change["after_from"][name])
+        for name in change["after_unknown"]
+        if name not in change["after_sensitive"]
     }
+    for name in change["after_sensitive"]:
+        value = None if name in change["after_unknown"] else ""
+        come[name] = Secret(value, *(str(change[it].get(name, "")) for it in ("after_from", "after_missing")))
+    return come
+
+
+def _fields(given: Mapping[str, Any] | None, unshown: Mapping[str, Value]) -> Mapping[str, Value] | None:
+    return None if given is None else {name: unshown.get(name, _value(value)) for name, value in given.items()}
 
 
 def _value(value: Any) -> Value:
@@ -117,10 +127,13 @@ def _value(value: Any) -> Value:
     raise TypeError("not a value of a plan")
 
 
-def _field(one: Mapping[str, Any]) -> FieldChange:
-    before = _value(one["before"])
-    after = LATER if one.get("after_unknown") else _value(one["after"])
+def _field(one: Mapping[str, Any], row_before: Mapping[str, Value], row_after: Mapping[str, Value]) -> FieldChange:
+    """What is not shown in it stands in its row."""
     path = str(one["path"])
+    before, after = (
+        row.get(path) if one[side] is None else _value(one[side])
+        for side, row in (("before", row_before), ("after", row_after))
+    )
     added, removed = explained(before, after) if path in Trigger.sets else ((), ())
     return FieldChange(path=path, before=before, after=after, cause=Cause(one["cause"]), added=added, removed=removed)
 

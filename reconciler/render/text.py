@@ -23,7 +23,7 @@ from reconciler.model import (
     Unread,
     Value,
 )
-from reconciler.plan.summary import missing_secrets, summary
+from reconciler.plan.summary import summary
 from reconciler.render.escape import clean
 from reconciler.render.problems import problems_text
 from reconciler.render.value import MAX_LENGTH, MOST, value_text
@@ -255,7 +255,7 @@ def ending(plan: Plan) -> list[str]:
     told = f"{', '.join(acts)}{'; ' if acts and still else ''}{', '.join(still)}"
     lines = [f"{words}{': ' if told else ''}{told}."]
     lines += _not_compared(plan)
-    missing = dict.fromkeys(clean(secret.source) for _, secret in missing_secrets(plan))
+    missing = dict.fromkeys(clean(secret.source) for _, secret in plan.missing)
     if missing:
         few = ", ".join([*missing][:MOST_SOURCES]) + (", …" if len(missing) > MOST_SOURCES else "")
         lines.append(
