@@ -21,7 +21,7 @@ from reconciler.cli.options import (
 )
 from reconciler.cli.output import check_writable, data, read_json, say, write_file
 from reconciler.cli.plan import reporting
-from reconciler.errors import BuildsctlError, Exit, UsageError
+from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.api import Api
@@ -99,7 +99,7 @@ def drift(
             found = reporter.found = _found(desired, api, reach, reporter.baseline)
         kinds = ((Exit.UNKNOWN, found.plan.unread), (Exit.CHANGES, found.fails(fail_on)))
         codes = [code for code, holds in kinds if holds] or [Exit.OK]
-        say(troubles(found.plan))
+        say(troubles(found))
         reporter.write(codes)
     return codes[0]
 
@@ -124,6 +124,8 @@ class _Reporter:
         found = self.found
         if found is None or failure:
             nothing = self.plan or Plan(account_id="", owner=None, changes=())
+            if isinstance(failure, ManifestError):
+                nothing = replace(nothing, diagnostics=failure.diagnostics)
             found = deciding.report(nothing, (), self.reach, self.baseline, failure=failure)
         text = dump(drift_document(found, codes=codes))
         match self.report.format:

@@ -7,10 +7,10 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.drift import Finding, Kind, Report
-from reconciler.errors import Severity
-from reconciler.model import Disposition, Plan
+from reconciler.errors import Diagnostic, Severity
+from reconciler.model import Disposition
 from reconciler.render.escape import clean
-from reconciler.render.json import FORMAT_VERSION, unread_rows
+from reconciler.render.json import FORMAT_VERSION, diagnostic, unread_rows
 from reconciler.render.markdown import MAX_LENGTH, code, fence, header
 from reconciler.render.problems import problems_text
 from reconciler.render.text import CAUSES, change_lines, unread_text
@@ -83,10 +83,14 @@ def cause_of(one: Finding) -> str:
     return CAUSES[cause] if cause else ""
 
 
-def troubles(plan: Plan) -> str:
-    """Beside the findings: warnings, and what could not be read. What leads nowhere is a finding."""
-    warnings = [one for one in plan.diagnostics if one.severity is Severity.WARNING]
-    return problems_text(warnings) + unread_text(plan.unread)
+def troubles(report: Report) -> str:
+    """Beside the findings: what is told, and what could not be read."""
+    return problems_text(_told(report)) + unread_text(report.plan.unread)
+
+
+def _told(report: Report) -> list[Diagnostic]:
+    """Warnings; what leads nowhere is a finding, unless there are none since the run failed."""
+    return [one for one in report.plan.diagnostics if report.failure or one.severity is Severity.WARNING]
 
 
 def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
@@ -110,6 +114,7 @@ def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
         "gone": [dict(one) for one in report.gone],
         "unseen": [dict(one) for one in report.unseen],
         "unread": unread_rows(plan),
+        "diagnostics": [diagnostic(one) for one in _told(report)],
         "summary": counts(report),
         "requests": {"read": report.reads},
     }
@@ -159,5 +164,5 @@ def drift_markdown(report: Report) -> str:
         lines += [f"- {word}: {code(one['address'][:MAX_ADDRESS])}" for one in rows[:MAX_GONE]]
         lines += [f"- {word}: {len(rows) - MAX_GONE} more"] if len(rows) > MAX_GONE else []
     lines += [f"- {code(str(report.failure))}"] if report.failure else []
-    lines += [f"- {code(line)}" for line in troubles(report.plan).splitlines()[:50]]
+    lines += [f"- {code(line)}" for line in troubles(report).splitlines()[:50]]
     return "\n".join(lines).rstrip("\n") + "\n"
