@@ -21,6 +21,7 @@ from reconciler.render.escape import clean
 from reconciler.render.picture import picture
 from reconciler.render.problems import problem_text
 from reconciler.render.text import (
+    NOT_ALL_READ,
     WORDS,
     cause_text,
     counted,
@@ -166,7 +167,7 @@ def _troubles(plan: Plan) -> dict[str, list[list[str]]]:
         [f"{one.what}: {one.error}", *[f"  hint: {one.error.hint}"] * bool(one.error.hint)] for one in plan.unread
     ]
     if unread:
-        unread.append(["Nothing is deleted or replaced in this run, since not everything could be read."])
+        unread.append([NOT_ALL_READ])
     return {"Errors": told[Severity.ERROR], "Could not be read": unread, "Warnings": told[Severity.WARNING]}
 
 

@@ -116,5 +116,6 @@ def _cut(head: list[str], sections: Sequence[str], tail: list[str]) -> str:
             break
         kept.append(section)
     left = len(sections) - len(kept)
-    note = f"\n{left} more Workers are not shown here: the comment would be too long. The saved plan has them."
+    more = f"{left} more Worker{'s are' if left > 1 else ' is'}"
+    note = f"\n{more} not shown here: the comment would be too long. The saved plan has all."
     return "\n".join((*head, "", "\n\n".join(kept), *[note] * bool(left), *tail)).rstrip("\n") + "\n"

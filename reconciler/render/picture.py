@@ -93,7 +93,7 @@ class Picture:
         """The boxes of a side column over the height: those that are tied first, with few crossings."""
         nodes = sorted(self.sides[kind].items(), key=lambda node: not node[1])
         if nodes[MOST:]:
-            self.left_out += f"{len(nodes[MOST:])} {kind}s found no place. "
+            self.left_out += f"{len(nodes[MOST:])} {kind}{'s' * (len(nodes) - MOST > 1)} found no place. "
         nodes = sorted(nodes[:MOST], key=lambda node: _middle(node[1]))
         for number, (key, ties) in enumerate(nodes):
             y = TOP + (2 * number + 1) * (self.height - TOP) // (2 * len(nodes)) - STEP // 2

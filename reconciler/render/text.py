@@ -34,6 +34,7 @@ WORDS |= {"?": "unknown", "!": "refused", " ": "unchanged"}
 FOLDED = {"^": "to adopt", "?": "unknown"}  # nobody reads one sentence as often
 MOST_ALIKE = 20  # of one reason that are listed one by one
 MOST_SOURCES = 5  # that are named at the end of a plan
+NOT_ALL_READ = "not everything could be read: until it can be, nothing is deleted or replaced"
 COLORS = {"+": 32, "~": 33, "-/+": 31, "-": 31, "^": 36, "!": 31, "?": 35}
 CAUSES = {
     Cause.MANIFEST: "the manifests changed",
@@ -74,15 +75,16 @@ def headline(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
     """`buildsctl plan: 1 to create, 2 to update`, or how much of it was applied."""
     acts, still = _counts(plan, {"unknown": "unknown", "refused": "refused"})
     told = ", ".join((*acts, *still))
-    if outcomes is not None and not plan.refusals:
+    if outcomes and not plan.refusals:
         done = sum(one.status is Status.DONE for one in outcomes)
-        return f"buildsctl applied {done} of {len(outcomes)} changes"
+        return f"buildsctl applied {done} of {len(outcomes)} change{'s' * (len(outcomes) != 1)}"
     errors = sum(one.severity is Severity.ERROR for one in plan.diagnostics)
     if errors:
         return f"buildsctl plan: {errors} error{'s' * (errors > 1)}; {told or 'nothing else'}"
     if plan.refusals:
-        return f"buildsctl refuses this plan: {told}"
-    return f"buildsctl plan: {told or 'no changes'}"
+        return f"buildsctl refuses this plan{': ' * bool(told)}{told}"
+    nothing = "no changes that can be seen" if plan.unread else "no changes"
+    return f"buildsctl {'plan' if outcomes is None else 'apply'}: {told or nothing}"
 
 
 def _counts(plan: Plan, rests: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -143,7 +145,7 @@ def shown(plan: Plan) -> list[Change]:
 
 def troubles_text(plan: Plan) -> str:
     """Warnings, what leads nowhere, and what could not be read: for stderr, beside the plan."""
-    told = "nothing is deleted or replaced in this run, since not everything could be read\n" if plan.unread else ""
+    told = f"{NOT_ALL_READ}\n" if plan.unread else ""
     return problems_text(plan.diagnostics) + unread_text(plan.unread) + told
 
 
@@ -250,7 +252,7 @@ def ending(plan: Plan) -> list[str]:
     rests = {"no-op": "unchanged", "kept": "kept", "unknown": "unknown", "refused": "refused"}
     acts, still = _counts(plan, rests)
     unseen = plan.unread or any(symbol(one) == "?" for one in plan.changes)
-    words = "Refused" if plan.refusals else "Plan" if acts else "No changes"
+    words = "Refused plan" if plan.refusals else "Plan" if acts else "No changes"
     words += " that can be seen" if words == "No changes" and unseen else ""
     told = f"{', '.join(acts)}{'; ' if acts and still else ''}{', '.join(still)}"
     lines = [f"{words}{': ' if told else ''}{told}."]
@@ -263,8 +265,10 @@ def ending(plan: Plan) -> list[str]:
         )
     lines.append(f"Requests: {plan.reads} read, {plan.writes} to write.")
     if plan.target:
-        verb = " was" if plan.left_out == 1 else "s were"
-        lines.append(f"Only what was asked for was looked at; {plan.left_out} declared Worker{verb} not.")
+        rest = f"; {plan.left_out} declared Worker{' was' if plan.left_out == 1 else 's were'} not" * bool(
+            plan.left_out
+        )
+        lines.append(f"Only what was asked for was looked at{rest}.")
     if plan.undeclared_workers == 0:
         lines.append("Every Worker of the account is declared.")
     elif plan.undeclared_workers and not plan.prune:
@@ -297,6 +301,6 @@ def outcome_text(outcome: Outcome, *, color: bool = False) -> str:
 def outcomes_ending(outcomes: Iterable[Outcome], again: str) -> str:
     """`Applied: 3 done, 1 failed, 2 skipped.`, and `again`, the command that goes on from what is live."""
     counts = Counter(outcome.status for outcome in outcomes)
-    parts = [f"{counts[status]} {status.value}" for status in Status if status in counts]
+    parts = [f"{counts[one]} {one.value}" for one in Status if counts[one] or (one is Status.DONE and counts)]
     rest = "" if set(counts) <= {Status.DONE} else f"Go on from what is live with: {clean(again)}\n"
     return f"Applied: {', '.join(parts) or 'nothing to do'}.\n{rest}"
