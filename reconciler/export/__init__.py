@@ -53,7 +53,8 @@ def export(
     """One file a Worker and one that they share, or all of it in one (`single`).
 
     `there` are the files of the folder as they are: only what is missing is added, in them where that can be
-    done by inserting lines, else in files of its own. `first` are Workers without a trigger, to have some.
+    done by inserting lines, else in files of its own. Those above the folder (`../buildsctl.yaml`) stay as they are.
+    `first` are Workers without a trigger, to have some.
     """
     before = _read_back(there)
     existing = before.root
@@ -64,7 +65,8 @@ def export(
     plain = lift.plain(found.workers)
     shortest = plain if there else lift.lift(found.workers, _alone(found))
     allowed: dict[tuple[str, str], list[str]] = {}
-    for lifted, into in ((shortest, there), (plain, {})):  # the second way is the one that cannot change anything
+    inside = {name: content for name, content in there.items() if not name.startswith("..")}
+    for lifted, into in ((shortest, inside), (plain, {})):  # the second way is the one that cannot change anything
         for _ in range(2):  # rules that the live state breaks are found by looking, then allowed
             files = _written(
                 found, lifted, allowed, existing, there=there, into=into, account_id=account_id, single=single
@@ -200,7 +202,7 @@ def _read_back(files: Mapping[str, str]) -> _Read:
         return _Read(root={}, triggers={}, refused={})
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
-            path = Path(folder, name or "all.yaml")
+            path = Path(folder, "builds", name or "all.yaml")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
         found, _ = manifest.check([folder], manifest.Resolver({}, skip="is not asked"))
