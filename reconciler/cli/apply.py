@@ -27,7 +27,7 @@ from reconciler.cli.options import (
     manifest_options,
     report_options,
 )
-from reconciler.cli.output import check_writable, colored, data, lost, read_json, say
+from reconciler.cli.output import check_writable, colored, data, lost, read_json, say, width
 from reconciler.cli.plan import Reporter, decide, reporting
 from reconciler.errors import Exit, InterruptedRunError, UnexpectedPlanError, UsageError
 
@@ -157,7 +157,7 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
     reporter.plan = plan
     color = colored(no_color=settings.no_color) and reporter.report.format == "text"
     tell = data if reporter.report.format == "text" else say
-    tell(plan_text(plan, color=color, whole=settings.verbose))
+    tell(plan_text(plan, color=color, whole=settings.verbose, width=width()))
     say(troubles_text(plan))
     if plan.steps and not plan.refusals:
         carrying.check_sources(plan)

@@ -19,7 +19,7 @@ from reconciler.cli.options import (
     option,
     report_options,
 )
-from reconciler.cli.output import check_writable, data, read_json, say, write_file
+from reconciler.cli.output import check_writable, data, read_json, say, width, write_file
 from reconciler.cli.plan import reporting
 from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError
 
@@ -138,7 +138,7 @@ class _Reporter:
 
                 data(drift_html(found))
             case _ if not failure:
-                data(drift_text(found))
+                data(drift_text(found, width=width()))
         if self.report.out:
             write_file(self.report.out, text)
 

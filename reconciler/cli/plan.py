@@ -20,7 +20,7 @@ from reconciler.cli.options import (
     manifest_options,
     report_options,
 )
-from reconciler.cli.output import colored, data, say, write_file
+from reconciler.cli.output import colored, data, say, width, write_file
 from reconciler.errors import BuildsctlError, Diagnostic, Exit, InterruptedRunError, ManifestError, Severity, UsageError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def plan(settings: Globals, manifests: Manifests, deciding: Options, report: Rep
             reporter.plan = decide(desired, api, narrowed)
         if report.format == "text":
             color = colored(no_color=settings.no_color)
-            data(plan_text(reporter.plan, color=color, whole=settings.verbose))
+            data(plan_text(reporter.plan, color=color, whole=settings.verbose, width=width()))
         say(troubles_text(reporter.plan))
         codes = exit_codes(reporter.plan)
         reporter.write(codes)

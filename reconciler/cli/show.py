@@ -6,7 +6,7 @@ import click
 
 from reconciler.cli.apply import read_plan
 from reconciler.cli.options import Globals, argument, format_option, global_options
-from reconciler.cli.output import colored, data, say
+from reconciler.cli.output import colored, data, say, width
 from reconciler.errors import Exit, UsageError
 
 
@@ -49,7 +49,7 @@ def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - t
 
             data(plan_html(plan, outcomes, digest=str(document.get("digest", ""))))
         case _:
-            data(plan_text(plan, color=color, whole=settings.verbose))
+            data(plan_text(plan, color=color, whole=settings.verbose, width=width()))
             data("".join(f"{outcome_text(one, color=color)}\n" for one in outcomes or ()))
             say(troubles_text(plan))
     return Exit.OK

@@ -13,7 +13,7 @@ from reconciler.render.escape import clean
 from reconciler.render.json import FORMAT_VERSION, diagnostic, unread_rows
 from reconciler.render.markdown import MAX_LENGTH, code, fence, header
 from reconciler.render.problems import problems_text
-from reconciler.render.text import CAUSES, change_lines, unread_text
+from reconciler.render.text import CAUSES, change_lines, fit, unread_text
 
 TITLES = {
     Kind.LIVE: "Not as declared (live → as declared)",
@@ -30,7 +30,7 @@ def counts(report: Report) -> dict[str, int]:
     return {**found, "new": new, "known": len(report.known), "gone": len(report.gone), "unseen": len(report.unseen)}
 
 
-def drift_text(report: Report) -> str:
+def drift_text(report: Report, *, width: int | None = None) -> str:
     """The findings by kind, each with what differs, then the counts."""
     lines: list[str] = []
     for kind, title in TITLES.items():
@@ -42,7 +42,7 @@ def drift_text(report: Report) -> str:
         lines += ["", f"{title}:"] if rows else []
         lines += [f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows]
     ending = f"Drift: {headline(report)}. Requests: {report.reads}."
-    return "\n".join((*lines, "", ending)).lstrip("\n") + "\n"
+    return "\n".join(fit((*lines, "", ending), width)).lstrip("\n") + "\n"
 
 
 def headline(report: Report) -> str:
@@ -70,7 +70,7 @@ def _lines(one: Finding, report: Report) -> list[str]:
     lines = [f"  {clean(one.address)}{new}"]
     change = one.change
     if change and change.fields and change.disposition is not Disposition.ADOPT:
-        moved = change_lines(change, report.plan.labels, color=False, born=False)
+        moved = change_lines(change, report.plan.labels)
         lines += moved[2:]
         if change.address.kind == "env":
             lines[0] += moved[0].partition(str(change.address))[2]

@@ -78,7 +78,7 @@ def _row(change: Change, plan: Plan) -> Iterable[str]:
     """A change as lines of a diff: its sign coloured, and what moved in it."""
     sign = symbol(change)
     colour = SIGNS[sign]
-    first, *more = change_lines(change, plan.labels, color=False, born=False)
+    first, *more = change_lines(change, plan.labels)
     word = _WORDS.get(sign)
     yield f"{colour} {first.strip().removeprefix(sign).strip()}{f' ({word})' if word else ''}"
     left = len(more[0]) - len(more[0].lstrip()) if more else 0

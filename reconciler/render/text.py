@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from textwrap import wrap
 
 from reconciler.errors import Severity
 from reconciler.kinds.trigger import Trigger
@@ -103,9 +104,9 @@ def counted(changes: Iterable[Change]) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
-def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
+def plan_text(plan: Plan, *, color: bool = False, whole: bool = False, width: int | None = None) -> str:
     """Every change with its reason, grouped by Worker. No-ops are a count, and long values shortened, unless all is
-    wanted."""
+    wanted. Lines are broken to `width`, but for what may be copied from a refusal."""
     rows = plan.changes if whole else shown(plan)
     alike = Counter((symbol(one), one.reason) for one in rows if symbol(one) in FOLDED)
     many = {key: count for key, count in alike.items() if count > MOST_ALIKE and not whole}
@@ -121,16 +122,32 @@ def plan_text(plan: Plan, *, color: bool = False, whole: bool = False) -> str:
         for change in changes:
             if change.address.kind == "env" and change.address.path[:2] != heading:
                 trigger = Address("trigger", change.address.path[:2])
-                lines.append(f"    {clean(str(trigger))}: {clean(quiet.get(trigger, ''))}".rstrip(": "))
+                lines += fit([f"    {clean(str(trigger))}: {clean(quiet.get(trigger, ''))}".rstrip(": ")], width)
             heading = change.address.path[:2]
             comes = change.action is Action.CREATE and change.address.path[:2] in born
-            lines += change_lines(change, plan.labels, color=color, born=comes, most=most)
+            head, *told = fit(change_lines(change, plan.labels, born=comes, most=most), width)
+            sign = symbol(change)
+            lines += [head.replace(sign, _painted(sign, color=color), 1), *told]
     for (sign, reason), count in many.items():
         head = f"{_painted(sign, color=color)} {count} {FOLDED[sign]}; -v lists them"
-        lines += ["", f"  {head}", f"      {clean(reason)}"]
+        lines += ["", f"  {head}", *fit([f"      {clean(reason)}"], width)]
     for refusal in plan.refusals:
-        lines += ["", *refusal_lines(refusal)]
-    return "\n".join((*lines, "", *ending(plan))).strip("\n") + "\n"
+        first, *rest = refusal_lines(refusal)
+        lines += ["", *fit([first], width), *rest]
+    return "\n".join((*lines, "", *fit(ending(plan), width))).strip("\n") + "\n"
+
+
+def fit(lines: Iterable[str], width: int | None, indent: str = "") -> list[str]:
+    """`lines`, broken between words where they take more than `width` columns; the rest stands at `indent`, or deeper
+    than its line."""
+    broken: list[str] = []
+    for line in lines:
+        if width is None or len(line) <= width:
+            broken.append(line)
+            continue
+        deeper = indent or " " * (len(line) - len(line.lstrip()) + 2)
+        broken += wrap(line, width, subsequent_indent=deeper, break_long_words=False, break_on_hyphens=False)
+    return broken
 
 
 def shown(plan: Plan) -> list[Change]:
@@ -161,12 +178,10 @@ def group(change: Change) -> str:
     return change.address.path[0] if change.address.kind in ("trigger", "env") else ""
 
 
-def change_lines(
-    change: Change, labels: Mapping[str, str], *, color: bool, born: bool, most: int = MAX_LENGTH
-) -> list[str]:
+def change_lines(change: Change, labels: Mapping[str, str], *, born: bool = False, most: int = MAX_LENGTH) -> list[str]:
     """`born`: the variable comes with its trigger, and needs no sentence of its own. `most` characters of a value."""
     indent = "      " if change.address.kind == "env" else "  "
-    head = f"{indent}{_painted(symbol(change), color=color)} {clean(str(change.address))}"
+    head = f"{indent}{symbol(change)} {clean(str(change.address))}"
     why = "; ".join(filter(None, (clean(change.reason), cause_text(change))))
     if change.address.kind == "env":
         return [f"{head}{_variable(change, labels, most)}", *([] if born else [f"{indent}    {why}"])]
@@ -208,9 +223,11 @@ def telling(kind: str, fields: Mapping[str, Value] | None) -> Iterable[tuple[str
 
 
 def _field(change: FieldChange, labels: Mapping[str, str], most: int) -> list[str]:
-    if change.added or change.removed:
-        return [f"{change.path}: {', '.join(f'{sign} {text}' for sign, text in items(change, labels, most))}"]
-    moved = line_diff(change.before, change.after, around=MOST if most == MOST else 1)
+    moved = items(change, labels, most)
+    listed = ", ".join(f"{sign} {text}" for sign, text in moved)
+    if moved and len(change.path + listed) <= MAX_LENGTH:
+        return [f"{change.path}: {listed}"]
+    moved = moved or line_diff(change.before, change.after, around=MOST if most == MOST else 1)
     if not moved:
         was, now = (value_text(one, labels, most) for one in (change.before, change.after))
         if was == now:  # what differs was cut out
