@@ -23,6 +23,7 @@ from reconciler.render.problems import problem_text
 from reconciler.render.text import (
     NOT_ALL_READ,
     WORDS,
+    by_word,
     cause_text,
     counted,
     ending,
@@ -106,7 +107,7 @@ def plan_html(plan: Plan, outcomes: Sequence[Outcome] | None = None, *, digest: 
         notes=ending(plan),
         alarms={"Not done": _undone(became.values()), "Refused": [refusal_lines(one) for one in plan.refusals]},
         groups=[_group(name, changes, loud, became, plan.labels) for name, changes in groups.items()],
-        filters={"action": Counter(sorted((WORDS[symbol(one)] for one in plan.changes), key=[*WORDS.values()].index))},
+        filters={"action": by_word(plan.changes)},
     )
 
 

@@ -12,7 +12,8 @@ from reconciler.render.escape import clean
 from reconciler.render.text import WORDS, symbol
 from reconciler.render.value import shortened
 
-MOST = 40  # triggers that are drawn one by one, bundles, and boxes of a side column
+MOST = 40  # triggers of a whole plan that are drawn one by one, bundles, and boxes of a side column
+FEW = 12  # of a larger plan that are: the picture stands before the rows
 COLUMNS = (0, 345, 690)  # where each begins
 BOX_WIDTH, BOX_HEIGHT, STEP, TOP = 250, 24, 32, 30
 FITS = 30  # characters in a box, the sign among them
@@ -120,7 +121,7 @@ def picture(plan: Plan) -> Picture | None:
     if not triggers:
         return None
     whole = len(triggers) <= MOST
-    few = sum(sign not in STAYS for _, sign in triggers) <= MOST
+    few = sum(sign not in STAYS for _, sign in triggers) <= FEW
     names = {kind: _names(plan, kind) for kind in FIELDS}
     signs = {str(one.address): symbol(one) for one in plan.changes if one.address.kind in FIELDS}
     seen = [key for key, sign in signs.items() if whole or sign != UNMOVED]

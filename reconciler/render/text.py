@@ -100,8 +100,13 @@ def _counts(plan: Plan, rests: Mapping[str, str]) -> tuple[list[str], list[str]]
 
 def counted(changes: Iterable[Change]) -> str:
     """`1 create, 2 kept`."""
+    return ", ".join(f"{count} {word}" for word, count in by_word(changes).items())
+
+
+def by_word(changes: Iterable[Change]) -> dict[str, int]:
+    """How many rows there are of each word, what moves first."""
     counts = Counter(WORDS[symbol(change)] for change in changes)
-    return ", ".join(f"{count} {word}" for word, count in counts.items())
+    return {word: counts[word] for word in WORDS.values() if counts[word]}
 
 
 def plan_text(plan: Plan, *, color: bool = False, whole: bool = False, width: int | None = None) -> str:
