@@ -159,6 +159,13 @@ def test_a_plan_that_was_tampered_with_is_no_plan(name: str, value: Any, tmp_pat
             assert "\x1b" not in ran.stdout + ran.stderr
 
 
+def test_an_action_that_no_plan_has_makes_it_none() -> None:
+    document = plan_document(Plan(account_id="x", owner="o", changes=(_going("web"),)))
+    document["resource_changes"][0]["change"]["actions"] = ["odd"]
+    with pytest.raises(KeyError):
+        saved.read(document)
+
+
 def test_one_read_several_outputs(tmp_path: Path) -> None:
     case = story.load(story.CASES / "update.yaml")
     with story.folder(tmp_path, story.files_of(case)):

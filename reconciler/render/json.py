@@ -42,12 +42,7 @@ def plan_document(
         "digest": _digest(scope, changes),
         "resource_changes": changes,
         "refusals": [
-            {
-                "address": str(one.address) if one.address else None,
-                "summary": one.summary,
-                "detail": one.detail,
-                "hint": one.hint,
-            }
+            {"address": one.address and str(one.address)} | _members(one, "summary", "detail", "hint")
             for one in plan.refusals
         ],
         "unread": unread_rows(plan),
@@ -64,14 +59,9 @@ def plan_document(
     }
     if outcomes is not None:
         document["outcomes"] = [
-            {
-                "address": str(outcome.address),
-                "action": outcome.action.value,
-                "status": outcome.status.value,
-                "error": outcome.error or None,
-                "hint": outcome.hint or None,
-            }
-            for outcome in outcomes
+            {"address": str(one.address), "action": one.action, "status": one.status}
+            | {"error": one.error or None, "hint": one.hint or None}
+            for one in outcomes
         ]
     return document
 
@@ -94,9 +84,12 @@ def dump(document: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+def _members(one: Any, *names: str) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in names}
+
+
 def diagnostic(one: Diagnostic) -> dict[str, Any]:
-    result: dict[str, Any] = {"severity": one.severity.value, "summary": one.summary, "detail": one.detail}
-    result |= {"hint": one.hint, "address": one.address, "rule": one.rule}
+    result = _members(one, "severity", "summary", "detail", "hint", "address", "rule")
     if one.position:
         start = {"line": one.position.line, "column": one.position.column}
         result["range"] = {"filename": one.position.filename, "start": start}
@@ -104,53 +97,37 @@ def diagnostic(one: Diagnostic) -> dict[str, Any]:
 
 
 def _change(change: Change) -> dict[str, Any]:
-    after, unknown, after_sensitive = _split(change.after)
-    before, _, before_sensitive = _split(change.before)
-    secrets = {name: one for name, one in (change.after or {}).items() if isinstance(one, Secret)}
-    to_come = {name: str(one) for name, one in (change.after or {}).items() if isinstance(one, Address)}
+    before, after = change.before or {}, change.after or {}
+    secrets = {name: one for name, one in after.items() if isinstance(one, Secret)}
+    to_come = {name: str(one) for name, one in after.items() if isinstance(one, Address)}
+    without = {name for name, one in secrets.items() if one.source and one.value is None}
     return {
         "address": str(change.address),
         "type": change.address.kind,
         "name": change.address.name,
         "index": "/".join(change.address.path[:-1]),  # what stands between kind and name, often nothing
-        "disposition": change.disposition.value,
+        "disposition": change.disposition,
         "change": {
             "actions": ACTIONS[change.action],
-            "before": before,
-            "after": after,
-            "after_unknown": unknown,
-            "before_sensitive": before_sensitive,
-            "after_sensitive": after_sensitive,
+            "before": plain(change.before),
+            "after": plain(change.after),
+            "after_unknown": {name: True for name in after if name in to_come or name in without},
+            "before_sensitive": {name: True for name, one in before.items() if isinstance(one, Secret)},
+            "after_sensitive": dict.fromkeys(secrets, True),
             "after_from": to_come | {name: one.source for name, one in secrets.items() if one.source},
             "after_missing": {name: one.missing for name, one in secrets.items() if one.missing},
         },
         "fields": [_field(one) for one in change.fields],
         "action_reason": change.reason,
-        "cause": change.cause.value if change.cause else None,
+        "cause": change.cause,
         "not_compared": bool(change.not_compared),
         "not_compared_reason": change.not_compared or None,
     }
 
 
-def _field(change: FieldChange) -> dict[str, Any]:
-    field = {"path": change.path, "before": plain(change.before), "after": plain(change.after)}
-    return (
-        field | {"cause": change.cause.value} | ({"after_unknown": True} if isinstance(change.after, Address) else {})
-    )
-
-
-def _split(fields: Mapping[str, Value] | None) -> tuple[dict[str, Any] | None, dict[str, bool], dict[str, bool]]:
-    """Plain values; which of them are known only after apply; which are secret."""
-    if fields is None:
-        return None, {}, {}
-    unknown = {name: True for name, value in fields.items() if _is_unknown(value)}
-    sensitive = {name: True for name, value in fields.items() if isinstance(value, Secret)}
-    return {name: plain(value) for name, value in fields.items()}, unknown, sensitive
-
-
-def _is_unknown(value: Value) -> bool:
-    """An id that is still to come, or a secret whose source gave nothing."""
-    return isinstance(value, Address) or (isinstance(value, Secret) and bool(value.source) and value.value is None)
+def _field(one: FieldChange) -> dict[str, Any]:
+    unknown = {"after_unknown": True} if isinstance(one.after, Address) else {}
+    return {"path": one.path, "before": plain(one.before), "after": plain(one.after), "cause": one.cause, **unknown}
 
 
 def plain(value: Value) -> Any:
