@@ -62,7 +62,7 @@ def export(
     triggers = ((name, *one) for name, body in bodies.items() for one in (body.get("triggers") or {}).items())
     found = collect(observed, known, choices, {(name, key) for name, key, one in triggers if one is None})
     if first:
-        add_first(found, first, observed)
+        add_first(found, first)
     if existing:
         _complete(found, existing.get("defaults") or {}, bodies)
     plain = lift.plain(found.workers)
@@ -93,7 +93,11 @@ def _complete(found: Found, defaults: Mapping[str, Any], bodies: Mapping[str, An
         known = {one.address.name for one in found.known.triggers if one.address.path[0] == worker}
         inherited = {*(defaults.get(VARIABLES) or {}), *(bodies.get(worker, {}).get(VARIABLES) or {})}
         for key in triggers.keys() - known:
-            plain: Flat = {"trigger_name": key, **DEFAULTS, **{(VARIABLES, name): None for name in sorted(inherited)}}
+            plain: dict[Any, Any] = {
+                "trigger_name": key,
+                **DEFAULTS,
+                **{(VARIABLES, name): None for name in sorted(inherited)},
+            }
             triggers[key] |= {name: value for name, value in plain.items() if name not in triggers[key]}
 
 
