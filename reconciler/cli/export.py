@@ -49,8 +49,7 @@ def export(
     A plan of what it writes is nothing but adopts. What many Workers share becomes profiles and defaults. A
     secret cannot be read: it is written as `{is_secret: true}`, to be looked after elsewhere, or with
     --secret-sources as a variable of the environment, all of which are listed. Where DIR holds manifests
-    already, only what they lack is added, and no other byte of them is touched; `-o builds` leaves out what
-    ./buildsctl.yaml declares, too.
+    already, only what they lack is added, no other byte touched; `-o builds` knows ./buildsctl.yaml, too.
 
     \b
     Examples:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 from reconciler.model import Action, Address, Change, Plan, Value
 from reconciler.render.escape import clean
-from reconciler.render.text import WORDS, symbol
-from reconciler.render.value import shortened
+from reconciler.render.text import WORDS, shortened, symbol
 
 MOST = 40  # triggers of a whole plan that are drawn one by one, bundles, and boxes of a side column
 FEW = 12  # of a larger plan that are: the picture stands before the rows

@@ -12,7 +12,7 @@ from reconciler.model import FieldChange, Secret
 from reconciler.render.builds import COMMIT, span
 from reconciler.render.escape import clean
 from reconciler.render.json import FORMAT_VERSION, plain
-from reconciler.render.value import value_text
+from reconciler.render.text import value_text
 from reconciler.status import Row, State
 
 STATES = {

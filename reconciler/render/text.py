@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -20,6 +21,7 @@ from reconciler.model import (
     Outcome,
     Plan,
     Refusal,
+    Secret,
     Status,
     Unread,
     Value,
@@ -27,12 +29,13 @@ from reconciler.model import (
 from reconciler.plan.summary import summary
 from reconciler.render.escape import clean
 from reconciler.render.problems import problems_text
-from reconciler.render.value import MAX_LENGTH, MOST, value_text
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.NO_OP: " "}
 WORDS = {"+": "create", "~": "update", "-/+": "replace", "-": "delete", "^": "adopt", ".": "kept"}
 WORDS |= {"?": "unknown", "!": "refused", " ": "unchanged"}
 FOLDED = {"^": "to adopt", "?": "unknown"}  # nobody reads one sentence as often
+MAX_LENGTH = 66  # characters of a value in a list of many: with what stands before it, 80 columns
+MOST = 6_000  # in full: a variable holds at most 5,000
 MOST_ALIKE = 20  # of one reason that are listed one by one
 MOST_SOURCES = 5  # that are named at the end of a plan
 NOT_ALL_READ = "not everything could be read: until it can be, nothing is deleted or replaced"
@@ -241,6 +244,35 @@ def _field(change: FieldChange, labels: Mapping[str, str], most: int) -> list[st
             return [f"{change.path}: {was} → {now}"]
         moved = [("-", was), ("+", now)]
     return [f"{change.path}:", *(f"  {sign} {clean(line)}".rstrip() for sign, line in moved)]
+
+
+def value_text(value: Value, labels: Mapping[str, str], most: int = MAX_LENGTH) -> str:
+    """A string in quotes, shortened in the middle; ids by what they are called; secrets never."""
+    match value:
+        case None:
+            return "(none)"
+        case bool():
+            return str(value).lower()
+        case Secret():
+            if value.source and value.value is None:
+                return f"(secret, unknown: {clean(value.source)} {clean(value.missing)})"
+            return f"(secret, from {clean(value.source)})" if value.source else "(secret)"
+        case Address():
+            return f"{clean(str(value))} (known after apply)"
+        case str() if value in labels:
+            return clean(labels[value])
+        case str():
+            return clean(json.dumps(shortened(value, most), ensure_ascii=False))
+        case tuple():
+            return f"[{', '.join(value_text(one, labels, most) for one in value)}]"
+        case _:
+            return clean(str(value))
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters, cut in the middle."""
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 def items(change: FieldChange, labels: Mapping[str, str], most: int) -> list[tuple[str, str]]:
