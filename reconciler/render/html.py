@@ -15,31 +15,12 @@ from markupsafe import Markup
 from reconciler import __version__, drift
 from reconciler.errors import Severity
 from reconciler.model import Action, Change, Disposition, FieldChange, Outcome, Plan, Status
+from reconciler.render import text
 from reconciler.render.drift import TITLES, cause_of, since_baseline
 from reconciler.render.drift import headline as drift_headline
 from reconciler.render.escape import clean
 from reconciler.render.picture import picture
 from reconciler.render.problems import problem_text
-from reconciler.render.text import (
-    MOST,
-    NOT_ALL_READ,
-    WORDS,
-    by_word,
-    cause_text,
-    counted,
-    ending,
-    group,
-    headline,
-    held,
-    items,
-    line_diff,
-    outcome_text,
-    refusal_lines,
-    shown,
-    symbol,
-    telling,
-    value_text,
-)
 
 
 def _hash(text: str) -> str:
@@ -66,18 +47,18 @@ Part = Mapping[str, Any]
 def plan_html(plan: Plan, outcomes: Sequence[Outcome] | None = None, *, digest: str) -> str:
     """The page of a plan: what stops it, the picture, each Worker with its rows. Every change is a row."""
     became = {one.address: one for one in outcomes or ()}
-    loud = {id(change) for change in shown(plan)}
+    loud = {id(change) for change in text.shown(plan)}
     groups: dict[str, list[Change]] = {}
     for change in plan.changes:
-        groups.setdefault(group(change), []).append(change)
+        groups.setdefault(text.group(change), []).append(change)
     return _page(
         plan,
-        headline=headline(plan, outcomes),
+        headline=text.headline(plan, outcomes),
         facts={"Digest": digest, "Scope": ", ".join((*plan.target, *["--prune"] * plan.prune))},
-        notes=ending(plan),
-        alarms={"Not done": _undone(became.values()), "Refused": [refusal_lines(one) for one in plan.refusals]},
+        notes=text.ending(plan),
+        alarms={"Not done": _undone(became.values()), "Refused": [text.refusal_lines(one) for one in plan.refusals]},
         groups=[_worker(name, changes, loud, became, plan.labels) for name, changes in groups.items()],
-        filters={"action": by_word(plan.changes)},
+        filters={"action": text.by_word(plan.changes)},
     )
 
 
@@ -107,22 +88,22 @@ def drift_html(report: drift.Report) -> str:
 
 def _page(plan: Plan, *, facts: Mapping[str, str], alarms: Mapping[str, Any], **more: Any) -> str:
     """ASCII, whatever the encoding of stdout: the hashes of the policy are those of the bytes that arrive."""
-    text = _PAGES.get_template("page.html").render(
+    page = _PAGES.get_template("page.html").render(
         facts={"Account": plan.account_id, "Owner": plan.owner or "nobody", **facts},
         alarms={**alarms, **_troubles(plan)},
         picture=picture(plan),
         version=__version__,
-        signs=WORDS,
-        words={word: sign for sign, word in WORDS.items()},
+        signs=text.WORDS,
+        words={word: sign for sign, word in text.WORDS.items()},
         **more,
     )
-    return text.encode("ascii", "xmlcharrefreplace").decode()
+    return page.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _undone(outcomes: Iterable[Outcome]) -> list[list[str]]:
     """What failed, and how much was skipped for it: that stands at its rows."""
     rest = [one for one in outcomes if one.status is not Status.DONE]
-    told = [outcome_text(one).strip().splitlines() for one in rest if one.status is not Status.SKIPPED]
+    told = [text.outcome_text(one).strip().splitlines() for one in rest if one.status is not Status.SKIPPED]
     return told + ([[f"{len(rest) - len(told)} skipped; each says why"]] if len(rest) > len(told) else [])
 
 
@@ -135,7 +116,7 @@ def _troubles(plan: Plan) -> dict[str, list[list[str]]]:
         [f"{one.what}: {one.error}", *[f"  hint: {one.error.hint}"] * bool(one.error.hint)] for one in plan.unread
     ]
     if unread:
-        unread.append([NOT_ALL_READ])
+        unread.append([text.NOT_ALL_READ])
     return {"Errors": told[Severity.ERROR], "Could not be read": unread, "Warnings": told[Severity.WARNING]}
 
 
@@ -146,7 +127,7 @@ def _worker(
     quiet = [one for one in changes if id(one) not in loud]
     rows = [_row(one, became.get(one.address), labels) for one in changes if id(one) in loud]
     folded = [_row(one, None, labels) for one in quiet]
-    return _group(name or "Connections and tokens", counted(changes), rows, folded, counted(quiet))
+    return _group(name or "Connections and tokens", text.counted(changes), rows, folded, text.counted(quiet))
 
 
 def _group(title: str, count: str, rows: Sequence[Part], folded: Sequence[Part] = (), fold: str = "") -> Part:
@@ -155,26 +136,26 @@ def _group(title: str, count: str, rows: Sequence[Part], folded: Sequence[Part] 
 
 
 def _row(change: Change, outcome: Outcome | None, labels: Mapping[str, str]) -> Part:
-    sign = symbol(change)
-    told = [("", change.reason), ("cause", cause_text(change)), ("not compared", change.not_compared)]
+    sign = text.symbol(change)
+    told = [("", change.reason), ("cause", text.cause_text(change)), ("not compared", change.not_compared)]
     return {
         "sign": sign,
-        "word": WORDS[sign],
+        "word": text.WORDS[sign],
         "address": change.address,
         "told": [*told, ("error", outcome.error), ("hint", outcome.hint)] if outcome else told,
-        "tags": {"action": WORDS[sign]},  # what the filters look at
+        "tags": {"action": text.WORDS[sign]},  # what the filters look at
         "state": outcome.status.value if outcome else "",
         "fields": _fields(change, labels),
     }
 
 
 def _finding(one: drift.Finding, report: drift.Report) -> Part:
-    change, sign = one.change, symbol(one.change) if one.change else " "
+    change, sign = one.change, text.symbol(one.change) if one.change else " "
     state = "known" if one.id in report.known else "new"
     alone = "." if one.kind is drift.Kind.UNMANAGED else "!"
     return {
         "sign": sign if sign != " " else alone,
-        "word": WORDS[sign] if sign != " " else one.kind.value,
+        "word": text.WORDS[sign] if sign != " " else one.kind.value,
         "address": one.address,
         "told": [("", one.summary), ("cause", cause_of(one)), ("hint", one.hint), ("id", one.id)],
         "tags": {"kind": one.kind.value, "state": state},
@@ -196,19 +177,23 @@ def _fields(change: Change, labels: Mapping[str, str]) -> list[Part]:
         new = change.action is Action.CREATE
         return [
             _field(FieldChange(path=name, before=None if new else one, after=one if new else None), labels)
-            for name, one in telling(kind, after or before)
+            for name, one in text.telling(kind, after or before)
             if kind != "env" or name == "value"
         ]
     found = [_field(one, labels) for one in change.fields]
     if kind == "env" and any(one.path == "is_secret" for one in change.fields):
-        now = value_text(after["value"], labels, MOST)
-        found.append({"name": "value", "before": held(before, labels, MOST), "after": now, "moves": (), "lines": ()})
+        now = text.value_text(after["value"], labels, text.MOST)
+        found.append(
+            {"name": "value", "before": text.held(before, labels, text.MOST), "after": now, "moves": (), "lines": ()}
+        )
     return found
 
 
 def _field(change: FieldChange, labels: Mapping[str, str]) -> Part:
     """What it was and is, or what came into a list and went out, or a diff of lines."""
-    before, after = ("" if one is None else value_text(one, labels, MOST) for one in (change.before, change.after))
-    lines = line_diff(change.before, change.after, around=MOST)
-    moves = items(change, labels, MOST)
+    before, after = (
+        "" if one is None else text.value_text(one, labels, text.MOST) for one in (change.before, change.after)
+    )
+    lines = text.line_diff(change.before, change.after, around=text.MOST)
+    moves = text.items(change, labels, text.MOST)
     return {"name": change.path, "before": before, "after": after, "moves": moves, "lines": lines}
