@@ -24,6 +24,12 @@ TITLES = {
 MAX_GONE, MAX_ADDRESS = 50, 150  # rows, and characters of each, that a comment has room for
 
 
+def by_kind(report: Report) -> list[tuple[Kind, str, list[Finding]]]:
+    """The kinds that there are, each with its title and findings."""
+    found = {kind: [one for one in report.findings if one.kind is kind] for kind in TITLES}
+    return [(kind, title, found[kind]) for kind, title in TITLES.items() if found[kind]]
+
+
 def counts(report: Report) -> dict[str, int]:
     found = {kind.value: sum(one.kind is kind for one in report.findings) for kind in Kind}
     new = sum(one.id not in report.known for one in report.findings)
@@ -33,14 +39,10 @@ def counts(report: Report) -> dict[str, int]:
 def drift_text(report: Report, *, width: int | None = None) -> str:
     """The findings by kind, each with what differs, then the counts."""
     lines: list[str] = []
-    for kind, title in TITLES.items():
-        found = [one for one in report.findings if one.kind is kind]
-        lines += ["", f"{title}:"] if found else []
-        for one in found:
-            lines += _lines(one, report)
+    for _, title, found in by_kind(report):
+        lines += ["", f"{title}:", *(line for one in found for line in _lines(one, report))]
     for _, title, rows in since_baseline(report):
-        lines += ["", f"{title}:"] if rows else []
-        lines += [f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows]
+        lines += ["", f"{title}:", *(f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows)]
     ending = f"Drift: {headline(report)}. Requests: {report.reads}."
     return "\n".join(fit((*lines, "", ending), width)).lstrip("\n") + "\n"
 
@@ -57,12 +59,10 @@ def headline(report: Report) -> str:
     return "failed" if report.failure else f"{kinds}{since}"
 
 
-def since_baseline(report: Report) -> tuple[tuple[str, str, Sequence[Mapping[str, str]]], ...]:
+def since_baseline(report: Report) -> list[tuple[str, str, Sequence[Mapping[str, str]]]]:
     """What the baseline told and this run does not: state, title and rows."""
-    return (
-        ("gone", "Gone since the baseline", report.gone),
-        ("not looked at", "In the baseline, not looked at", report.unseen),
-    )
+    gone = ("gone", "Gone since the baseline", report.gone)
+    return [one for one in (gone, ("not looked at", "In the baseline, not looked at", report.unseen)) if one[2]]
 
 
 def _lines(one: Finding, report: Report) -> list[str]:
@@ -147,11 +147,9 @@ def drift_markdown(report: Report) -> str:
     lines = [header("drift", report.plan), f"### buildsctl drift: {headline(report)}. Requests: {report.reads}.", ""]
     length = 0
     for new in (True, False) if report.compared else (True,):
-        for kind, title in TITLES.items():
-            found = [one for one in report.findings if one.kind is kind and (one.id not in report.known) == new]
-            if not found:
-                continue
-            lines += [f"**{title}{'' if new else ', known already'}** ({len(found)})", ""]
+        for _, title, some in by_kind(report):
+            found = [one for one in some if (one.id not in report.known) == new]
+            lines += [f"**{title}{'' if new else ', known already'}** ({len(found)})", ""] if found else []
             for number, one in enumerate(found):
                 block = [*fence(map(coloured, _lines(one, report))), ""]
                 length += sum(len(line) + 1 for line in block)

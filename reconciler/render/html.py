@@ -16,7 +16,7 @@ from reconciler import __version__, drift
 from reconciler.errors import Severity
 from reconciler.model import Action, Change, Disposition, FieldChange, Outcome, Plan, Status
 from reconciler.render import text
-from reconciler.render.drift import TITLES, cause_of, since_baseline
+from reconciler.render.drift import by_kind, cause_of, since_baseline
 from reconciler.render.drift import headline as drift_headline
 from reconciler.render.escape import clean
 from reconciler.render.picture import picture
@@ -64,25 +64,23 @@ def plan_html(plan: Plan, outcomes: Sequence[Outcome] | None = None, *, digest: 
 
 def drift_html(report: drift.Report) -> str:
     """The page of a drift report: the findings by kind, and what is gone since the baseline."""
-    failure = report.failure
-    found = [
-        (kind.value, title, [_finding(one, report) for one in report.findings if one.kind is kind])
-        for kind, title in TITLES.items()
-    ]
+    failure, known = report.failure, by_kind(report)
+    found = [(kind.value, title, [_finding(one, report) for one in some]) for kind, title, some in known]
     found += [
         (state, title, [_told_before(state, one) for one in gone]) for state, title, gone in since_baseline(report)
     ]
-    groups = [_group(title, f"{len(rows)} {word}", rows) for word, title, rows in found if rows]
-    states = Counter(row["tags"]["state"] for one in groups for row in one["rows"])
-    kinds = Counter(kind.value for kind in TITLES for one in report.findings if one.kind is kind)
+    states = Counter(row["tags"]["state"] for _, _, rows in found for row in rows)
     return _page(
         report.plan,
         headline=f"buildsctl drift: {drift_headline(report)}",
         facts={},
         notes=[f"Requests: {report.reads} read."],
         alarms={"Failed": [[str(failure), *[f"hint: {failure.hint}"] * bool(failure.hint)]]} if failure else {},
-        groups=groups,
-        filters={"kind": kinds, **({"state": states} if report.compared else {})},
+        groups=[_group(title, f"{len(rows)} {word}", rows) for word, title, rows in found],
+        filters={
+            "kind": {kind.value: len(some) for kind, _, some in known},
+            **({"state": states} if report.compared else {}),
+        },
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.model import Action, Address, Change, Plan, Value
@@ -94,7 +94,9 @@ class Picture:
         nodes = sorted(self.sides[kind].items(), key=lambda node: not node[1])
         if nodes[MOST:]:
             self.left_out += f"{len(nodes[MOST:])} {kind}{'s' * (len(nodes) - MOST > 1)} found no place. "
-        nodes = sorted(nodes[:MOST], key=lambda node: _middle(node[1]))
+        nodes = sorted(
+            nodes[:MOST], key=lambda node: sum(y for y, _ in node[1]) / len(node[1]) if node[1] else math.inf
+        )
         for number, (key, ties) in enumerate(nodes):
             y = TOP + (2 * number + 1) * (self.height - TOP) // (2 * len(nodes)) - STEP // 2
             self.box(column, y, self.signs.get(key, UNMOVED), key.removeprefix(f"{kind}/"), key)
@@ -153,10 +155,6 @@ def picture(plan: Plan) -> Picture | None:
     drawing.spread("connection", 0)
     drawing.spread("token", 2)
     return drawing
-
-
-def _middle(ties: Sequence[tuple[int, str]]) -> float:
-    return sum(y for y, _ in ties) / len(ties) if ties else math.inf
 
 
 def _names(plan: Plan, kind: str) -> dict[str, str]:

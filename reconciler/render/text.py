@@ -120,19 +120,18 @@ def plan_text(plan: Plan, *, color: bool = False, whole: bool = False, width: in
     many = {key: count for key, count in alike.items() if count > MOST_ALIKE and not whole}
     rows = [one for one in rows if (symbol(one), one.reason) not in many]
     most = MOST if whole else MAX_LENGTH
-    quiet = {one.address: one.reason for one in plan.changes if one.address.kind == "trigger"}
-    new = (Action.CREATE, Action.REPLACE)
-    born = {one.address.path for one in plan.changes if one.address.kind == "trigger" and one.action in new}
+    triggers = {one.address.path: one for one in plan.changes if one.address.kind == "trigger"}
+    born = {path for path, one in triggers.items() if one.action in (Action.CREATE, Action.REPLACE)}
     lines: list[str] = []
     for name, changes in groupby(rows, key=group):
         lines += ["", clean(name)] if name else [""]
         heading: tuple[str, ...] = ()
         for change in changes:
-            if change.address.kind == "env" and change.address.path[:2] != heading:
-                trigger = Address("trigger", change.address.path[:2])
-                lines += fit([f"    {clean(str(trigger))}: {clean(quiet.get(trigger, ''))}".rstrip(": ")], width)
-            heading = change.address.path[:2]
-            comes = change.action is Action.CREATE and change.address.path[:2] in born
+            before, heading = heading, change.address.path[:2]
+            if change.address.kind == "env" and heading != before:
+                reason = clean(triggers[heading].reason) if heading in triggers else ""
+                lines += fit([f"    {clean(str(Address('trigger', heading)))}: {reason}".rstrip(": ")], width)
+            comes = change.action is Action.CREATE and heading in born
             head, *told = fit(change_lines(change, plan.labels, born=comes, most=most), width)
             sign = symbol(change)
             lines += [head.replace(sign, _painted(sign, color=color), 1), *told]
