@@ -23,14 +23,7 @@ Field = str | tuple[str, str]
 Flat = dict[Field, Any]
 Body = Callable[[str], dict[str, Any]]
 VARIABLES = "environment_variables"
-DEFAULTS: Mapping[str, Any] = {
-    "branch_excludes": [],
-    "path_includes": ["*"],
-    "path_excludes": [],
-    "build_command": "",
-    "root_directory": "/",
-    "build_caching_enabled": False,
-}
+DEFAULTS: Mapping[str, Any] = {name: one["default"] for name, one in Trigger.schema.items() if "default" in one}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +80,8 @@ def collect(observed: Observed, known: Desired, choices: Choices, removed: Colle
         if twin is not None:
             key = twin.address.name
             ours = {name for name in variables if marker and marker.knows(name)}
-            left = {
-                n: one for n, one in variables.items() if n not in {*twin.variables, *ours} and not ignores(twin, n)
-            }
-            missing = _variables(found, live.scope, key, left)
+            left = {name for name in variables.keys() - twin.variables.keys() - ours if not ignores(twin, name)}
+            missing = _variables(found, live.scope, key, {name: variables[name] for name in left})
             mine |= {key: missing} if missing else {}
             declared[live.scope].pop(key)
             continue
@@ -228,12 +219,8 @@ def token_key(found: Found, uuid: str) -> str:
 
 def _newest(tokens: Iterable[Live[Token]], managed: str) -> str:
     """The UUID that a reference to `owner:name` means: the highest generation, of doubles the lower UUID."""
-    found = []
-    for live in tokens:
-        one = ownership.read_token_name(live.resource.build_token_name)
-        if one and f"{one.owner}:{one.name}" == managed:
-            found.append((-one.number, live.id))
-    return min(found)[1]
+    read = ((ownership.read_token_name(live.resource.build_token_name), live.id) for live in tokens)
+    return min((-one.number, uuid) for one, uuid in read if one and f"{one.owner}:{one.name}" == managed)[1]
 
 
 def _variables(found: Found, worker: str, key: str, variables: Mapping[str, EnvVar]) -> Flat:

@@ -313,23 +313,18 @@ def ending(plan: Plan) -> list[str]:
     missing = dict.fromkeys(clean(secret.source) for _, secret in plan.missing)
     if missing:
         few = ", ".join([*missing][:MOST_SOURCES]) + (", …" if len(missing) > MOST_SOURCES else "")
-        lines.append(
-            f"An apply needs {len(missing)} value{'s' * (len(missing) != 1)} that this run does not have: {few}."
-        )
+        values = f"{len(missing)} value{'s' * (len(missing) != 1)}"
+        lines.append(f"An apply needs {values} that this run does not have: {few}.")
     lines.append(f"Requests: {plan.reads} read, {plan.writes} to write.")
     if plan.target:
-        rest = f"; {plan.left_out} declared Worker{' was' if plan.left_out == 1 else 's were'} not" * bool(
-            plan.left_out
-        )
-        lines.append(f"Only what was asked for was looked at{rest}.")
+        were = "Worker was" if plan.left_out == 1 else "Workers were"
+        left_out = f"; {plan.left_out} declared {were} not" if plan.left_out else ""
+        lines.append(f"Only what was asked for was looked at{left_out}.")
     if plan.undeclared_workers == 0:
         lines.append("Every Worker of the account is declared.")
     elif plan.undeclared_workers and not plan.prune:
-        many = plan.undeclared_workers != 1
-        lines.append(
-            f"{plan.undeclared_workers} Worker{'s' if many else ''} of the account "
-            f"{'are' if many else 'is'} not declared and {'were' if many else 'was'} not read."
-        )
+        workers, are, were = ("Worker", "is", "was") if plan.undeclared_workers == 1 else ("Workers", "are", "were")
+        lines.append(f"{plan.undeclared_workers} {workers} of the account {are} not declared and {were} not read.")
     return lines
 
 
