@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.model import Action, Address, Change, Plan, Value
+from reconciler.model import Action, Address, Change, Plan
 from reconciler.render.escape import clean
 from reconciler.render.text import WORDS, shortened, symbol
 
@@ -123,7 +123,7 @@ def picture(plan: Plan) -> Picture | None:
         return None
     whole = len(triggers) <= MOST
     few = sum(sign not in STAYS for _, sign in triggers) <= FEW
-    names = {kind: _names(plan, kind) for kind in FIELDS}
+    names = _names(plan)
     signs = {str(one.address): symbol(one) for one in plan.changes if one.address.kind in FIELDS}
     seen = [key for key, sign in signs.items() if whole or sign != UNMOVED]
     sides: dict[str, Side] = {kind: {key: [] for key in seen if key.startswith(f"{kind}/")} for kind in FIELDS}
@@ -157,25 +157,19 @@ def picture(plan: Plan) -> Picture | None:
     return drawing
 
 
-def _names(plan: Plan, kind: str) -> dict[str, str]:
+def _names(plan: Plan) -> dict[str, str]:
     """By id what people call it, and the address of an old generation, whose label is its live name."""
-    names = dict(plan.labels)
-    for one in plan.changes:
-        if kind == "token" == one.address.kind and one.before:
-            live = f"token `{one.before.get('build_token_name')}`"
-            names |= {uuid: str(one.address) for uuid, label in plan.labels.items() if label == live}
-    return names
+    tokens = (one for one in plan.changes if one.address.kind == "token" and one.before)
+    live = {f"token `{(one.before or {}).get('build_token_name')}`": str(one.address) for one in tokens}
+    return {uuid: live.get(label, label) for uuid, label in plan.labels.items()}
 
 
-def _ties(change: Change, names: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str, str]]:
-    for kind, field_ in FIELDS.items():
-        was, now = (_named((side or {}).get(field_), names[kind]) for side in (change.before, change.after))
+def _ties(change: Change, names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for kind, name in FIELDS.items():
+        refs = ((side or {}).get(name) for side in (change.before, change.after))
+        was, now = (names.get(str(ref), str(ref)) if isinstance(ref, str | Address) else "" for ref in refs)
         if was == now or change.action is Action.NO_OP:  # then nothing is done, whatever is wanted
             ties = [(kind, was, UNMOVED)]
         else:
             ties = [(kind, was, "-"), (kind, now, "+")]
         yield from (one for one in ties if one[1])
-
-
-def _named(value: Value, names: Mapping[str, str]) -> str:
-    return str(value) if isinstance(value, Address) else names.get(value, value) if isinstance(value, str) else ""
