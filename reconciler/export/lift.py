@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from reconciler.export.collect import DEFAULTS, VARIABLES, Field, Flat, rewritten
@@ -99,10 +100,7 @@ def _abstract(name: str, folder: str, triggers: Triggers) -> Triggers:
     """Folder and name of the Worker as expressions, so that alike Workers are equal."""
     words = {name: NAME, folder: DIR}
     word = re.compile(rf"(?<![\w.$-])(?:{'|'.join(map(re.escape, words))})(?![\w-])")
-
-    def swap(text: str) -> str:
-        return word.sub(lambda found: words[found[0]], text)
-
+    swap = partial(word.sub, lambda found: words[found[0]])
     return {
         key: {name: rewritten(value, swap) if name in ABSTRACT else value for name, value in flat.items()}
         for key, flat in triggers.items()

@@ -14,13 +14,7 @@ from reconciler.plan.summary import errored, exit_codes, summary
 
 FORMAT_VERSION = "1.0"
 WINDOW = 1200  # requests in five minutes for all of a user's tools (field notes, Access)
-ACTIONS = {
-    Action.NO_OP: ["no-op"],
-    Action.CREATE: ["create"],
-    Action.UPDATE: ["update"],
-    Action.DELETE: ["delete"],
-    Action.REPLACE: ["delete", "create"],
-}
+ACTIONS = {action: [action.value] for action in Action} | {Action.REPLACE: ["delete", "create"]}
 
 
 def plan_document(

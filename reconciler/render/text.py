@@ -31,6 +31,7 @@ from reconciler.render.escape import clean
 from reconciler.render.problems import problems_text
 
 SYMBOLS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "-/+", Action.DELETE: "-", Action.NO_OP: " "}
+ASIDE = {Disposition.ADOPT: "^", Disposition.UNKNOWN: "?", Disposition.REFUSED: "!"}
 WORDS = {"+": "create", "~": "update", "-/+": "replace", "-": "delete", "^": "adopt", ".": "kept"}
 WORDS |= {"?": "unknown", "!": "refused", " ": "unchanged"}
 FOLDED = {"^": "to adopt", "?": "unknown"}  # nobody reads one sentence as often
@@ -58,17 +59,8 @@ _DEFAULTS = Trigger(
 
 def symbol(change: Change) -> str:
     """`+` create, `~` update, `-/+` replace, `-` delete, `^` adopt, `.` kept; `?` unknown, `!` refused."""
-    match change.disposition:
-        case Disposition.ADOPT:
-            return "^"
-        case Disposition.UNKNOWN:
-            return "?"
-        case Disposition.REFUSED:
-            return "!"
-        case Disposition.KEPT | Disposition.ORPHAN if change.action is Action.NO_OP:
-            return "."
-        case _:
-            return SYMBOLS[change.action]
+    kept = change.disposition in (Disposition.KEPT, Disposition.ORPHAN) and change.action is Action.NO_OP
+    return ASIDE.get(change.disposition) or ("." if kept else SYMBOLS[change.action])
 
 
 def _painted(sign: str, *, color: bool) -> str:
