@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.affected import MANY_COMMITS, MANY_FILES, Push, Rule, Verdict
 from reconciler.render.escape import clean, counted
-from reconciler.render.json import FORMAT_VERSION
+from reconciler.render.json import FORMAT_VERSION, members
 
 REASONS = {
     Rule.BRANCH_EXCLUDES: "its branch_excludes hold `{pattern}`",
@@ -53,10 +53,7 @@ def affected_document(verdicts: Sequence[Verdict], push: Push) -> Mapping[str, A
                 "address": str(one.address),
                 "worker": one.address.path[0],
                 "trigger": one.address.name,
-                "builds": one.builds,
-                "rule": one.rule.value,
-                "pattern": one.pattern,
-                "file": one.file,
+                **members(one, "builds", "rule", "pattern", "file"),
                 "reason": _reason(one, push),
             }
             for one in verdicts

@@ -8,7 +8,7 @@ from typing import Any
 from reconciler import __version__
 from reconciler.doctor import Level, Line, many
 from reconciler.render.escape import clean
-from reconciler.render.json import FORMAT_VERSION
+from reconciler.render.json import FORMAT_VERSION, members
 from reconciler.render.text import fit
 
 COLORS = {Level.OK: 32, Level.WARNING: 33, Level.ERROR: 31}
@@ -36,9 +36,7 @@ def doctor_document(lines: Sequence[Line], *, codes: Iterable[int]) -> dict[str,
         "format_version": FORMAT_VERSION,
         "buildsctl_version": __version__,
         "exit_codes": list(codes),
-        "lines": [
-            {"level": one.level.value, "about": one.about, "summary": one.summary, "hint": one.hint} for one in lines
-        ],
+        "lines": [members(one, "level", "about", "summary", "hint") for one in lines],
         "summary": _counts(lines),
     }
 

@@ -10,7 +10,7 @@ from reconciler.drift import Finding, Kind, Report
 from reconciler.errors import Diagnostic, Severity
 from reconciler.model import Disposition
 from reconciler.render.escape import clean
-from reconciler.render.json import FORMAT_VERSION, diagnostic, unread_rows
+from reconciler.render.json import FORMAT_VERSION, diagnostic, members, unread_rows
 from reconciler.render.markdown import MAX_LENGTH, code, fence, header
 from reconciler.render.problems import problems_text
 from reconciler.render.text import CAUSES, change_lines, fit, unread_text
@@ -123,12 +123,8 @@ def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
 def _row(one: Finding, report: Report) -> dict[str, Any]:
     change = one.change
     return {
-        "id": one.id,
-        "kind": one.kind.value,
-        "address": one.address,
-        "summary": one.summary,
-        "hint": one.hint,
-        "cause": change.cause.value if change and change.cause else None,
+        **members(one, "id", "kind", "address", "summary", "hint"),
+        "cause": change.cause if change else None,
         "fields": [field.path for field in change.fields] if change else [],
         "state": "known" if one.id in report.known else "new",
     }

@@ -36,7 +36,7 @@ def plan_document(
         "digest": _digest(scope, changes),
         "resource_changes": changes,
         "refusals": [
-            {"address": one.address and str(one.address)} | _members(one, "summary", "detail", "hint")
+            {"address": one.address and str(one.address)} | members(one, "summary", "detail", "hint")
             for one in plan.refusals
         ],
         "unread": unread_rows(plan),
@@ -78,12 +78,13 @@ def dump(document: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _members(one: Any, *names: str) -> dict[str, Any]:
+def members(one: Any, *names: str) -> dict[str, Any]:
+    """Attributes that a document calls by their own names."""
     return {name: getattr(one, name) for name in names}
 
 
 def diagnostic(one: Diagnostic) -> dict[str, Any]:
-    result = _members(one, "severity", "summary", "detail", "hint", "address", "rule")
+    result = members(one, "severity", "summary", "detail", "hint", "address", "rule")
     if one.position:
         start = {"line": one.position.line, "column": one.position.column}
         result["range"] = {"filename": one.position.filename, "start": start}

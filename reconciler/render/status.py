@@ -11,7 +11,7 @@ from reconciler.kinds.build import Build
 from reconciler.model import FieldChange, Secret
 from reconciler.render.builds import COMMIT, span
 from reconciler.render.escape import clean
-from reconciler.render.json import FORMAT_VERSION, plain
+from reconciler.render.json import FORMAT_VERSION, members, plain
 from reconciler.render.text import value_text
 from reconciler.status import Row, State
 
@@ -70,10 +70,7 @@ def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, A
         "triggers": [
             {
                 "address": str(row.address),
-                "state": row.state.value,
-                "pending": row.pending,
-                "reason": row.reason,
-                "not_compared": row.not_compared,
+                **members(row, "state", "pending", "reason", "not_compared"),
                 "differences": [_difference_document(one) for one in row.differences],
                 "build": row.build.answer if row.build else None,
             }
