@@ -39,7 +39,6 @@ from reconciler.model import (
     Trial,
     Value,
 )
-from reconciler.plan.summary import missing_secrets
 
 STOPPED = "the run was told to stop"
 _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
@@ -47,7 +46,7 @@ _WORST = (Status.FAILED, Status.UNKNOWN, Status.SKIPPED, Status.DONE)
 
 def check_sources(plan: Plan) -> None:
     """Refuse before the first write where a secret would have to be sent that its source did not give."""
-    missing = [f"{address}: {secret.source} {secret.missing}" for address, secret in missing_secrets(plan)]
+    missing = [f"{address}: {secret.source} {secret.missing}" for address, secret in plan.missing]
     if missing:
         raise errors.SourceError(
             "\n  ".join((f"{len(missing)} secret{'s' * (len(missing) > 1)} to be written cannot be had:", *missing)),

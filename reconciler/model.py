@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -282,6 +282,17 @@ class Plan:
         """How many requests carry it out, none where it is refused; each token is tried once."""
         trials = {step.trial.token for step in self.steps if step.trial}
         return 0 if self.refusals else len(self.steps) + len(trials)
+
+    @property
+    def missing(self) -> Sequence[tuple[Address, Secret]]:
+        """The secrets that an apply would have to send, and whose sources gave no value."""
+        missing = []
+        for step in self.steps:
+            for key, value in step.request.body.items():
+                secret = value.get("value") if isinstance(value, Mapping) else value
+                if isinstance(secret, Secret) and secret.value is None:
+                    missing.append((next((one for one in step.covers if one.name == key), step.covers[0]), secret))
+        return missing
 
     @property
     def untried(self) -> Plan:

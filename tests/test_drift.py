@@ -301,6 +301,16 @@ def test_a_report_is_written_whatever_ends_the_run(
     assert "drift: failed" in ran.stdout
 
 
+def test_a_report_of_broken_manifests_says_what_is_broken_and_where(estate: Path) -> None:
+    text = Path("buildsctl.yaml").read_text()
+    Path("buildsctl.yaml").write_text(text + "surprise: 1\n")
+    found = drift("--out", "out.json", code=1)["diagnostics"]
+    assert [(one["severity"], one["range"]["start"]["line"]) for one in found] == [("error", text.count("\n") + 1)]
+    for format_ in ("markdown", "html"):
+        ran = story.run(["drift", "--format", format_], {})
+        assert (ran.code, "surprise" in ran.stdout, "buildsctl.yaml:" in ran.stdout) == (1, True, True)
+
+
 def test_what_ends_a_run_leaves_the_baseline_known(estate: Path) -> None:
     story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by hand"}]])
     drift("--out", "base.json", code=2)

@@ -228,41 +228,43 @@ workers:
 """
 
 
+ESTATE: dict[str, Any] = {
+    "workers": [{"id": name} for name in ("web", "api", "new", "bare")],
+    "connections": [
+        {"provider_account_id": "1", "provider_account_name": "acme", "repo_id": "2", "repo_name": "site"},
+        {"provider_account_id": "1", "provider_account_name": "acme", "repo_id": "3", "repo_name": "more"},
+    ],
+    "build_tokens": [{"build_token_name": "by hand", "cloudflare_token_id": "t"}],
+    "triggers": [
+        {"repo_connection": "acme/site", "deploy_command": "npx wrangler deploy", **one}
+        for one in (
+            {
+                "worker": "web",
+                "trigger_name": "production",
+                "branch_includes": ["main"],
+                "environment_variables": {"A": "1", "B": "2"},
+            },
+            {"worker": "web", "trigger_name": "x", "branch_includes": ["*"], "branch_excludes": ["main"]},
+            {
+                "worker": "api",
+                "trigger_name": "production",
+                "branch_includes": ["main"],
+                "environment_variables": {"C": "3"},
+            },
+            {
+                "worker": "new",
+                "trigger_name": "production",
+                "branch_includes": ["main"],
+                "repo_connection": "acme/more",
+            },
+        )
+    ],
+}
+
+
 def test_into_a_folder_only_what_is_missing_is_added_and_no_other_byte_moves(tmp_path: Path) -> None:
-    live = {
-        "workers": [{"id": name} for name in ("web", "api", "new", "bare")],
-        "connections": [
-            {"provider_account_id": "1", "provider_account_name": "acme", "repo_id": "2", "repo_name": "site"},
-            {"provider_account_id": "1", "provider_account_name": "acme", "repo_id": "3", "repo_name": "more"},
-        ],
-        "build_tokens": [{"build_token_name": "by hand", "cloudflare_token_id": "t"}],
-        "triggers": [
-            {"repo_connection": "acme/site", "deploy_command": "npx wrangler deploy", **one}
-            for one in (
-                {
-                    "worker": "web",
-                    "trigger_name": "production",
-                    "branch_includes": ["main"],
-                    "environment_variables": {"A": "1", "B": "2"},
-                },
-                {"worker": "web", "trigger_name": "x", "branch_includes": ["*"], "branch_excludes": ["main"]},
-                {
-                    "worker": "api",
-                    "trigger_name": "production",
-                    "branch_includes": ["main"],
-                    "environment_variables": {"C": "3"},
-                },
-                {
-                    "worker": "new",
-                    "trigger_name": "production",
-                    "branch_includes": ["main"],
-                    "repo_connection": "acme/more",
-                },
-            )
-        ],
-    }
     with story.folder(tmp_path, {"builds/set.yaml": EXISTING}):
-        _seeded(tmp_path, live)
+        _seeded(tmp_path, ESTATE)
         ran = story.run(["export", "--all", "-o", "builds"], {})
         assert ran.code == 0, ran.stderr
         files = _files(tmp_path)
@@ -275,6 +277,48 @@ def test_into_a_folder_only_what_is_missing_is_added_and_no_other_byte_moves(tmp
         _check_adopts("builds")
         assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
         assert _files(tmp_path) == files
+
+
+def test_beside_a_manifest_only_what_it_lacks_is_added(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {"buildsctl.yaml": EXISTING}):
+        _seeded(tmp_path, ESTATE)
+        ran = story.run(["export", "--all", "-o", "builds"], {})
+        assert "`buildsctl plan buildsctl.yaml builds` shows what would be adopted" in ran.stderr
+        files = _files(tmp_path)
+        assert set(files) == {
+            "buildsctl.yaml",
+            "builds/_shared.yaml",
+            "builds/api.yaml",
+            "builds/new.yaml",
+            "builds/web.yaml",
+        }
+        assert files["buildsctl.yaml"] == EXISTING
+        both = story.run(["plan", "buildsctl.yaml", "builds"], {})
+        Path("buildsctl.yaml").rename("builds/buildsctl.yaml")  # as its hint says
+        plain = story.run(["plan"], {})
+        assert (plain.code, plain.stdout) == (both.code, both.stdout)
+        assert "4 to adopt" in plain.stdout
+        assert "to delete" not in plain.stdout
+
+
+@pytest.mark.parametrize(
+    ("files", "folder", "hint"),
+    [
+        ({}, "builds", ""),
+        ({}, "out", "looks for `buildsctl.yaml` and `builds` alone: name `out`"),
+        ({"buildsctl.yaml": EXISTING}, "out", "reads `buildsctl.yaml` alone: name `out`"),
+        ({"buildsctl.yaml": EXISTING}, "builds/", "`mv buildsctl.yaml builds` makes it one folder"),
+    ],
+)
+def test_what_a_plain_plan_would_not_read_is_said(
+    files: dict[str, str], folder: str, hint: str, tmp_path: Path
+) -> None:
+    with story.folder(tmp_path, files):
+        _seeded(tmp_path, ESTATE)
+        ran = story.run(["export", "--all", "-o", folder], {})
+        assert ran.code == 0, ran.stderr
+        assert hint in ran.stderr
+        assert ("hint" in ran.stderr) == bool(hint)
 
 
 def test_of_others_nothing_is_exported(tmp_path: Path) -> None:

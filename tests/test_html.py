@@ -161,7 +161,8 @@ def test_an_old_generation_of_a_token_is_one_box() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moving", "alone", "bundles"), [(0, 0, ["  500"]), (3, 3, ["  497"]), (400, 0, ["~ 400", "  100"])]
+    ("moving", "alone", "bundles"),
+    [(0, 0, ["  500"]), (12, 12, ["  488"]), (13, 0, ["~ 13", "  487"]), (400, 0, ["~ 400", "  100"])],
 )
 def test_a_large_picture_is_summed_up(moving: int, alone: int, bundles: list[str]) -> None:
     actions = [Action.UPDATE if number < moving else Action.NO_OP for number in range(500)]

@@ -27,7 +27,7 @@ from reconciler.cli.options import (
     owner_option,
     report_options,
 )
-from reconciler.cli.output import check_writable, colored, data, lost, say
+from reconciler.cli.output import check_writable, colored, data, lost, say, width
 from reconciler.cli.plan import PLAN_HINT, Reporter, decide, read_plan, reporting
 from reconciler.errors import Exit, InterruptedRunError, UnexpectedPlanError, UsageError
 
@@ -138,7 +138,7 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
     reporter.plan = plan
     color = colored(no_color=settings.no_color) and reporter.format == "text"
     tell = data if reporter.format == "text" else say
-    tell(plan_text(plan, color=color, whole=settings.verbose))
+    tell(plan_text(plan, color=color, whole=settings.verbose, width=width()))
     say(troubles_text(plan, whole=settings.verbose))
     if plan.steps and not plan.refusals:
         carrying.check_sources(plan)

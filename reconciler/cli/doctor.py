@@ -49,7 +49,7 @@ def doctor(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     for line in _lines(settings, manifests):
         lines.append(line)
         if not as_json:
-            data(line_text(line, color=color, width=width() or 0))
+            data(line_text(line, color=color, width=width()))
     wrong = any(one.level is Level.ERROR for one in lines)
     holds = ((Exit.ACCESS, any(one.access for one in lines)), (Exit.ERROR, wrong))
     codes = [code for code, hold in holds if hold] or [Exit.OK]

@@ -12,10 +12,10 @@ import click
 from reconciler import drift as deciding
 from reconciler.cli import session
 from reconciler.cli.options import Globals, Manifests, fingerprint_key, manifest_options, option, report_options
-from reconciler.cli.output import check_writable, data, read_json, say, write_file
+from reconciler.cli.output import check_writable, data, read_json, say, width, write_file
 from reconciler.cli.plan import reporting
 from reconciler.drift import Baseline, Reach
-from reconciler.errors import BuildsctlError, Exit, UsageError
+from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError
 from reconciler.model import Plan
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ class Reporter:
 
         found = self.found
         if found is None or failure:
-            found = deciding.report(self.plan, (), self.reach, self.baseline, failure=failure)
+            told = failure.diagnostics if isinstance(failure, ManifestError) else self.plan.diagnostics
+            plan = replace(self.plan, diagnostics=told)
+            found = deciding.report(plan, (), self.reach, self.baseline, failure=failure)
         text = dump(drift_document(found, codes=codes))
         match self.format:
             case "json":
@@ -64,7 +66,7 @@ class Reporter:
 
                 data(drift_html(found))
             case _ if not failure:
-                data(drift_text(found))
+                data(drift_text(found, width=width()))
         if self.out:
             write_file(self.out, text)
 
@@ -123,7 +125,7 @@ def drift(
             found = reporter.found = _found(desired, api, reporter)
         kinds = ((Exit.UNKNOWN, found.plan.unread), (Exit.CHANGES, found.fails(fail_on)))
         codes = [code for code, holds in kinds if holds] or [Exit.OK]
-        say(troubles(found.plan, whole=settings.verbose))
+        say(troubles(found, whole=settings.verbose))
         reporter.write(codes)
     return codes[0]
 

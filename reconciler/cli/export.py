@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def export(
     A plan of what it writes is nothing but adopts. What many Workers share becomes profiles and defaults. A
     secret cannot be read: it is written as `{is_secret: true}`, to be looked after elsewhere, or with
     --secret-sources as a variable of the environment, all of which are listed. Where DIR holds manifests
-    already, only what they lack is added, and no other byte of them is touched.
+    already, only what they lack is added, no other byte touched; `-o builds` knows ./buildsctl.yaml, too.
 
     \b
     Examples:
@@ -71,7 +72,8 @@ def export(
     there = _there(output) if output else {}
     known = Desired(owner=None)
     if output and there:
-        known = manifest.load([output], manifest.Resolver({}, skip="is not asked"))
+        paths = [os.path.normpath(os.path.join(output, name)) for name in there]
+        known = manifest.load(paths, manifest.Resolver({}, skip="is not asked"))
     with session.open_api(settings, session.account_id(settings, known.account_id)) as api:
         observed = _observed(api, worker)
         whose = known.owner if there else owner or _owner(observed)
@@ -88,21 +90,22 @@ def export(
     if output is not None:
         if done.files:
             write_schema(output)
-        say(_written(output, done.files, there))
+        say(_written(os.path.normpath(output), done.files, there))
     for note in done.notes:
         say(clean_lines(f"note: {note}") + "\n")
     return tell_unread(observed.unread)
 
 
 def _there(folder: str) -> dict[str, str]:
-    """The manifests of the folder by their names in it, as they are."""
+    """The manifests of the folder by their names in it, as they are. `builds` is one set with a `buildsctl.yaml`
+    beside it: two that say the same could not be read together, and each would miss what the other says."""
     from reconciler.manifest import files
 
-    if not os.path.isdir(folder):
-        if os.path.exists(folder):
-            raise UsageError(f"`{folder}` is not a folder", hint="-o names the folder that the files go to")
-        return {}
-    found = files.search(folder)
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"`{folder}` is not a folder", hint="-o names the folder that the files go to")
+    alone, default = files.DEFAULTS
+    found = [alone] if os.path.normpath(folder) == default and os.path.exists(alone) else []
+    found += files.search(folder) if os.path.isdir(folder) else []
     return {os.path.relpath(path, folder): Path(path).read_bytes().decode() for path in found}
 
 
@@ -123,9 +126,21 @@ def _owner(observed: Observed) -> str:
 
 
 def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str]) -> str:
+    """What was done, and with which command all of it is read."""
+    from reconciler.manifest.files import DEFAULTS
+
     if not files:
         return f"nothing to add: the manifests of `{folder}` already say everything\n"
     added = sum(name in there for name in files)
     counts = ((len(files) - added, "written"), (added, "added to"))
     told = ", ".join(f"{count} {what}" for count, what in counts if count)
-    return f"{told} of the files in `{folder}`; `buildsctl plan {folder}` shows what would be adopted\n"
+    beside = [DEFAULTS[0]] * (os.path.join("..", DEFAULTS[0]) in there)
+    command = shlex.join(("buildsctl", "plan", *beside, folder))
+    text = f"{told} of the files in `{folder}`; `{command}` shows what would be adopted\n"
+    default = next((name for name in DEFAULTS if os.path.exists(name)), "")
+    if beside:
+        text += f"hint: `mv {default} {folder}` makes it one folder, which a plain `buildsctl plan` reads\n"
+    elif os.path.normpath(folder) != default:
+        reads = f"reads `{default}` alone" if default else "looks for `buildsctl.yaml` and `builds` alone"
+        text += f"hint: a plain `buildsctl plan` {reads}: name `{folder}` whenever you plan or apply\n"
+    return text

@@ -21,7 +21,7 @@ from reconciler.cli.options import (
     option,
     report_options,
 )
-from reconciler.cli.output import colored, data, read_json, say, write_file
+from reconciler.cli.output import colored, data, read_json, say, width, write_file
 from reconciler.errors import BuildsctlError, Diagnostic, Exit, InterruptedRunError, ManifestError, Severity, UsageError
 from reconciler.model import Outcome, Plan
 
@@ -144,7 +144,8 @@ def plan(
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             reporter.plan = decide(desired, api, narrowed)
         if reporter.format == "text":
-            data(plan_text(reporter.plan, color=colored(no_color=settings.no_color), whole=settings.verbose))
+            color = colored(no_color=settings.no_color)
+            data(plan_text(reporter.plan, color=color, whole=settings.verbose, width=width()))
         say(troubles_text(reporter.plan, whole=settings.verbose))
         codes = exit_codes(reporter.plan)
         reporter.write(codes)
@@ -181,7 +182,7 @@ def show(settings: Globals, *, file: str, format: str) -> int:  # noqa: A002 - t
         data(_page(format, document, plan, outcomes))
         return Exit.OK
     color = colored(no_color=settings.no_color)
-    data(plan_text(plan, color=color, whole=settings.verbose))
+    data(plan_text(plan, color=color, whole=settings.verbose, width=width()))
     data("".join(f"{outcome_text(one, color=color)}\n" for one in outcomes or ()))
     say(troubles_text(plan, whole=settings.verbose))
     return Exit.OK

@@ -53,22 +53,30 @@ def export(
     """One file a Worker and one that they share, or all of it in one (`single`).
 
     `there` are the files of the folder as they are: only what is missing is added, in them where that can be
-    done by inserting lines, else in files of its own. `first` are Workers without a trigger, to have some.
+    done by inserting lines, else in files of its own. Those above the folder (`../buildsctl.yaml`) stay as they are.
+    `first` are Workers without a trigger, to have some.
     """
     before = _read_back(there)
     existing = before.root
-    found = collect(observed, known, choices, _removed(existing))
+    bodies = {name: body for name, body in (existing.get("workers") or {}).items() if isinstance(body, dict)}
+    triggers = ((name, *one) for name, body in bodies.items() for one in (body.get("triggers") or {}).items())
+    found = collect(observed, known, choices, {(name, key) for name, key, one in triggers if one is None})
     if first:
-        add_first(found, first, observed)
-    _complete(found, existing)
+        add_first(found, first)
+    if existing:
+        _complete(found, existing.get("defaults") or {}, bodies)
     plain = lift.plain(found.workers)
     shortest = plain if there else lift.lift(found.workers, _alone(found))
     allowed: dict[tuple[str, str], list[str]] = {}
-    for lifted, into in ((shortest, there), (plain, {})):  # the second way is the one that cannot change anything
+    inside = {name: content for name, content in there.items() if not name.startswith("..")}
+    for lifted, into in ((shortest, inside), (plain, {})):  # the second way is the one that cannot change anything
+        head = _head(found, lifted, existing, account_id)
         for _ in range(2):  # rules that the live state breaks are found by looking, then allowed
-            files = _written(
-                found, lifted, allowed, existing, there=there, into=into, account_id=account_id, single=single
-            )
+            workers = _bodies(lifted["workers"], allowed, existing)
+            if single:
+                files = {"": _document({**head, "workers": workers}, found)}
+            else:
+                files = _spread(head, workers, found, there=there, into=into)
             read = _read_back({**there, **files})
             if not read.refused:
                 break
@@ -79,111 +87,100 @@ def export(
     raise UsageError("what is live cannot be added to these manifests without changing what they say", hint=hint)
 
 
-def _removed(existing: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Worker and key of each trigger that a `null` takes out."""
-    workers = {name: body for name, body in (existing.get("workers") or {}).items() if isinstance(body, dict)}
-    triggers = ((name, *one) for name, body in workers.items() for one in (body.get("triggers") or {}).items())
-    return {(name, key) for name, key, one in triggers if one is None}
-
-
-def _complete(found: Found, existing: Mapping[str, Any]) -> None:
-    """Where manifests are there, new triggers say everything, so that no default and no profile changes them."""
-    defaults = existing.get("defaults") or {}
+def _complete(found: Found, defaults: Mapping[str, Any], bodies: Mapping[str, Any]) -> None:
+    """Beside Workers that are there new triggers say everything, so that no default and no profile changes them."""
     for worker, triggers in found.workers.items():
-        body = (existing.get("workers") or {}).get(worker)
         known = {one.address.name for one in found.known.triggers if one.address.path[0] == worker}
-        layers = [defaults, *([body] if isinstance(body, dict) else [])]
-        for key in triggers.keys() - known if existing else ():
-            flat = triggers[key]
-            flat |= {name: value for name, value in {"trigger_name": key, **DEFAULTS}.items() if name not in flat}
-            inherited = {name for layer in layers for name in layer.get(VARIABLES) or {}}
-            flat |= {(VARIABLES, name): None for name in sorted(inherited) if (VARIABLES, name) not in flat}
+        inherited = {*(defaults.get(VARIABLES) or {}), *(bodies.get(worker, {}).get(VARIABLES) or {})}
+        for key in triggers.keys() - known:
+            plain: dict[Any, Any] = {
+                "trigger_name": key,
+                **DEFAULTS,
+                **{(VARIABLES, name): None for name in sorted(inherited)},
+            }
+            triggers[key] |= {name: value for name, value in plain.items() if name not in triggers[key]}
+
+
+def _references(found: Found) -> dict[str, tuple[list[str], list[str]]]:
+    """The keys that each reference may name: new ones, and those that are declared."""
+    return {
+        name: (list(new), [one.address.name for one in known])
+        for name, new, known in (
+            ("repo_connection", found.connections, found.known.connections),
+            ("build_token", found.tokens, found.known.tokens),
+        )
+    }
 
 
 def _alone(found: Found) -> dict[str, str]:
     """References that need not be said, since there is only one."""
-    connections = [*found.connections, *(one.address.name for one in found.known.connections)]
-    tokens = [*found.tokens, *(one.address.name for one in found.known.tokens)]
-    alone = {"repo_connection": connections, "build_token": tokens}
-    return {name: keys[0] for name, keys in alone.items() if len(keys) == 1}
+    both = {name: new + known for name, (new, known) in _references(found).items()}
+    return {name: keys[0] for name, keys in both.items() if len(keys) == 1}
 
 
-def _written(
+def _head(found: Found, lifted: lift.Sections, existing: Mapping[str, Any], account_id: str) -> dict[str, Any]:
+    """What is written down beside the Workers: of manifests that are there what they lack. Their triggers may rely on
+    the set's only connection or token: it stays their default."""
+    head: dict[str, Any] = {"connections": found.connections, "tokens": found.tokens}
+    if existing:
+        given = existing.get("defaults") or {}
+        head["defaults"] = {
+            name: known[0]
+            for name, (new, known) in _references(found).items()
+            if new and len(known) == 1 and not {name, f"{name}_uuid"} & given.keys()
+        }
+    else:
+        found.comments["owner",] = "who manages what stands here; change it before the first apply if need be"
+        head = {"version": "1", "owner": found.choices.owner, "account_id": account_id, **head, **lifted, "workers": {}}
+    return {name: body for name, body in head.items() if body or name == "owner"}
+
+
+def _bodies(
+    workers: Mapping[str, Any], allowed: Mapping[tuple[str, str], Sequence[str]], existing: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The Workers by name, with the rules allowed that their triggers break as they are live, and kept out of a
+    profile that is the default of those which are there."""
+    bodies = dict(sorted(workers.items()))
+    for (name, key), rules in allowed.items():
+        if name in bodies:
+            triggers = bodies[name].get("triggers", {})
+            trigger = {**triggers.get(key, {}), "lint": {"allow": list(dict.fromkeys(rules))}}
+            bodies[name] = {**bodies[name], "triggers": {**triggers, key: trigger}}
+    profile = {"profile": None} if (existing.get("defaults") or {}).get("profile") else {}
+    there = existing.get("workers") or {}
+    return {name: body if name in there else {**profile, **body} for name, body in bodies.items()}
+
+
+def _spread(
+    head: Mapping[str, Any],
+    workers: Mapping[str, Any],
     found: Found,
-    lifted: lift.Sections,
-    allowed: Mapping[tuple[str, str], Sequence[str]],
-    existing: Mapping[str, Any],
     *,
     there: Mapping[str, str],
     into: Mapping[str, str],
-    account_id: str,
-    single: bool,
 ) -> dict[str, str]:
-    """`into` are those of the files that are `there` in which lines may be inserted."""
-    head: dict[str, Any] = {"connections": found.connections, "tokens": found.tokens}
-    comments: dict[tuple[str, ...], str] = {("tokens", key): "looked up, never changed" for key in found.tokens}
-    comments |= found.comments
-    if there:
-        head["defaults"] = _still_alone(found, existing)
-    else:
-        first = {"version": "1", "owner": found.choices.owner, "account_id": account_id}
-        head = {**first, **head, **{name: body for name, body in lifted.items() if name != "workers"}}
-        comments["owner",] = "who manages what stands here; change it before the first apply if need be"
-    head = {name: body for name, body in head.items() if body or name == "owner"}
-    workers = {name: _allowing(name, body, allowed) for name, body in sorted(lifted["workers"].items())}
-    if (existing.get("defaults") or {}).get("profile"):
-        names = existing.get("workers") or {}
-        workers = {name: body if name in names else {"profile": None, **body} for name, body in workers.items()}
-    notes: dict[tuple[str, ...], str] = {
-        ("workers", name): "\n".join(lines) for name, lines in found.notes.items() if name in workers
-    }
-    if single and not there:
-        return {"": _document({**head, "workers": workers}, {**comments, **notes})}
-    files = {_free(SHARED, there): _document(head, comments)} if head else {}
+    """A file a Worker, and one for what they share; `into` are those of the files that are `there` in which lines may
+    be inserted."""
+    files = {_free(SHARED, there): _document(head, found)} if head else {}
     for name, body in workers.items():
         changed = splice(into, name, body)
-        if changed:
-            files |= changed
-        else:
-            files[_free(f"{re.sub(r'[^A-Za-z0-9_-]', '-', name)}.yaml", {**there, **files})] = _document(
-                {"workers": {name: body}}, notes
-            )
+        if not changed:
+            free = _free(f"{re.sub(r'[^A-Za-z0-9_-]', '-', name)}.yaml", {**there, **files})
+            changed = {free: _document({"workers": {name: body}}, found)}
+        files |= changed
     return files
 
 
-def _still_alone(found: Found, existing: Mapping[str, Any]) -> dict[str, str]:
-    """Triggers that are there may rely on the set's only connection or token: it stays their default."""
-    given = existing.get("defaults") or {}
-    both = {
-        "repo_connection": (found.connections, found.known.connections),
-        "build_token": (found.tokens, found.known.tokens),
-    }
-    return {
-        name: known[0].address.name
-        for name, (new, known) in both.items()
-        if new and len(known) == 1 and not {name, f"{name}_uuid"} & given.keys()
-    }
-
-
-def _document(body: Mapping[str, Any], comments: Mapping[tuple[str, ...], str]) -> str:
-    shown = text(body, comments)
-    return HEAD + shown.replace('version: "1"\n', "version: 1\n", 1)
+def _document(body: Mapping[str, Any], found: Found) -> str:
+    comments: dict[tuple[str, ...], str] = {("tokens", key): "looked up, never changed" for key in found.tokens}
+    comments |= found.comments
+    comments |= {("workers", name): "\n".join(lines) for name, lines in found.notes.items() if name in found.workers}
+    return HEAD + text(body, comments).replace('version: "1"\n', "version: 1\n", 1)
 
 
 def _free(name: str, taken: Mapping[str, str]) -> str:
     stem = name.removesuffix(".yaml")
     return next(one for one in (name, *(f"{stem}.{n}.yaml" for n in range(2, 10_000))) if one not in taken)
-
-
-def _allowing(name: str, body: Any, allowed: Mapping[tuple[str, str], Sequence[str]]) -> Any:
-    """`body` with the rules allowed that its triggers break as they are live."""
-    rules = {key: list(dict.fromkeys(found)) for (worker, key), found in allowed.items() if worker == name}
-    if not rules:
-        return body
-    triggers = {**body.get("triggers", {})}
-    for key, names in rules.items():
-        triggers[key] = {**triggers.get(key, {}), "lint": {"allow": names}}
-    return {**body, "triggers": triggers}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +197,7 @@ def _read_back(files: Mapping[str, str]) -> _Read:
         return _Read(root={}, triggers={}, refused={})
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
-            path = Path(folder, name or "all.yaml")
+            path = Path(folder, "builds", name or "all.yaml")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
         found, _ = manifest.check([folder], manifest.Resolver({}, skip="is not asked"))

@@ -23,14 +23,7 @@ Field = str | tuple[str, str]
 Flat = dict[Field, Any]
 Body = Callable[[str], dict[str, Any]]
 VARIABLES = "environment_variables"
-DEFAULTS: Mapping[str, Any] = {
-    "branch_excludes": [],
-    "path_includes": ["*"],
-    "path_excludes": [],
-    "build_command": "",
-    "root_directory": "/",
-    "build_caching_enabled": False,
-}
+DEFAULTS: Mapping[str, Any] = {name: one["default"] for name, one in Trigger.schema.items() if "default" in one}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +37,7 @@ class Choices:
 
 @dataclass(kw_only=True)
 class Found:
-    """What is to be written down. `known` are the manifests that are already there.
+    """What is to be written down. `known` are the manifests that are already there; what is `observed` has their names.
 
     `workers` holds flat triggers by Worker and key; `notes` what a Worker's file has to say besides;
     `comments` stand at a path of the manifest; `withheld` are the variables whose plain value was not written,
@@ -53,6 +46,7 @@ class Found:
 
     choices: Choices
     known: Desired
+    observed: Observed
     connections: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     workers: dict[str, dict[str, Flat]] = field(default_factory=dict)
@@ -68,13 +62,11 @@ class Found:
 def collect(observed: Observed, known: Desired, choices: Choices, removed: Collection[tuple[str, str]] = ()) -> Found:
     """Every live trigger that is not another owner's, by Worker; of what is declared only what is missing, and
     nothing of what the manifests have `removed`: Worker and key of a `null`."""
-    found = Found(choices=choices, known=known)
-    connections = {live.id: live for live in observed.connections}
-    names = _names(observed, known)
-    observed = replace(
-        observed, triggers=tuple(replace(live, scope=names.get(live.scope, live.scope)) for live in observed.triggers)
-    )
-    lives = sorted(observed.triggers, key=lambda live: (live.scope, live.resource.is_preview, live.created_on, live.id))
+    given = {one.resource.tag: name for name, one in known.workers.items() if one.resource.tag}
+    names = {name: given[tag] for name, tag in (observed.workers or {}).items() if tag in given}
+    triggers = (replace(live, scope=names.get(live.scope, live.scope)) for live in observed.triggers)
+    lives = sorted(triggers, key=lambda live: (live.scope, live.resource.is_preview, live.created_on, live.id))
+    found = Found(choices=choices, known=known, observed=replace(observed, triggers=tuple(lives)))
     declared = {name: {one.address.name: one for one in some} for name, some in known.by_worker.items()}
     for live in lives:
         variables = observed.variables.get(live.id)
@@ -87,8 +79,9 @@ def collect(observed: Observed, known: Desired, choices: Choices, removed: Colle
         twin = _match(live, marker, declared.get(live.scope, {}))
         if twin is not None:
             key = twin.address.name
-            left = {name: one for name, one in variables.items() if _is_missing(name, twin, marker)}
-            missing = _variables(found, live.scope, key, left)
+            ours = {name for name in variables if marker and marker.knows(name)}
+            left = {name for name in variables.keys() - twin.variables.keys() - ours if not ignores(twin, name)}
+            missing = _variables(found, live.scope, key, {name: variables[name] for name in left})
             mine |= {key: missing} if missing else {}
             declared[live.scope].pop(key)
             continue
@@ -97,16 +90,10 @@ def collect(observed: Observed, known: Desired, choices: Choices, removed: Colle
         if (live.scope, key) in removed:
             found.note(live.scope, f"trigger `{live.resource.trigger_name}` is not exported: `{key}: null` removes it")
             continue
-        flat = _fields(found, live, key, connections, observed, protect=bool(marker and marker.protect))
+        flat = _fields(found, live, key, protect=bool(marker and marker.protect))
         mine[key] = flat | _variables(found, live.scope, key, variables)
     found.workers = {name: triggers for name, triggers in found.workers.items() if triggers}
     return found
-
-
-def _names(observed: Observed, known: Desired) -> dict[str, str]:
-    """What the manifests call a Worker whose tag they give under another name."""
-    given = {one.resource.tag: name for name, one in known.workers.items() if one.resource.tag}
-    return {name: given[tag] for name, tag in (observed.workers or {}).items() if tag in given}
 
 
 def _why_not(live: Live[Trigger], variables: Mapping[str, EnvVar] | None, marker: Any, owner: str) -> str:
@@ -128,11 +115,6 @@ def _match(
     if marker and marker.key in declared:
         return declared[marker.key]
     return next((one for one in declared.values() if one.resource.is_preview == live.resource.is_preview), None)
-
-
-def _is_missing(name: str, twin: DeclaredTrigger, marker: ownership.Marker | None) -> bool:
-    """Is it a live variable that a declared trigger does not name, and neither made nor ignores?"""
-    return name not in twin.variables and not (marker and marker.knows(name)) and not ignores(twin, name)
 
 
 def free(name: str, taken: Iterable[str]) -> str:
@@ -165,31 +147,23 @@ def _placed(section: dict[str, dict[str, Any]], name: str, taken: Collection[str
     raise AssertionError("a thousand of one name")
 
 
-def _fields(
-    found: Found,
-    live: Live[Trigger],
-    key: str,
-    connections: Mapping[str, Live[Connection]],
-    observed: Observed,
-    *,
-    protect: bool,
-) -> Flat:
+def _fields(found: Found, live: Live[Trigger], key: str, *, protect: bool) -> Flat:
     trigger = live.resource
     flat: Flat = {} if trigger.trigger_name == key else {"trigger_name": literal(trigger.trigger_name)}
     ignore = []
-    connection = connections.get(str(trigger.repo_connection_uuid))
+    connection = next((one for one in found.observed.connections if one.id == trigger.repo_connection_uuid), None)
     if connection is None or connection.resource.deleted:
         flat["repo_connection_uuid"] = str(trigger.repo_connection_uuid)
         ignore.append("repo_connection")
         found.note(live.scope, f"the connection of `{key}` is deleted or not shown: it is left as it is")
     else:
         flat["repo_connection"] = connection_key(found, connection.resource)
-    token = token_key(found, str(trigger.build_token_uuid), observed)
+    token = token_key(found, str(trigger.build_token_uuid))
     if token:
         flat["build_token"] = token
     else:
         flat["build_token_uuid"] = str(trigger.build_token_uuid)
-        if not observed.unread_tokens:
+        if not found.observed.unread_tokens:
             ignore.append("build_token")
             found.note(live.scope, f"the build token of `{key}` is gone: its builds fail until it has another")
     for name in ("branch_includes", *DEFAULTS, "deploy_command"):
@@ -219,9 +193,10 @@ def connection_key(found: Found, live: Connection) -> str:
     return _placed(found.connections, name, {one.address.name for one in found.known.connections}, whole)
 
 
-def token_key(found: Found, uuid: str, observed: Observed) -> str:
+def token_key(found: Found, uuid: str) -> str:
     """The key of a build token, declared or new; empty where the account lists none of this UUID."""
-    live = next((one for one in observed.tokens if one.id == uuid), None)
+    tokens = found.observed.tokens
+    live = next((one for one in tokens if one.id == uuid), None)
     if live is None:
         return ""
     name = live.resource.build_token_name
@@ -234,8 +209,8 @@ def token_key(found: Found, uuid: str, observed: Observed) -> str:
                 return declared.address.name
         elif want.build_token_uuid == uuid or want.build_token_name in (name, managed):
             return declared.address.name
-    doubled = sum(one.resource.build_token_name == name for one in observed.tokens) > 1
-    by_name = name and not doubled and (not managed or _newest(observed.tokens, managed) == uuid)
+    doubled = sum(one.resource.build_token_name == name for one in tokens) > 1
+    by_name = name and not doubled and (not managed or _newest(tokens, managed) == uuid)
     body = {"build_token_name": literal(managed or name)} if by_name else {"build_token_uuid": uuid}
     words = re.sub(r"[^a-z0-9]+", "-", (generation.name if generation else name).lower()).strip("-")[:60].strip("-")
     taken = {declared.address.name for declared in found.known.tokens}
@@ -244,12 +219,8 @@ def token_key(found: Found, uuid: str, observed: Observed) -> str:
 
 def _newest(tokens: Iterable[Live[Token]], managed: str) -> str:
     """The UUID that a reference to `owner:name` means: the highest generation, of doubles the lower UUID."""
-    found = []
-    for live in tokens:
-        one = ownership.read_token_name(live.resource.build_token_name)
-        if one and f"{one.owner}:{one.name}" == managed:
-            found.append((-one.number, live.id))
-    return min(found)[1]
+    read = ((ownership.read_token_name(live.resource.build_token_name), live.id) for live in tokens)
+    return min((-one.number, uuid) for one, uuid in read if one and f"{one.owner}:{one.name}" == managed)[1]
 
 
 def _variables(found: Found, worker: str, key: str, variables: Mapping[str, EnvVar]) -> Flat:

@@ -13,7 +13,6 @@ from reconciler.kinds.repository import Repository
 from reconciler.kinds.token import NO_TOKEN_ID
 from reconciler.manifest.schema import WORKER
 from reconciler.render.escape import clean
-from reconciler.states import Observed
 
 RUNNERS = {"npm": "npx", "pnpm": "pnpm exec", "yarn": "yarn", "bun": "bunx", "uv": "uv run"}
 
@@ -54,17 +53,14 @@ def workers_in(folder: str, repository: Repository) -> tuple[dict[str, Site], di
     return found, {name: why for name, why in odd.items() if name not in found}
 
 
-def add_first(found: Found, first: First, observed: Observed) -> None:
+def add_first(found: Found, first: First) -> None:
     """Add those of them that nothing is live of, with comments for somebody who has never seen a manifest."""
-    missing = first.workers.keys() - {live.scope for live in observed.triggers}
+    missing = first.workers.keys() - {live.scope for live in found.observed.triggers}
     if not missing:
         return
-    shared: Flat = {
-        "repo_connection": connection_key(found, first.connection),
-        "build_token": _token(found, first, observed),
-    }
+    shared: Flat = {"repo_connection": connection_key(found, first.connection), "build_token": _token(found, first)}
     found.workers |= {name: _triggers(first.workers[name], literal(first.branch), shared) for name in missing}
-    for where in (("workers", min(missing)), *([] if observed.triggers else [("profiles", "shared")])):
+    for where in (("workers", min(missing)), *([] if found.observed.triggers else [("profiles", "shared")])):
         found.comments |= {
             (*where, "triggers", "production"): f"pushes to `{first.branch}`",
             (*where, "triggers", "preview"): "pushes to every other branch: uploads a version, deploys nothing",
@@ -88,14 +84,14 @@ def _triggers(site: Site, branch: str, shared: Flat) -> dict[str, Flat]:
     }
 
 
-def _token(found: Found, first: First, observed: Observed) -> str:
+def _token(found: Found, first: First) -> str:
     """The key of the token to build under: one to be registered where its id is given; else that of what is
     live, or the account's only one; else one whose id is still to be found."""
     if not first.cloudflare_token_id:
         if found.tokens:
             return next(iter(found.tokens))
-        if len(observed.tokens) == 1:
-            return token_key(found, observed.tokens[0].id, observed)
+        if len(found.observed.tokens) == 1:
+            return token_key(found, found.observed.tokens[0].id)
     key = free("deploy", found.tokens)
     secret: dict[str, Any] = {"value_from": {"env": "DEPLOY_TOKEN"}}
     found.tokens[key] = {

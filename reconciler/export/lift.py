@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from reconciler.export.collect import DEFAULTS, VARIABLES, Field, Flat, rewritten
@@ -21,8 +22,6 @@ ABSTRACT = ("trigger_name", "path_includes", "path_excludes", "build_command", "
 """Fields in which the Worker's name and folder may stand for themselves."""
 NEVER = ("ignore", "lint", "protect")
 """What unites over the layers, and what guards a trigger, stays on it."""
-
-
 Sections = dict[str, dict[str, Any]]
 """`defaults`, `profiles` and `workers` of a manifest."""
 
@@ -40,34 +39,25 @@ def lift(workers: Mapping[str, Triggers], alone: Mapping[str, str]) -> Sections:
     folders = {name: _folder(name, triggers) for name, triggers in slim.items()}
     alike = {name: _abstract(name, folders[name], triggers) for name, triggers in slim.items()}
     profiles, chosen = _profiles(alike)
-    dirs = {number for name, number in chosen.items() if folders[name] != name and _has_dir(profiles[number])}
+    elsewhere = {name for name in slim if folders[name] != name}
+    dirs = {one for name, one in chosen.items() if name in elsewhere and DIR in "".join(_items(profiles[one]).values())}
     bodies: dict[str, Any] = {}
     for name, triggers in slim.items():
-        number = chosen.get(name)
-        if number is None:
-            bodies[name] = _worker(triggers)
-            continue
-        given = number in dirs and folders[name] != name
-        folder = {"params": {"dir": folders[name]}} if given else {}
-        body = {"profile": _profile_name(number), **folder, **_overrides(profiles[number], alike[name], defaults)}
-        bodies[name] = _restored(body, name, folders[name])
-    shown = {}
-    for number, profile in enumerate(profiles):
-        body = _worker(profile)
-        body = (
-            {"params": {"dir": NAME}, **body} if number in dirs else rewritten(body, lambda it: it.replace(DIR, NAME))
-        )
-        shown[_profile_name(number)] = body
+        bodies[name] = _worker(triggers)
+        if name in chosen:
+            profile = chosen[name]
+            folder = {"params": {"dir": folders[name]}} if profile in dirs and name in elsewhere else {}
+            overrides = _overrides(profiles[profile], alike[name], defaults)
+            bodies[name] = {"profile": profile, **folder, **_spelled(overrides, name, folders[name])}
+    shown = {
+        name: {"params": {"dir": NAME}, **_worker(profile)} if name in dirs else _spelled(_worker(profile), NAME, NAME)
+        for name, profile in profiles.items()
+    }
     if len(shown) == 1 and len(chosen) == len(slim):
-        (name,) = shown
-        defaults = {**defaults, "profile": name}
+        defaults["profile"] = next(iter(shown))
         for body in bodies.values():
-            body.pop("profile", None)
+            del body["profile"]
     return {"defaults": defaults, "profiles": shown, "workers": bodies}
-
-
-def _profile_name(number: int) -> str:
-    return "shared" if number == 0 else f"shared-{number + 1}"
 
 
 def _items(triggers: Triggers) -> dict[Item, str]:
@@ -110,24 +100,21 @@ def _abstract(name: str, folder: str, triggers: Triggers) -> Triggers:
     """Folder and name of the Worker as expressions, so that alike Workers are equal."""
     words = {name: NAME, folder: DIR}
     word = re.compile(rf"(?<![\w.$-])(?:{'|'.join(map(re.escape, words))})(?![\w-])")
-
-    def swap(text: str) -> str:
-        return word.sub(lambda found: words[found[0]], text)
-
+    swap = partial(word.sub, lambda found: words[found[0]])
     return {
         key: {name: rewritten(value, swap) if name in ABSTRACT else value for name, value in flat.items()}
         for key, flat in triggers.items()
     }
 
 
-def _profiles(alike: Mapping[str, Triggers]) -> tuple[list[Triggers], dict[str, int]]:
-    """The profiles worth having, and which Worker takes which."""
+def _profiles(alike: Mapping[str, Triggers]) -> tuple[dict[str, Triggers], dict[str, str]]:
+    """The profiles worth having by name, and which Worker takes which."""
     groups: dict[str, list[str]] = {}
     for name, triggers in alike.items():
         core = {str(item): value for item, value in _items(triggers).items() if isinstance(item[1], str)}
         groups.setdefault(json.dumps([sorted(triggers), core], sort_keys=True), []).append(name)
-    profiles: list[Triggers] = []
-    chosen: dict[str, int] = {}
+    profiles: dict[str, Triggers] = {}
+    chosen: dict[str, str] = {}
     for names in sorted(groups.values(), key=lambda names: (-len(names), names)):
         if len(names) < 2 or not _items(alike[names[0]]):
             continue
@@ -136,10 +123,11 @@ def _profiles(alike: Mapping[str, Triggers]) -> tuple[list[Triggers], dict[str, 
             continue
         shared = set.intersection(*(set(_items(alike[name]).items()) for name in names))
         keep = {item for item, _ in shared}
-        profiles.append(
-            {key: {f: v for f, v in flat.items() if (key, f) in keep} for key, flat in alike[names[0]].items()}
-        )
-        chosen |= dict.fromkeys(names, len(profiles) - 1)
+        profile = f"shared-{len(profiles) + 1}" if profiles else "shared"
+        profiles[profile] = {
+            key: {f: v for f, v in flat.items() if (key, f) in keep} for key, flat in alike[names[0]].items()
+        }
+        chosen |= dict.fromkeys(names, profile)
     for name, triggers in alike.items():
         near = _nearest(profiles, triggers) if name not in chosen else None
         if near is not None:
@@ -147,16 +135,16 @@ def _profiles(alike: Mapping[str, Triggers]) -> tuple[list[Triggers], dict[str, 
     return profiles, chosen
 
 
-def _nearest(profiles: Sequence[Triggers], triggers: Triggers) -> int | None:
+def _nearest(profiles: Mapping[str, Triggers], triggers: Triggers) -> str | None:
     """The profile with the least to override, where that saves more than half of what there is to say."""
     mine = set(_items(triggers).items())
-    costs = []
-    for number, profile in enumerate(profiles):
-        theirs = set(_items(profile).items())
-        same_keys = set(profile) == set(triggers)
-        costs.append((len({item for item, _ in mine ^ theirs}) if same_keys else len(mine), number))
-    cost, number = min(costs, default=(len(mine), 0))
-    return number if costs and cost * 2 < len(mine) else None
+    costs = {
+        name: len({item for item, _ in mine ^ set(_items(profile).items())})
+        for name, profile in profiles.items()
+        if set(profile) == set(triggers)
+    }
+    nearest = min(costs, key=costs.__getitem__, default=None)
+    return nearest if nearest and costs[nearest] * 2 < len(mine) else None
 
 
 def _overrides(profile: Triggers, triggers: Triggers, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,35 +155,26 @@ def _overrides(profile: Triggers, triggers: Triggers, defaults: Mapping[str, Any
         for name, value in flat.items():
             if name in NEVER or wanted[key, name] != given.get((key, name)):
                 differs.setdefault(key, {})[name] = value
-    for key, name in given:
-        if (key, name) not in wanted:
-            differs.setdefault(key, {})[name] = _unsaid(key, name, defaults)
-    if set(differs) != set(triggers):
-        return {"triggers": _bodies(differs)} if differs else {}
-    body = _worker(differs)  # what differs in all triggers alike stands beside them
+    for key, name in (
+        one for one in given if one not in wanted
+    ):  # null takes a variable out; a field comes to its default
+        unsaid = {**defaults, **DEFAULTS, "trigger_name": key}
+        differs.setdefault(key, {})[name] = unsaid.get(name) if isinstance(name, str) else None
+    whole = set(differs) == set(triggers)  # then what differs in all of them alike stands beside them
+    body = _worker(differs) if whole else {"triggers": _bodies(differs)}
     body["triggers"] = {key: one for key, one in body["triggers"].items() if one}
     return {name: value for name, value in body.items() if value or name != "triggers"}
-
-
-def _unsaid(key: str, name: Field, defaults: Mapping[str, Any]) -> Any:
-    """What a field that a trigger does not name comes to without its profile; null takes a variable out."""
-    if not isinstance(name, str):
-        return None
-    return key if name == "trigger_name" else DEFAULTS.get(name, defaults.get(name))
 
 
 def _worker(triggers: Triggers) -> dict[str, Any]:
     """A Worker's body: what all of its triggers share stands beside them."""
     if len(triggers) < 2:
         return {"triggers": _bodies(triggers)}
-    shared = set.intersection(
-        *({(name, value) for (_, name), value in _items({key: flat}).items()} for key, flat in triggers.items())
-    )
-    names = {name for name, _ in shared}
+    said = [{(name, value) for (_, name), value in _items({key: flat}).items()} for key, flat in triggers.items()]
+    names = {name for name, _ in set.intersection(*said)}
     first = next(iter(triggers.values()))
-    top = _body({name: value for name, value in first.items() if name in names})
-    rest = {key: {f: v for f, v in flat.items() if f not in names} for key, flat in triggers.items()}
-    return {**top, "triggers": _bodies(rest)}
+    rest = {key: {name: value for name, value in flat.items() if name not in names} for key, flat in triggers.items()}
+    return {**_body({name: value for name, value in first.items() if name in names}), "triggers": _bodies(rest)}
 
 
 def _bodies(triggers: Triggers) -> dict[str, Any]:
@@ -209,10 +188,6 @@ def _body(flat: Flat) -> dict[str, Any]:
     return body | ({VARIABLES: variables} if variables else {})
 
 
-def _has_dir(triggers: Triggers) -> bool:
-    return DIR in json.dumps([list(flat.values()) for flat in triggers.values()])
-
-
-def _restored(body: Any, name: str, folder: str) -> Any:
-    """A Worker's own lines say its name and folder plainly."""
-    return rewritten(body, lambda text: text.replace(DIR, folder).replace(NAME, name))
+def _spelled(body: dict[str, Any], name: str, folder: str) -> dict[str, Any]:
+    """`body` with what stands for a Worker's name and folder written out."""
+    return dict(rewritten(body, lambda text: text.replace(DIR, folder).replace(NAME, name)))

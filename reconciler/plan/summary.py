@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from reconciler.errors import Exit, Severity
-from reconciler.model import Action, Address, Disposition, Outcome, Plan, Secret, Status
+from reconciler.model import Action, Disposition, Outcome, Plan, Status
 
 NAMES = ("create", "update", "replace", "delete", "adopt", "no-op", "kept", "unknown", "refused", "not-compared")
 
@@ -21,17 +21,6 @@ def summary(plan: Plan) -> dict[str, int]:
         else:
             counts[change.disposition.value] += 1
     return counts
-
-
-def missing_secrets(plan: Plan) -> list[tuple[Address, Secret]]:
-    """Those that an apply would have to send, and whose sources gave no value."""
-    missing = []
-    for step in plan.steps:
-        for key, value in step.request.body.items():
-            secret = value.get("value") if isinstance(value, Mapping) else value
-            if isinstance(secret, Secret) and secret.value is None:
-                missing.append((next((one for one in step.covers if one.name == key), step.covers[0]), secret))
-    return missing
 
 
 def errored(plan: Plan) -> bool:

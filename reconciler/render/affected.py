@@ -6,8 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.affected import MANY_COMMITS, MANY_FILES, Push, Rule, Verdict
-from reconciler.render.escape import clean
-from reconciler.render.json import FORMAT_VERSION
+from reconciler.render.escape import clean, counted
+from reconciler.render.json import FORMAT_VERSION, members
+
+REASONS = {
+    Rule.BRANCH_EXCLUDES: "its branch_excludes hold `{pattern}`",
+    Rule.BRANCH_INCLUDES: "its branch_includes do not take `{branch}`",
+    Rule.NO_FILES: "a push without a changed file always builds",
+    Rule.MANY_FILES: f"a push of {MANY_FILES:,} files or more always builds",
+    Rule.MANY_COMMITS: f"a push of {MANY_COMMITS} commits or more always builds",
+    Rule.PATH_INCLUDES: "`{file}` matches `{pattern}` of its path_includes",
+    Rule.PATH_EXCLUDES: "what it watches is excluded: `{file}` by `{pattern}` of its path_excludes",
+    Rule.NOT_WATCHED: "it watches none of the changed files",
+}
 
 
 def affected_text(verdicts: Sequence[Verdict], push: Push) -> str:
@@ -18,33 +29,13 @@ def affected_text(verdicts: Sequence[Verdict], push: Push) -> str:
         for one in verdicts
     ]
     count = sum(one.builds for one in verdicts)
-    what = f"{_counted(len(push.files), 'changed file')} on branch `{push.branch}`"
-    told = f"{count} of {_counted(len(verdicts), 'trigger')} would build: {what}."
+    what = f"{counted(len(push.files), 'changed file')} on branch `{push.branch}`"
+    told = f"{count} of {counted(len(verdicts), 'trigger')} would build: {what}."
     return "\n".join((*lines, "", clean(told))) + "\n"
 
 
-def _counted(count: int, word: str) -> str:
-    return f"{count:,} {word}{'s' * (count != 1)}"
-
-
 def _reason(one: Verdict, push: Push) -> str:
-    match one.rule:
-        case Rule.BRANCH_EXCLUDES:
-            return f"its branch_excludes hold `{one.pattern}`"
-        case Rule.BRANCH_INCLUDES:
-            return f"its branch_includes do not take `{push.branch}`"
-        case Rule.NO_FILES:
-            return "a push without a changed file always builds"
-        case Rule.MANY_FILES:
-            return f"a push of {MANY_FILES:,} files or more always builds"
-        case Rule.MANY_COMMITS:
-            return f"a push of {MANY_COMMITS} commits or more always builds"
-        case Rule.PATH_INCLUDES:
-            return f"`{one.file}` matches `{one.pattern}` of its path_includes"
-        case Rule.PATH_EXCLUDES:
-            return f"what it watches is excluded: `{one.file}` by `{one.pattern}` of its path_excludes"
-        case Rule.NOT_WATCHED:
-            return "it watches none of the changed files"
+    return REASONS[one.rule].format(branch=push.branch, file=one.file, pattern=one.pattern)
 
 
 def affected_document(verdicts: Sequence[Verdict], push: Push) -> Mapping[str, Any]:
@@ -62,10 +53,7 @@ def affected_document(verdicts: Sequence[Verdict], push: Push) -> Mapping[str, A
                 "address": str(one.address),
                 "worker": one.address.path[0],
                 "trigger": one.address.name,
-                "builds": one.builds,
-                "rule": one.rule.value,
-                "pattern": one.pattern,
-                "file": one.file,
+                **members(one, "builds", "rule", "pattern", "file"),
                 "reason": _reason(one, push),
             }
             for one in verdicts

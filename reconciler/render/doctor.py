@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from textwrap import wrap
 from typing import Any
 
 from reconciler import __version__
 from reconciler.doctor import Level, Line, many
 from reconciler.render.escape import clean
-from reconciler.render.json import FORMAT_VERSION
+from reconciler.render.json import FORMAT_VERSION, members
+from reconciler.render.text import fit
 
 COLORS = {Level.OK: 32, Level.WARNING: 33, Level.ERROR: 31}
 INDENT = " " * 8
 
 
-def line_text(line: Line, *, color: bool, width: int = 0) -> str:
+def line_text(line: Line, *, color: bool, width: int | None = None) -> str:
     """One line, and under it what to do; broken between words where `width` columns are all there is."""
     word = f"{line.level.value:<{len(INDENT)}}"
     told = [f"{word}{clean(line.about)}: {clean(line.summary)}"]
     told += [f"{INDENT}hint: {clean(line.hint)}"] if line.hint else []
-    if width:
-        told = [part for one in told for part in _broken(one, width)]
-    text = "\n".join(told) + "\n"
+    text = "\n".join(fit(told, width, INDENT)) + "\n"
     return f"\x1b[{COLORS[line.level]}m{word}\x1b[0m{text[len(word) :]}" if color else text
-
-
-def _broken(text: str, width: int) -> list[str]:
-    return wrap(text, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False)
 
 
 def ending_text(lines: Iterable[Line]) -> str:
@@ -42,9 +36,7 @@ def doctor_document(lines: Sequence[Line], *, codes: Iterable[int]) -> dict[str,
         "format_version": FORMAT_VERSION,
         "buildsctl_version": __version__,
         "exit_codes": list(codes),
-        "lines": [
-            {"level": one.level.value, "about": one.about, "summary": one.summary, "hint": one.hint} for one in lines
-        ],
+        "lines": [members(one, "level", "about", "summary", "hint") for one in lines],
         "summary": _counts(lines),
     }
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.drift import Finding, Kind, Report
-from reconciler.errors import Severity
-from reconciler.model import Disposition, Plan
+from reconciler.errors import Diagnostic, Severity
+from reconciler.model import Disposition
 from reconciler.render.escape import clean
-from reconciler.render.json import FORMAT_VERSION, unread_rows
+from reconciler.render.json import FORMAT_VERSION, diagnostic, members, unread_rows
 from reconciler.render.markdown import MAX_LENGTH, code, fence, header
 from reconciler.render.problems import problems_text
-from reconciler.render.text import CAUSES, change_lines, unread_text
+from reconciler.render.text import CAUSES, change_lines, fit, unread_text
 
 TITLES = {
     Kind.LIVE: "Not as declared (live → as declared)",
@@ -24,25 +24,27 @@ TITLES = {
 MAX_GONE, MAX_ADDRESS = 50, 150  # rows, and characters of each, that a comment has room for
 
 
+def by_kind(report: Report) -> list[tuple[Kind, str, list[Finding]]]:
+    """The kinds that there are, each with its title and findings."""
+    found = {kind: [one for one in report.findings if one.kind is kind] for kind in TITLES}
+    return [(kind, title, found[kind]) for kind, title in TITLES.items() if found[kind]]
+
+
 def counts(report: Report) -> dict[str, int]:
     found = {kind.value: sum(one.kind is kind for one in report.findings) for kind in Kind}
     new = sum(one.id not in report.known for one in report.findings)
     return {**found, "new": new, "known": len(report.known), "gone": len(report.gone), "unseen": len(report.unseen)}
 
 
-def drift_text(report: Report) -> str:
+def drift_text(report: Report, *, width: int | None = None) -> str:
     """The findings by kind, each with what differs, then the counts."""
     lines: list[str] = []
-    for kind, title in TITLES.items():
-        found = [one for one in report.findings if one.kind is kind]
-        lines += ["", f"{title}:"] if found else []
-        for one in found:
-            lines += _lines(one, report)
+    for _, title, found in by_kind(report):
+        lines += ["", f"{title}:", *(line for one in found for line in _lines(one, report))]
     for _, title, rows in since_baseline(report):
-        lines += ["", f"{title}:"] if rows else []
-        lines += [f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows]
+        lines += ["", f"{title}:", *(f"  {clean(one['address'])}: {clean(one['summary'])}" for one in rows)]
     ending = f"Drift: {headline(report)}. Requests: {report.plan.reads}."
-    return "\n".join((*lines, "", ending)).lstrip("\n") + "\n"
+    return "\n".join(fit((*lines, "", ending), width)).lstrip("\n") + "\n"
 
 
 def headline(report: Report) -> str:
@@ -57,12 +59,10 @@ def headline(report: Report) -> str:
     return "failed" if report.failure else f"{kinds}{since}"
 
 
-def since_baseline(report: Report) -> tuple[tuple[str, str, Sequence[Mapping[str, str]]], ...]:
+def since_baseline(report: Report) -> list[tuple[str, str, Sequence[Mapping[str, str]]]]:
     """What the baseline told and this run does not: state, title and rows."""
-    return (
-        ("gone", "Gone since the baseline", report.gone),
-        ("not looked at", "In the baseline, not looked at", report.unseen),
-    )
+    gone = ("gone", "Gone since the baseline", report.gone)
+    return [one for one in (gone, ("not looked at", "In the baseline, not looked at", report.unseen)) if one[2]]
 
 
 def _lines(one: Finding, report: Report) -> list[str]:
@@ -71,7 +71,7 @@ def _lines(one: Finding, report: Report) -> list[str]:
     lines = [f"  {clean(one.address)}{new}"]
     change = one.change
     if change and change.fields and change.disposition is not Disposition.ADOPT:
-        moved = change_lines(change, report.plan.labels, color=False, born=False)
+        moved = change_lines(change, report.plan.labels)
         lines += moved[2:]
         if change.address.kind == "env":
             lines[0] += moved[0].partition(str(change.address))[2]
@@ -84,10 +84,14 @@ def cause_of(one: Finding) -> str:
     return CAUSES[cause] if cause else ""
 
 
-def troubles(plan: Plan, *, whole: bool = True) -> str:
-    """Beside the findings: warnings, and what could not be read. What leads nowhere is a finding."""
-    warnings = [one for one in plan.diagnostics if one.severity is Severity.WARNING]
-    return problems_text(warnings, whole=whole) + unread_text(plan.unread)
+def troubles(report: Report, *, whole: bool = True) -> str:
+    """Beside the findings: what is told, and what could not be read."""
+    return problems_text(_told(report), whole=whole) + unread_text(report.plan.unread)
+
+
+def _told(report: Report) -> list[Diagnostic]:
+    """Warnings; what leads nowhere is a finding, unless there are none since the run failed."""
+    return [one for one in report.plan.diagnostics if report.failure or one.severity is Severity.WARNING]
 
 
 def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
@@ -111,6 +115,7 @@ def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
         "gone": [dict(one) for one in report.gone],
         "unseen": [dict(one) for one in report.unseen],
         "unread": unread_rows(plan),
+        "diagnostics": [diagnostic(one) for one in _told(report)],
         "summary": counts(report),
         "requests": {"read": report.plan.reads},
     }
@@ -119,12 +124,8 @@ def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
 def _row(one: Finding, report: Report) -> dict[str, Any]:
     change = one.change
     return {
-        "id": one.id,
-        "kind": one.kind.value,
-        "address": one.address,
-        "summary": one.summary,
-        "hint": one.hint,
-        "cause": change.cause.value if change and change.cause else None,
+        **members(one, "id", "kind", "address", "summary", "hint"),
+        "cause": change.cause if change else None,
         "fields": [field.path for field in change.fields] if change else [],
         "state": "known" if one.id in report.known else "new",
         "changed_again": one.id in report.again,
@@ -148,11 +149,9 @@ def drift_markdown(report: Report) -> str:
     ]
     length = 0
     for new in (True, False) if report.compared else (True,):
-        for kind, title in TITLES.items():
-            found = [one for one in report.findings if one.kind is kind and (one.id not in report.known) == new]
-            if not found:
-                continue
-            lines += [f"**{title}{'' if new else ', known already'}** ({len(found)})", ""]
+        for _, title, some in by_kind(report):
+            found = [one for one in some if (one.id not in report.known) == new]
+            lines += [f"**{title}{'' if new else ', known already'}** ({len(found)})", ""] if found else []
             for number, one in enumerate(found):
                 block = [*fence(map(coloured, _lines(one, report))), ""]
                 length += sum(len(line) + 1 for line in block)
@@ -165,5 +164,5 @@ def drift_markdown(report: Report) -> str:
         lines += [f"- {word}: {code(one['address'][:MAX_ADDRESS])}" for one in rows[:MAX_GONE]]
         lines += [f"- {word}: {len(rows) - MAX_GONE} more"] if len(rows) > MAX_GONE else []
     lines += [f"- {code(str(report.failure))}"] if report.failure else []
-    lines += [f"- {code(line)}" for line in troubles(report.plan).splitlines()[:50]]
+    lines += [f"- {code(line)}" for line in troubles(report).splitlines()[:50]]
     return "\n".join(lines).rstrip("\n") + "\n"

@@ -30,22 +30,14 @@ def overview_text(fields: Sequence[FieldText], rules: Sequence[RuleText]) -> str
 
 def field_text(one: FieldText, rules: Sequence[RuleText]) -> str:
     """One field; `rules` are all of them, of which those are told that look at it."""
-    lines = [one.name, *_wrapped(one.description, "  "), ""]
-    lines += _labelled("stands in", ", ".join(one.places))
-    lines += _labelled("type", one.type)
-    for limit in one.limits:
-        lines += _labelled("limits", limit)
-    if one.required:
-        lines += _labelled("default", "none, it has to be said")
-    elif one.default is not None:
-        lines += _labelled("default", flow(one.default))
-    for example in one.examples:
-        lines += _labelled("example", f"{one.name}: {flow(example)}")
+    default = "none, it has to be said" if one.required else "" if one.default is None else flow(one.default)
+    reference = "none, the API does not have it: it is buildsctl's own"
     if one.reference:
-        other = "" if one.api == one.name else f", as `{one.api}`"
-        lines += _labelled("reference", f'"{one.reference}" of the API{other}')
-    else:
-        lines += _labelled("reference", "none, the API does not have it: it is buildsctl's own")
+        reference = f'"{one.reference}" of the API' + ("" if one.api == one.name else f", as `{one.api}`")
+    told = [("stands in", ", ".join(one.places)), ("type", one.type), *(("limits", limit) for limit in one.limits)]
+    told += [("default", default)] * bool(default)
+    told += [*(("example", f"{one.name}: {flow(example)}") for example in one.examples), ("reference", reference)]
+    lines = [one.name, *_wrapped(one.description, "  "), "", *_labelled(told)]
     for rule in rules:
         if one.name in rule.fields:
             lines += ["", f"  {_title(rule)}", *_wrapped(f"{rule.about} {rule.why}", "    ")]
@@ -53,13 +45,9 @@ def field_text(one: FieldText, rules: Sequence[RuleText]) -> str:
 
 
 def rule_text(one: RuleText) -> str:
-    lines = [_title(one), *_wrapped(one.about, "  "), *_wrapped(one.why, "  "), ""]
-    lines += _labelled("looks at", ", ".join(one.fields))
-    for way in one.ways_out:
-        lines += _labelled("way out", way)
-    lines += _labelled("to insist", f"lint: {{allow: [{one.name}]}}")
-    lines += _labelled("", ALLOW_IN)
-    return "\n".join(lines) + "\n"
+    told = [("looks at", ", ".join(one.fields)), *(("way out", way) for way in one.ways_out)]
+    told += [("to insist", f"lint: {{allow: [{one.name}]}}"), ("", ALLOW_IN)]
+    return "\n".join((_title(one), *_wrapped(one.about, "  "), *_wrapped(one.why, "  "), "", *_labelled(told))) + "\n"
 
 
 def _title(rule: RuleText) -> str:
@@ -71,8 +59,9 @@ def _row(name: str, text: str) -> str:
     return f"  {name:{NAME}}{textwrap.shorten(first, WIDTH - NAME - 2, placeholder=' …')}"
 
 
-def _labelled(label: str, text: str) -> Iterator[str]:
-    yield from _wrapped(text, " " * (LABEL + 2), first=f"  {label:{LABEL}}")
+def _labelled(told: Sequence[tuple[str, str]]) -> Iterator[str]:
+    for label, text in told:
+        yield from _wrapped(text, " " * (LABEL + 2), first=f"  {label:{LABEL}}")
 
 
 def _wrapped(text: str, indent: str, *, first: str = "") -> Iterator[str]:

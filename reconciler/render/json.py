@@ -14,13 +14,7 @@ from reconciler.plan.summary import errored, exit_codes, summary
 
 FORMAT_VERSION = "1.0"
 WINDOW = 1200  # requests in five minutes for all of a user's tools (field notes, Access)
-ACTIONS = {
-    Action.NO_OP: ["no-op"],
-    Action.CREATE: ["create"],
-    Action.UPDATE: ["update"],
-    Action.DELETE: ["delete"],
-    Action.REPLACE: ["delete", "create"],
-}
+ACTIONS = {action: [action.value] for action in Action} | {Action.REPLACE: ["delete", "create"]}
 
 
 def plan_document(
@@ -42,12 +36,7 @@ def plan_document(
         "digest": _digest(scope, changes),
         "resource_changes": changes,
         "refusals": [
-            {
-                "address": str(one.address) if one.address else None,
-                "summary": one.summary,
-                "detail": one.detail,
-                "hint": one.hint,
-            }
+            {"address": one.address and str(one.address)} | members(one, "summary", "detail", "hint")
             for one in plan.refusals
         ],
         "unread": unread_rows(plan),
@@ -55,19 +44,18 @@ def plan_document(
         "summary": summary(plan),
         "undeclared_workers": plan.undeclared_workers,
         "left_out": plan.left_out,
+        "missing_secrets": [
+            {"address": str(address), "source": secret.source, "why": secret.missing}
+            for address, secret in plan.missing
+        ],
         "labels": {uuid: name for uuid, name in sorted(plan.labels.items()) if uuid in strings},
         "requests": {"read": plan.reads, "write": plan.writes, "window": WINDOW},
     }
     if outcomes is not None:
         document["outcomes"] = [
-            {
-                "address": str(outcome.address),
-                "action": outcome.action.value,
-                "status": outcome.status.value,
-                "error": outcome.error or None,
-                "hint": outcome.hint or None,
-            }
-            for outcome in outcomes
+            {"address": str(one.address), "action": one.action, "status": one.status}
+            | {"error": one.error or None, "hint": one.hint or None}
+            for one in outcomes
         ]
     return document
 
@@ -90,9 +78,13 @@ def dump(document: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+def members(one: Any, *names: str) -> dict[str, Any]:
+    """Attributes that a document calls by their own names."""
+    return {name: getattr(one, name) for name in names}
+
+
 def diagnostic(one: Diagnostic) -> dict[str, Any]:
-    result: dict[str, Any] = {"severity": one.severity.value, "summary": one.summary, "detail": one.detail}
-    result |= {"hint": one.hint, "address": one.address, "rule": one.rule}
+    result = members(one, "severity", "summary", "detail", "hint", "address", "rule")
     if one.position:
         start = {"line": one.position.line, "column": one.position.column}
         result["range"] = {"filename": one.position.filename, "start": start}
@@ -100,49 +92,37 @@ def diagnostic(one: Diagnostic) -> dict[str, Any]:
 
 
 def _change(change: Change) -> dict[str, Any]:
-    after, unknown, after_sensitive = _split(change.after)
-    before, _, before_sensitive = _split(change.before)
+    before, after = change.before or {}, change.after or {}
+    secrets = {name: one for name, one in after.items() if isinstance(one, Secret)}
+    to_come = {name: str(one) for name, one in after.items() if isinstance(one, Address)}
+    without = {name for name, one in secrets.items() if one.source and one.value is None}
     return {
         "address": str(change.address),
         "type": change.address.kind,
         "name": change.address.name,
         "index": "/".join(change.address.path[:-1]),  # what stands between kind and name, often nothing
-        "disposition": change.disposition.value,
+        "disposition": change.disposition,
         "change": {
             "actions": ACTIONS[change.action],
-            "before": before,
-            "after": after,
-            "after_unknown": unknown,
-            "before_sensitive": before_sensitive,
-            "after_sensitive": after_sensitive,
+            "before": plain(change.before),
+            "after": plain(change.after),
+            "after_unknown": {name: True for name in after if name in to_come or name in without},
+            "before_sensitive": {name: True for name, one in before.items() if isinstance(one, Secret)},
+            "after_sensitive": dict.fromkeys(secrets, True),
+            "after_from": to_come | {name: one.source for name, one in secrets.items() if one.source},
+            "after_missing": {name: one.missing for name, one in secrets.items() if one.missing},
         },
         "fields": [_field(one) for one in change.fields],
         "action_reason": change.reason,
-        "cause": change.cause.value if change.cause else None,
+        "cause": change.cause,
         "not_compared": bool(change.not_compared),
         "not_compared_reason": change.not_compared or None,
     }
 
 
-def _field(change: FieldChange) -> dict[str, Any]:
-    field = {"path": change.path, "before": plain(change.before), "after": plain(change.after)}
-    return (
-        field | {"cause": change.cause.value} | ({"after_unknown": True} if isinstance(change.after, Address) else {})
-    )
-
-
-def _split(fields: Mapping[str, Value] | None) -> tuple[dict[str, Any] | None, dict[str, bool], dict[str, bool]]:
-    """Plain values; which of them are known only after apply; which are secret."""
-    if fields is None:
-        return None, {}, {}
-    unknown = {name: True for name, value in fields.items() if _is_unknown(value)}
-    sensitive = {name: True for name, value in fields.items() if isinstance(value, Secret)}
-    return {name: plain(value) for name, value in fields.items()}, unknown, sensitive
-
-
-def _is_unknown(value: Value) -> bool:
-    """An id that is still to come, or a secret whose source gave nothing."""
-    return isinstance(value, Address) or (isinstance(value, Secret) and bool(value.source) and value.value is None)
+def _field(one: FieldChange) -> dict[str, Any]:
+    unknown = {"after_unknown": True} if isinstance(one.after, Address) else {}
+    return {"path": one.path, "before": plain(one.before), "after": plain(one.after), "cause": one.cause, **unknown}
 
 
 def plain(value: Value) -> Any:

@@ -8,18 +8,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from reconciler.model import Action, Change, Outcome, Plan, Status
+from reconciler.render import text
 from reconciler.render.escape import clean
-from reconciler.render.text import (
-    change_lines,
-    counted,
-    ending,
-    group,
-    headline,
-    outcome_text,
-    refusal_lines,
-    shown,
-    symbol,
-)
 
 MAX_LENGTH = 60_000  # GitHub takes 65,536 characters in a comment; the rest is the caller's
 SIGNS = {"+": "+", "~": "!", "-/+": "-", "-": "-", "^": "!", ".": " ", "?": " ", "!": "!", " ": " "}
@@ -29,18 +19,18 @@ SIGNS = {"+": "+", "~": "!", "-/+": "-", "-": "-", "^": "!", ".": " ", "?": " ",
 def plan_markdown(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
     """One line of summary, what is refused or deleted, then each Worker folded. Deletes and replaces, and what
     an apply did not do, are never cut; the rest is where the comment would get too long."""
-    head = [header("plan", plan), f"### {headline(plan, outcomes)}", ""]
+    head = [header("plan", plan), f"### {text.headline(plan, outcomes)}", ""]
     if outcomes is not None:
-        head += fence(outcome_text(one) for one in outcomes if one.status is not Status.DONE)
-    head += fence(line for one in plan.refusals for line in refusal_lines(one))
-    rows = shown(plan)
+        head += fence(text.outcome_text(one) for one in outcomes if one.status is not Status.DONE)
+    head += fence(line for one in plan.refusals for line in text.refusal_lines(one))
+    rows = text.shown(plan)
     going = [one for one in rows if one.action in (Action.DELETE, Action.REPLACE)]
     whole = {one.address.path for one in going if one.address.kind == "trigger"}  # its variables go with it
     doomed = [one for one in going if one.address.kind != "env" or one.address.path[:2] not in whole]
     head += ["", "**Deleted or replaced:**", ""] if doomed else []
-    head += [f"- {code(symbol(one))} {code(str(one.address))}" for one in doomed]
-    tail = ["", *(f"{line}  " for line in ending(plan)), *_troubles(plan)]
-    sections = [_section(name, list(changes), plan) for name, changes in groupby(rows, key=group)]
+    head += [f"- {code(text.symbol(one))} {code(str(one.address))}" for one in doomed]
+    tail = ["", *(f"{line}  " for line in text.ending(plan)), *_troubles(plan)]
+    sections = [_section(name, list(changes), plan) for name, changes in groupby(rows, key=text.group)]
     return _cut(head, sections, tail)
 
 
@@ -70,15 +60,15 @@ def _section(name: str, changes: Sequence[Change], plan: Plan) -> str:
     block = "\n".join(fence(lines))
     if not name:
         return block
-    heading = f"<summary><code>{html.escape(clean(name))}</code>: {counted(changes)}</summary>"
+    heading = f"<summary><code>{html.escape(clean(name))}</code>: {text.counted(changes)}</summary>"
     return f"<details>{heading}\n\n{block}\n\n</details>"
 
 
 def _row(change: Change, plan: Plan) -> Iterable[str]:
     """A change as lines of a diff: its sign coloured, and what moved in it."""
-    sign = symbol(change)
+    sign = text.symbol(change)
     colour = SIGNS[sign]
-    first, *more = change_lines(change, plan.labels, color=False, born=False)
+    first, *more = text.change_lines(change, plan.labels)
     word = _WORDS.get(sign)
     yield f"{colour} {first.strip().removeprefix(sign).strip()}{f' ({word})' if word else ''}"
     left = len(more[0]) - len(more[0].lstrip()) if more else 0
@@ -116,5 +106,6 @@ def _cut(head: list[str], sections: Sequence[str], tail: list[str]) -> str:
             break
         kept.append(section)
     left = len(sections) - len(kept)
-    note = f"\n{left} more Workers are not shown here: the comment would be too long. The saved plan has them."
+    more = f"{left} more Worker{'s are' if left > 1 else ' is'}"
+    note = f"\n{more} not shown here: the comment would be too long. The saved plan has all."
     return "\n".join((*head, "", "\n\n".join(kept), *[note] * bool(left), *tail)).rstrip("\n") + "\n"

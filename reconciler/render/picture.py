@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from reconciler.model import Action, Address, Change, Plan, Value
+from reconciler.model import Action, Address, Change, Plan
 from reconciler.render.escape import clean
-from reconciler.render.saved import LATER
-from reconciler.render.text import WORDS, symbol
-from reconciler.render.value import shortened
+from reconciler.render.text import WORDS, shortened, symbol
 
-MOST = 40  # triggers that are drawn one by one, bundles, and boxes of a side column
+MOST = 40  # triggers of a whole plan that are drawn one by one, bundles, and boxes of a side column
+FEW = 12  # of a larger plan that are: the picture stands before the rows
 COLUMNS = (0, 345, 690)  # where each begins
 BOX_WIDTH, BOX_HEIGHT, STEP, TOP = 250, 24, 32, 30
 FITS = 30  # characters in a box, the sign among them
@@ -94,8 +93,10 @@ class Picture:
         """The boxes of a side column over the height: those that are tied first, with few crossings."""
         nodes = sorted(self.sides[kind].items(), key=lambda node: not node[1])
         if nodes[MOST:]:
-            self.left_out += f"{len(nodes[MOST:])} {kind}s found no place. "
-        nodes = sorted(nodes[:MOST], key=lambda node: _middle(node[1]))
+            self.left_out += f"{len(nodes[MOST:])} {kind}{'s' * (len(nodes) - MOST > 1)} found no place. "
+        nodes = sorted(
+            nodes[:MOST], key=lambda node: sum(y for y, _ in node[1]) / len(node[1]) if node[1] else math.inf
+        )
         for number, (key, ties) in enumerate(nodes):
             y = TOP + (2 * number + 1) * (self.height - TOP) // (2 * len(nodes)) - STEP // 2
             self.box(column, y, self.signs.get(key, UNMOVED), key.removeprefix(f"{kind}/"), key)
@@ -121,8 +122,8 @@ def picture(plan: Plan) -> Picture | None:
     if not triggers:
         return None
     whole = len(triggers) <= MOST
-    few = sum(sign not in STAYS for _, sign in triggers) <= MOST
-    names = {kind: _names(plan, kind) for kind in FIELDS}
+    few = sum(sign not in STAYS for _, sign in triggers) <= FEW
+    names = _names(plan)
     signs = {str(one.address): symbol(one) for one in plan.changes if one.address.kind in FIELDS}
     seen = [key for key, sign in signs.items() if whole or sign != UNMOVED]
     sides: dict[str, Side] = {kind: {key: [] for key in seen if key.startswith(f"{kind}/")} for kind in FIELDS}
@@ -156,32 +157,19 @@ def picture(plan: Plan) -> Picture | None:
     return drawing
 
 
-def _middle(ties: Sequence[tuple[int, str]]) -> float:
-    return sum(y for y, _ in ties) / len(ties) if ties else math.inf
+def _names(plan: Plan) -> dict[str, str]:
+    """By id what people call it, and the address of an old generation, whose label is its live name."""
+    tokens = (one for one in plan.changes if one.address.kind == "token" and one.before)
+    live = {f"token `{(one.before or {}).get('build_token_name')}`": str(one.address) for one in tokens}
+    return {uuid: live.get(label, label) for uuid, label in plan.labels.items()}
 
 
-def _names(plan: Plan, kind: str) -> dict[str, str]:
-    """By id what people call it, and the address of an old generation, whose label is its live name. A saved plan does
-    not hold which address an id to come belongs to: it is the one that is made, if one is."""
-    names = dict(plan.labels)
-    rows = [one for one in plan.changes if one.address.kind == kind]
-    for one in rows:
-        if kind == "token" and one.before:
-            live = f"token `{one.before.get('build_token_name')}`"
-            names |= {uuid: str(one.address) for uuid, label in plan.labels.items() if label == live}
-    born = [str(one.address) for one in rows if one.action is Action.CREATE]
-    return names | ({LATER: born[0]} if len(born) == 1 else {})
-
-
-def _ties(change: Change, names: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str, str]]:
-    for kind, field_ in FIELDS.items():
-        was, now = (_named((side or {}).get(field_), names[kind]) for side in (change.before, change.after))
+def _ties(change: Change, names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for kind, name in FIELDS.items():
+        refs = ((side or {}).get(name) for side in (change.before, change.after))
+        was, now = (names.get(str(ref), str(ref)) if isinstance(ref, str | Address) else "" for ref in refs)
         if was == now or change.action is Action.NO_OP:  # then nothing is done, whatever is wanted
             ties = [(kind, was, UNMOVED)]
         else:
             ties = [(kind, was, "-"), (kind, now, "+")]
         yield from (one for one in ties if one[1])
-
-
-def _named(value: Value, names: Mapping[str, str]) -> str:
-    return str(value) if isinstance(value, Address) else names.get(value, value) if isinstance(value, str) else ""

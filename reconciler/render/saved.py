@@ -26,50 +26,50 @@ from reconciler.model import (
 )
 from reconciler.render.json import ACTIONS
 
-LATER = "\0known after apply"
-"""Stands for an id that is still to come; `labels` has the words for it."""
+BY_NAMES = {tuple(names): action for action, names in ACTIONS.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SavedPlan(Plan):
-    """A plan to be shown: how many writes it has is known, not which."""
+    """A plan to be shown: how many writes it has is known, and what they lack, not which they are."""
 
     writes: int = 0
+    missing: tuple[tuple[Address, Secret], ...] = ()
 
 
 def read(document: Mapping[str, Any]) -> tuple[SavedPlan, tuple[Outcome, ...] | None]:
     """The plan, and what became of it where it was applied. Raises KeyError, TypeError, AttributeError,
     ValueError or OverflowError where the document is none."""
     scope, requests = document["scope"], document["requests"]
+    undeclared, outcomes = document["undeclared_workers"], document.get("outcomes")
     plan = SavedPlan(
         account_id=str(scope["account_id"]),
         owner=None if scope["owner"] is None else str(scope["owner"]),
         target=tuple(scope["target"]),
         prune=bool(scope["prune"]),
-        changes=tuple(_change(row) for row in document["resource_changes"]),
-        refusals=tuple(
-            Refusal(
-                **_texts(one, "summary", "detail", "hint"), address=_address(one["address"]) if one["address"] else None
-            )
-            for one in document["refusals"]
-        ),
-        diagnostics=tuple(_diagnostic(one) for one in document["diagnostics"]),
+        changes=tuple(map(_change, document["resource_changes"])),
+        refusals=tuple(map(_refusal, document["refusals"])),
+        diagnostics=tuple(map(_diagnostic, document["diagnostics"])),
         unread=tuple(
             Unread(what=str(one["what"]), error=ApiError(str(one["error"]), hint=str(one["hint"])))
             for one in document["unread"]
         ),
-        labels={**{str(k): str(v) for k, v in document.get("labels", {}).items()}, LATER: "(known after apply)"},
+        labels={str(uuid): str(name) for uuid, name in document["labels"].items()},
         reads=int(requests["read"]),
         writes=int(requests["write"]),
-        undeclared_workers=None if document["undeclared_workers"] is None else int(document["undeclared_workers"]),
-        left_out=int(document.get("left_out", 0)),
+        missing=tuple(
+            (_address(one["address"]), Secret(None, str(one["source"]), str(one["why"])))
+            for one in document["missing_secrets"]
+        ),
+        undeclared_workers=None if undeclared is None else int(undeclared),
+        left_out=int(document["left_out"]),
     )
-    outcomes = document.get("outcomes")
-    return plan, None if outcomes is None else tuple(_outcome(one, plan) for one in outcomes)
+    rows = {change.address: change.disposition for change in plan.changes}
+    return plan, None if outcomes is None else tuple(_outcome(one, rows) for one in outcomes)
 
 
 def _texts(one: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: str(one[name]) for name in names}
+    return {name: str(one[name] or "") for name in names}
 
 
 def _address(text: str) -> Address:
@@ -80,31 +80,33 @@ def _address(text: str) -> Address:
 
 def _change(row: Mapping[str, Any]) -> Change:
     change = row["change"]
-    action = next((action for action, names in ACTIONS.items() if names == change["actions"]), None)
-    if action is None:
-        raise ValueError("an action that no plan has")
+    secret = Secret(None)
+    before = _fields(change["before"], dict.fromkeys(change["before_sensitive"], secret))
+    after = _fields(change["after"], _unshown(change))
     return Change(
         address=_address(row["address"]),
-        action=action,
-        before=_fields(change["before"], {}, change["before_sensitive"]),
-        after=_fields(change["after"], change["after_unknown"], change["after_sensitive"]),
+        action=BY_NAMES[tuple(change["actions"])],
+        before=before,
+        after=after,
         reason=str(row["action_reason"]),
         disposition=Disposition(row["disposition"]),
         cause=Cause(row["cause"]) if row["cause"] else None,
-        fields=tuple(_field(one) for one in row["fields"]),
-        not_compared=str(row.get("not_compared_reason") or "") if row["not_compared"] else "",
+        fields=tuple(_field(one, before or {}, after or {}) for one in row["fields"]),
+        not_compared=str(row["not_compared_reason"] or ""),
     )
 
 
-def _fields(
-    given: Mapping[str, Any] | None, unknown: Mapping[str, Any], sensitive: Mapping[str, Any]
-) -> Mapping[str, Value] | None:
-    if given is None:
-        return None
-    return {
-        name: Secret(None) if name in sensitive else LATER if name in unknown else _value(value)
-        for name, value in given.items()
-    }
+def _unshown(change: Mapping[str, Any]) -> dict[str, Value]:
+    """What stands as null in `after`: ids that are still to come, and secrets. One with a value has none here."""
+    unknown, comes, missing = change["after_unknown"], change["after_from"], change["after_missing"]
+    values: dict[str, Value] = {}
+    for name in change["after_sensitive"]:
+        values[name] = Secret(None if name in unknown else "", str(comes.get(name, "")), str(missing.get(name, "")))
+    return {name: _address(comes[name]) for name in unknown if name not in values} | values
+
+
+def _fields(given: Mapping[str, Any] | None, unshown: Mapping[str, Value]) -> Mapping[str, Value] | None:
+    return None if given is None else {name: unshown.get(name, _value(value)) for name, value in given.items()}
 
 
 def _value(value: Any) -> Value:
@@ -117,31 +119,33 @@ def _value(value: Any) -> Value:
     raise TypeError("not a value of a plan")
 
 
-def _field(one: Mapping[str, Any]) -> FieldChange:
-    before = _value(one["before"])
-    after = LATER if one.get("after_unknown") else _value(one["after"])
-    path = str(one["path"])
+def _field(one: Mapping[str, Any], *row: Mapping[str, Value]) -> FieldChange:
+    """`row` is what was before and comes after: what is not shown of it in the field stands there."""
+    path, both = str(one["path"]), (one["before"], one["after"])
+    before, after = (side.get(path) if own is None else _value(own) for own, side in zip(both, row, strict=True))
     added, removed = explained(before, after) if path in Trigger.sets else ((), ())
     return FieldChange(path=path, before=before, after=after, cause=Cause(one["cause"]), added=added, removed=removed)
 
 
+def _refusal(one: Mapping[str, Any]) -> Refusal:
+    address = _address(one["address"]) if one["address"] else None
+    return Refusal(address=address, **_texts(one, "summary", "detail", "hint"))
+
+
 def _diagnostic(one: Mapping[str, Any]) -> Diagnostic:
-    place = one.get("range")
-    position = place and Position(
-        filename=str(place["filename"]), line=int(place["start"]["line"]), column=int(place["start"]["column"])
-    )
-    texts = _texts(one, "summary", "detail", "hint", "address", "rule")
-    return Diagnostic(severity=Severity(one["severity"]), position=position or None, **texts)
+    position, texts = None, _texts(one, "summary", "detail", "hint", "address", "rule")
+    if "range" in one:
+        place, start = one["range"], one["range"]["start"]
+        position = Position(str(place["filename"]), int(start["line"]), int(start["column"]))
+    return Diagnostic(severity=Severity(one["severity"]), position=position, **texts)
 
 
-def _outcome(one: Mapping[str, Any], plan: Plan) -> Outcome:
+def _outcome(one: Mapping[str, Any], rows: Mapping[Address, Disposition]) -> Outcome:
     address = _address(one["address"])
-    rows = (change.disposition for change in plan.changes if change.address == address)
     return Outcome(
         address=address,
         action=Action(one["action"]),
         status=Status(one["status"]),
-        error=str(one["error"] or ""),
-        hint=str(one.get("hint") or ""),
-        disposition=next(rows, Disposition.DECLARED),
+        disposition=rows.get(address, Disposition.DECLARED),
+        **_texts(one, "error", "hint"),
     )

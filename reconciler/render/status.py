@@ -11,8 +11,8 @@ from reconciler.kinds.build import Build
 from reconciler.model import FieldChange, Secret
 from reconciler.render.builds import COMMIT, span
 from reconciler.render.escape import clean
-from reconciler.render.json import FORMAT_VERSION, plain
-from reconciler.render.value import value_text
+from reconciler.render.json import FORMAT_VERSION, members, plain
+from reconciler.render.text import value_text
 from reconciler.status import Row, State
 
 STATES = {
@@ -31,7 +31,7 @@ def status_text(rows: Sequence[Row], seen: Callable[[Build], Seen]) -> str:
     for row in rows:
         lines.append(f"{clean(str(row.address))}: {_headline(row)}")
         if row.build:
-            lines.append(f"    last build {_build(seen(row.build))}")
+            lines.append(f"    last build {_build(row.build, seen(row.build).age)}")
         lines += [f"    last build used another {_difference(one)}" for one in row.differences]
         if row.not_compared:
             lines.append(f"    {row.not_compared} secret{'s' * (row.not_compared != 1)} not compared")
@@ -53,14 +53,10 @@ def _headline(row: Row) -> str:
     return text + ("; the manifests say something else, see `buildsctl plan`" if differs else "")
 
 
-def _build(seen: Seen) -> str:
-    build = seen.build
-    if build is None:
-        return ""
-    outcome = build.build_outcome or build.status
-    age = f"{span(seen.age)} ago" if seen.age is not None else ""
+def _build(build: Build, age: float | None) -> str:
+    ago = f"{span(age)} ago" if age is not None else ""
     what = " ".join(filter(None, (build.told("branch"), build.told("commit_hash")[:COMMIT])))
-    return ", ".join(map(clean, filter(None, (outcome, age, what, build.id))))
+    return ", ".join(map(clean, filter(None, (build.build_outcome or build.status, ago, what, build.id))))
 
 
 def _difference(one: FieldChange) -> str:
@@ -76,10 +72,7 @@ def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, A
         "triggers": [
             {
                 "address": str(row.address),
-                "state": row.state.value,
-                "pending": row.pending,
-                "reason": row.reason,
-                "not_compared": row.not_compared,
+                **members(row, "state", "pending", "reason", "not_compared"),
                 "differences": [_difference_document(one) for one in row.differences],
                 "build": row.build.answer if row.build else None,
             }

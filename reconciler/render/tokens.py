@@ -14,23 +14,18 @@ def token_rows(observed: Observed) -> list[dict[str, Any]]:
     """Name, owner, generation, id, UUID and users of every token, by name."""
     rows = []
     for live in observed.tokens:
-        found = read_token_name(live.resource.build_token_name)
-        users = [
-            f"{one.scope}/{one.resource.trigger_name}"
-            for one in observed.triggers
-            if one.resource.build_token_uuid == live.id
-        ]
-        rows.append(
-            {
-                "build_token_name": live.resource.build_token_name,
-                "owner": found.owner if found else None,
-                "name": found.name if found else None,
-                "generation": found.number if found else None,
-                "cloudflare_token_id": live.resource.cloudflare_token_id,
-                "build_token_uuid": live.id,
-                "used_by": sorted(users),
-            }
-        )
+        token, found = live.resource, read_token_name(live.resource.build_token_name)
+        users = (one for one in observed.triggers if one.resource.build_token_uuid == live.id)
+        row = {
+            "build_token_name": token.build_token_name,
+            "owner": found.owner if found else None,
+            "name": found.name if found else None,
+            "generation": found.number if found else None,
+            "cloudflare_token_id": token.cloudflare_token_id,
+            "build_token_uuid": live.id,
+            "used_by": sorted(f"{one.scope}/{one.resource.trigger_name}" for one in users),
+        }
+        rows.append(row)
     return sorted(rows, key=lambda row: (row["build_token_name"], row["build_token_uuid"]))
 
 
