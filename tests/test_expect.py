@@ -144,6 +144,85 @@ def test_a_protection_that_is_lifted_was_reviewed_or_is_refused(job: Job) -> Non
     assert job.apply("plan.json") == 0
 
 
+SECOND = """tokens:
+  second: {cloudflare_token_id: t2, build_token_secret: {value_from: {env: S}}}
+"""
+TWO = MANIFEST.replace("tokens:\n", SECOND).replace("production:\n", "production:\n        build_token: deploy\n")
+
+
+def test_another_token_is_no_late_secret(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only its secret was not compared: its id is in the manifest, for everybody to review."""
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    assert job.apply() == 0
+    monkeypatch.delenv("BUILDSCTL_FINGERPRINT_KEY")
+    digest = job.plan()["digest"]
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    for new in ("t9", "t1, build_token_secret: {value_from: {env: S}, value_version: '2'}, x: {"):
+        text = Path("buildsctl.yaml").read_text(encoding="utf-8")
+        found = MANIFEST.replace("t1, build_token_secret: {value_from: {env: S}}", new.partition(", x: {")[0])
+        found = found if "secret" in new else MANIFEST.replace("t1", new)
+        Path("buildsctl.yaml").write_text(found, encoding="utf-8")
+        assert job.apply("plan.json") == 5
+        assert job.apply(digest) == 5
+        assert "token/deploy: create" in job.error
+        Path("buildsctl.yaml").write_text(text, encoding="utf-8")
+
+
+def test_what_a_new_trigger_refers_to_was_reviewed(job: Job) -> None:
+    """None of it has an id yet: what differs is only which name stands in the manifest."""
+    Path("buildsctl.yaml").write_text(TWO, encoding="utf-8")
+    digest = job.plan()["digest"]
+    job.edit("build_token: deploy", "build_token: second")
+    assert job.plan("other.json")["digest"] != digest
+    assert job.apply(digest) == 5
+    assert job.apply("plan.json") == 5
+    assert "trigger/web/production: create, its values moved" in job.error
+    assert job.apply("other.json") == 0
+
+
+def test_a_rotation_covers_no_move_to_another_token(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    Path("buildsctl.yaml").write_text(TWO, encoding="utf-8")
+    assert job.apply() == 0
+    monkeypatch.delenv("BUILDSCTL_FINGERPRINT_KEY")
+    job.plan()
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    monkeypatch.setenv("S", "canary-s-2")
+    job.edit("build_token: deploy", "build_token: second")
+    assert job.apply("plan.json") == 5
+    assert "trigger/web/production: update" in job.error
+    job.edit("build_token: second", "build_token: deploy")
+    assert job.apply("plan.json") == 0
+
+
+def test_what_only_the_marker_tells_was_reviewed_beside_a_variable(job: Job) -> None:
+    job.edit("production:\n", "production:\n        protect: true\n")
+    assert job.apply() == 0
+    job.edit("B: plain", "B: other")
+    digest = job.plan()["digest"]
+    job.edit("        protect: true\n", "")
+    assert job.apply(digest) == 5
+    assert job.apply("plan.json") == 5
+    assert "trigger/web/production" in job.error
+
+
+def test_a_take_over_beside_a_variable_was_reviewed(job: Job) -> None:
+    """Somebody else adopted the trigger after the review: it does not change hands again unseen."""
+    assert job.apply() == 0
+    bob = MANIFEST.replace("acme\nconn", "bob\nconn").replace(
+        MANIFEST.split("deploy: ")[1].split("\n", maxsplit=1)[0], "{build_token_name: 'acme:deploy'}"
+    )
+    Path("bob.yaml").write_text(bob, encoding="utf-8")
+    job.edit("B: plain", "B: other")
+    digest = job.plan()["digest"]
+    assert job.run("apply", "--auto-approve", "--take-over", "*", "bob.yaml") == 0
+    for expect in (digest, "plan.json"):
+        assert job.run("apply", "--auto-approve", "--take-over", "*", "--expect", expect) == 5
+    assert "trigger/web/production: marker, the reviewed plan says no-op" in job.error
+    assert job.run("plan", "--take-over", "*", "--out", "taken.json") == 0
+    assert job.run("apply", "--auto-approve", "--take-over", "*", "--expect", "taken.json") == 0
+
+
 def test_a_digest_is_exact(job: Job) -> None:
     assert job.run("plan", "--out", "plan.json") == 0
     digest = json.loads(Path("plan.json").read_text(encoding="utf-8"))["digest"]

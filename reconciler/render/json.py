@@ -14,6 +14,7 @@ from reconciler.plan.summary import errored, exit_codes, summary
 
 FORMAT_VERSION = "1.0"
 WINDOW = 1200  # requests in five minutes for all of a user's tools (field notes, Access)
+MEMORY = ("owner", "protect")  # paths of `fields` that only a trigger's marker holds
 ACTIONS = {action: [action.value] for action in Action} | {Action.REPLACE: ["delete", "create"]}
 
 
@@ -143,13 +144,17 @@ def as_sets(fields: Mapping[str, Any] | None) -> Any:
     return fields and {name: sorted(map(str, v)) if isinstance(v, list) else v for name, v in fields.items()}
 
 
+def acts(row: Mapping[str, Any]) -> bool:
+    """Does an apply do anything for this row? Of a take-over beside changed variables only its fields tell."""
+    return row["change"]["actions"] != ["no-op"] or any(field["path"] in MEMORY for field in row["fields"])
+
+
 def _digest(scope: Mapping[str, Any], changes: Sequence[Mapping[str, Any]]) -> str:
     """The same on every machine: scope and what changes, no times, no secrets, no reasons."""
-    rows = [
-        [row["address"], row["change"]["actions"], as_sets(row["change"]["before"]), as_sets(row["change"]["after"])]
-        + [field["path"] for field in row["fields"] if field["path"] == "protect"]
-        for row in changes
-        if row["change"]["actions"] != ["no-op"]
-    ]
+    rows = []
+    for row in (one for one in changes if acts(one)):
+        change, memory = row["change"], [field for field in row["fields"] if field["path"] in MEMORY]
+        sides = [as_sets(change[side]) for side in ("before", "after")]
+        rows.append([row["address"], change["actions"], *sides, change["after_from"], memory])
     text = json.dumps([scope, sorted(rows, key=lambda row: str(row[0]))], sort_keys=True)
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
