@@ -37,8 +37,9 @@ def status_text(rows: Sequence[Row], seen: Callable[[Build], Seen]) -> str:
             lines.append(f"    {row.not_compared} secret{'s' * (row.not_compared != 1)} not compared")
         if row.build and row.build.has_failed:
             lines.append(f"    hint: `buildsctl builds get {row.build.id}` says why it failed")
-        if row.state is State.NEVER_BUILT:
-            lines.append(f"    hint: {clean(first_build(*row.address.path))}")
+    never = next((row for row in rows if row.state is State.NEVER_BUILT), None)
+    if never:  # of many the first
+        lines.append(f"hint: {clean(first_build(*never.address.path))}")
     found = Counter(row.state for row in rows)
     counts = ", ".join(f"{found[state]} {text}" for state, text in STATES.items() if found[state])
     return "\n".join(lines) + ("\n\n" if lines else "") + f"Status: {counts or 'no trigger is declared'}.\n"
