@@ -466,3 +466,53 @@ def test_names_of_strangers_reach_no_terminal(tmp_path: Path) -> None:
         ran = story.run(["export", "--all", "--owner", "acme"], {})
         assert "\\x1b]0;pwn\\x07\\n" in ran.stderr
         assert not {"\x1b", "\x07"} & set(ran.stderr + ran.stdout)
+
+
+TOKENS = [f"22222222-0000-4000-8000-00000000000{number}" for number in range(1, 4)]
+
+
+def _with_tokens(*names: str) -> dict[str, Any]:
+    tokens = [
+        {"build_token_name": name, "cloudflare_token_id": f"t{uuid[-1]}", "build_token_uuid": uuid}
+        for name, uuid in zip(names, TOKENS, strict=False)
+    ]
+    return {**LIVE, "build_tokens": tokens}
+
+
+def test_an_export_into_manifests_keeps_each_trigger_on_its_build_token(tmp_path: Path) -> None:
+    web, api = {**PRODUCTION, "build_token_uuid": TOKENS[0]}, {**PREVIEW, "build_token_uuid": TOKENS[1]}
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, {**_with_tokens("doubled", "doubled"), "triggers": [web]})
+        assert story.run(["export", "--all", "-o", "builds", "--owner", "acme"], {}).code == 0
+        _seeded(tmp_path, {**_with_tokens("doubled", "doubled"), "triggers": [web, api]})
+        assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
+        assert TOKENS[1] in str(_files(tmp_path))
+        _check_adopts("builds")
+
+
+@pytest.mark.parametrize(
+    ("token", "newest", "oldest"),
+    [
+        (
+            "{cloudflare_token_id: t2, build_token_secret: {value_from: {env: T}}}",
+            f"acme:deploy [2-{ownership.hash_token_id('t2', '')}---------]",
+            f"acme:deploy [1-{ownership.hash_token_id('t1', '')}---------]",
+        ),
+        ("{build_token_name: them:deploy}", "them:deploy [2-abcdef---------]", "them:deploy [1-abcdef---------]"),
+    ],
+    ids=["managed", "another owner's"],
+)
+def test_a_trigger_on_an_older_generation_is_not_moved_to_the_newest(
+    token: str, newest: str, oldest: str, tmp_path: Path
+) -> None:
+    builds = f"{DECLARED.replace('mine: {build_token_name: by hand}', f'deploy: {token}')}{WEB}"
+    old, new = {**PREVIEW, "build_token_uuid": TOKENS[0]}, {**PRODUCTION, "build_token_uuid": TOKENS[1]}
+    with story.folder(tmp_path, {"builds/set.yaml": builds}):
+        live = [new, old, {**new, "worker": "api"}]
+        _seeded(tmp_path, {**_with_tokens(oldest, newest), "triggers": live})
+        ran = story.run(["export", "--all", "-o", "builds"], {})
+        assert ran.code == 0, ran.stderr
+        files = _files(tmp_path)
+        assert TOKENS[0] in files["builds/_shared.yaml"]
+        assert TOKENS[1] not in str(files)
+        _check_adopts("builds")

@@ -11,10 +11,11 @@ from reconciler import ownership
 from reconciler.diff import normal
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
-from reconciler.kinds.token import Token
+from reconciler.kinds.token import Token, TokenReference
 from reconciler.kinds.trigger import Trigger
 from reconciler.manifest.lint.plain_credential import looks_like_credential
 from reconciler.model import Live
+from reconciler.plan.tokens import meant
 from reconciler.plan.variables import ignores
 from reconciler.states import DeclaredTrigger, Desired, Observed
 
@@ -201,26 +202,19 @@ def token_key(found: Found, uuid: str) -> str:
         return ""
     name = live.resource.build_token_name
     generation = ownership.read_token_name(name)
-    managed = f"{generation.owner}:{generation.name}" if generation else ""
+
+    def means(want: Token | TokenReference) -> bool:
+        return [one.id for one in meant(tokens, found.choices.owner, want)] == [uuid]
+
     for declared in found.known.tokens:
-        want = declared.resource
-        if isinstance(want, Token):
-            if managed == f"{found.choices.owner}:{want.build_token_name}":
-                return declared.address.name
-        elif want.build_token_uuid == uuid or want.build_token_name in (name, managed):
+        if means(declared.resource):
             return declared.address.name
-    doubled = sum(one.resource.build_token_name == name for one in tokens) > 1
-    by_name = name and not doubled and (not managed or _newest(tokens, managed) == uuid)
-    body = {"build_token_name": literal(managed or name)} if by_name else {"build_token_uuid": uuid}
+    whole = f"{generation.owner}:{generation.name}" if generation else name
+    by_name = name and means(TokenReference(build_token_name=whole))
+    body = {"build_token_name": literal(whole)} if by_name else {"build_token_uuid": uuid}
     words = re.sub(r"[^a-z0-9]+", "-", (generation.name if generation else name).lower()).strip("-")[:60].strip("-")
     taken = {declared.address.name for declared in found.known.tokens}
     return _placed(found.tokens, words or "token", taken, lambda _: body)
-
-
-def _newest(tokens: Iterable[Live[Token]], managed: str) -> str:
-    """The UUID that a reference to `owner:name` means: the highest generation, of doubles the lower UUID."""
-    read = ((ownership.read_token_name(live.resource.build_token_name), live.id) for live in tokens)
-    return min((-one.number, uuid) for one, uuid in read if one and f"{one.owner}:{one.name}" == managed)[1]
 
 
 def _variables(found: Found, worker: str, key: str, variables: Mapping[str, EnvVar]) -> Flat:
