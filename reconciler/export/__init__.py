@@ -21,6 +21,8 @@ from reconciler.export.first import First, add_first
 from reconciler.export.splice import splice
 from reconciler.export.yaml_text import text
 from reconciler.manifest.merge import Effective
+from reconciler.model import Ref
+from reconciler.plan.tokens import meant
 from reconciler.render.escape import clean
 from reconciler.states import Desired, Observed
 
@@ -185,22 +187,24 @@ def _free(name: str, taken: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """What files come to: the merged set, its triggers by Worker and key, and the rules that these break."""
+    """What files come to: the merged set, what it wants, its triggers by Worker and key, and the rules that these
+    break."""
 
     root: Mapping[str, Any]
+    wanted: Desired
     triggers: Mapping[tuple[str, str], Effective]
     refused: Mapping[tuple[str, str], list[str]]
 
 
 def _read_back(files: Mapping[str, str]) -> _Read:
     if not files:
-        return _Read(root={}, triggers={}, refused={})
+        return _Read(root={}, wanted=Desired(owner=None), triggers={}, refused={})
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             path = Path(folder, "builds", name or "all.yaml")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-        found, _ = manifest.check([folder], manifest.Resolver({}, skip="is not asked"))
+        found, wanted = manifest.check([folder], manifest.Resolver({}, skip="is not asked"))
     refused: dict[tuple[str, str], list[str]] = {}
     for one in found.problems.found:
         parts = one.address.split("/")
@@ -208,11 +212,15 @@ def _read_back(files: Mapping[str, str]) -> _Read:
             rules = refused.setdefault((parts[1], parts[2]) if len(parts) > 2 else ("", ""), [])
             rules += [one.rule] if one.rule else []
     triggers = {(one.worker, one.key): one for one in found.triggers}
-    return _Read(root=found.root.bare() or {}, triggers=triggers, refused=refused)
+    return _Read(root=found.root.bare() or {}, wanted=wanted, triggers=triggers, refused=refused)
 
 
 def _means(read: _Read, found: Found, before: _Read) -> bool:
     """Do the files say of each trigger what was found, and of those declared before what they said?"""
+    refers, referred = _bound(read.wanted, found.observed), _bound(before.wanted, found.observed)
+    referred |= {where: (live.repo_connection_uuid, live.build_token_uuid) for where, live in found.lives.items()}
+    if any(refers.get(where) != ids for where, ids in referred.items()):
+        return False
     for worker, triggers in found.workers.items():
         for key, flat in triggers.items():
             one = read.triggers.get((worker, key))
@@ -224,17 +232,31 @@ def _means(read: _Read, found: Found, before: _Read) -> bool:
     )
 
 
+def _bound(wanted: Desired, observed: Observed) -> dict[tuple[str, ...], tuple[Ref, ...]]:
+    """The live connection and build token of each trigger, as a plan reads what it refers to."""
+    ids: dict[Ref, str] = {}
+    for token in wanted.tokens:
+        lives = meant(observed.tokens, wanted.owner, token.resource)
+        ids |= {token.address: lives[0].id} if len(lives) == 1 else {}
+    shown = sorted(observed.connections, key=lambda one: one.id, reverse=True)
+    seen = {one.resource.natural_key: one.id for one in shown if not one.resource.deleted}
+    ids |= {one.address: seen[key] for one in wanted.connections if (key := one.resource.natural_key) in seen}
+    refs = {
+        one.address.path: (one.resource.repo_connection_uuid, one.resource.build_token_uuid) for one in wanted.triggers
+    }
+    return {path: tuple(ids.get(ref, ref) for ref in both) for path, both in refs.items()}
+
+
 def _kept(before: Effective, after: Effective, found: Found) -> bool:
     """Is a trigger that was declared as it was, but for the variables that it got?"""
     added = {name[1] for name in found.workers.get(before.worker, {}).get(before.key, {}) if not isinstance(name, str)}
-    references = {"repo_connection", "build_token"}  # what went without saying may be said by now
+    references = {"repo_connection", "build_token"}  # compared by what they are bound to
     sides = []
     for one in (before, after):
         fields = {name: node.bare() for name, node in one.fields.items() if name not in references}
         variables = {name: node.bare() for name, node in one.variables.items() if one is before or name not in added}
         sides.append((fields, variables, sorted(node.value for node in one.ignore)))
-    named = all(after.text(name) == before.text(name) for name in references if before.text(name))
-    return named and sides[0] == sides[1]
+    return sides[0] == sides[1]
 
 
 def _says(one: Effective, flat: Flat, *, whole: bool, alone: Mapping[str, str]) -> bool:

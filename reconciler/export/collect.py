@@ -40,7 +40,8 @@ class Choices:
 class Found:
     """What is to be written down. `known` are the manifests that are already there; what is `observed` has their names.
 
-    `workers` holds flat triggers by Worker and key; `notes` what a Worker's file has to say besides;
+    `workers` holds flat triggers by Worker and key, `lives` what those that are not declared are live; `notes` what a
+    Worker's file has to say besides;
     `comments` stand at a path of the manifest; `withheld` are the variables whose plain value was not written,
     `supply` the sources that are to be given.
     """
@@ -51,6 +52,7 @@ class Found:
     connections: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     workers: dict[str, dict[str, Flat]] = field(default_factory=dict)
+    lives: dict[tuple[str, str], Trigger] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     comments: dict[tuple[str, ...], str] = field(default_factory=dict)
     withheld: list[str] = field(default_factory=list)
@@ -91,6 +93,7 @@ def collect(observed: Observed, known: Desired, choices: Choices, removed: Colle
         if (live.scope, key) in removed:
             found.note(live.scope, f"trigger `{live.resource.trigger_name}` is not exported: `{key}: null` removes it")
             continue
+        found.lives[live.scope, key] = live.resource
         flat = _fields(found, live, key, protect=bool(marker and marker.protect))
         mine[key] = flat | _variables(found, live.scope, key, variables)
     found.workers = {name: triggers for name, triggers in found.workers.items() if triggers}
