@@ -516,3 +516,10 @@ def test_a_trigger_on_an_older_generation_is_not_moved_to_the_newest(
         assert TOKENS[0] in files["builds/_shared.yaml"]
         assert TOKENS[1] not in str(files)
         _check_adopts("builds")
+
+
+def test_what_is_guarded_by_default_is_no_obstacle(tmp_path: Path) -> None:
+    web = WEB.replace("    triggers:\n", "    protect: true\n    triggers:\n")
+    with story.folder(tmp_path, {}):
+        after, _ = _added(tmp_path, f"{web}defaults: {{protect: true}}\n", [PRODUCTION, PREVIEW])
+        assert "      preview:\n" in after

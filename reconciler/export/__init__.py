@@ -264,7 +264,8 @@ def _says(one: Effective, flat: Flat, *, whole: bool, alone: Mapping[str, str]) 
     defaults = {**DEFAULTS, **alone, "trigger_name": one.key}
     if whole:
         said |= {name: node.bare() for name, node in one.fields.items() if node.bare() != defaults.get(name)}
-    said = {name: value for name, value in said.items() if name in flat or whole}
+    # A guard that the layers above give to every trigger is theirs to give.
+    said = {name: value for name, value in said.items() if name in flat or (whole and name != "protect")}
     wanted = {name: value for name, value in flat.items() if name != "ignore" and value != defaults.get(str(name))}
     unescaped: Flat = rewritten(wanted, lambda text: text.replace("$${{", "${{"))
     return said == unescaped
