@@ -523,3 +523,13 @@ def test_what_is_guarded_by_default_is_no_obstacle(tmp_path: Path) -> None:
     with story.folder(tmp_path, {}):
         after, _ = _added(tmp_path, f"{web}defaults: {{protect: true}}\n", [PRODUCTION, PREVIEW])
         assert "      preview:\n" in after
+
+
+def test_where_the_workers_could_not_be_listed_nothing_is_written(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, {**LIVE, "triggers": [PRODUCTION]})
+        for arguments in (["-o", "builds"], []):
+            ran = story.run(["export", "--all", *arguments], {}, ["500:GET:/workers/scripts:times=forever"])
+            assert (ran.code, ran.stdout) == (7, "")
+            assert "could not read" in ran.stderr
+            assert not (tmp_path / "builds").exists()
