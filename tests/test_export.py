@@ -533,3 +533,36 @@ def test_where_the_workers_could_not_be_listed_nothing_is_written(tmp_path: Path
             assert (ran.code, ran.stdout) == (7, "")
             assert "could not read" in ran.stderr
             assert not (tmp_path / "builds").exists()
+
+
+def test_what_cannot_be_written_down_is_left_out_and_named(tmp_path: Path) -> None:
+    many = {f"V{number}": "x" for number in range(64)}
+    live = {
+        **LIVE,
+        "workers": [{"id": name} for name in ("web", "api", "full", "odd", "a b")],
+        "triggers": [
+            {**PRODUCTION, "worker": "web"},
+            {**PRODUCTION, "worker": "api", "trigger_name": ""},
+            {**PREVIEW, "worker": "api", "marker": {"owner": "acme", "key": "preview"}},
+            {**PRODUCTION, "worker": "full", "environment_variables": many},
+            {**PRODUCTION, "worker": "a b"},
+            {**PRODUCTION, "worker": "odd", "branch_includes": ["a", "b"]},
+        ],
+    }
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, live)
+        ran = story.run(["export", "--all", "-o", "builds", "--owner", "acme"], {})
+        assert ran.code == 0, ran.stderr
+        assert "note: Worker `api`: it is not exported: `trigger/api/production`: " in ran.stderr
+        assert (
+            "note: Worker `full`: it is not exported: `trigger/full/production`: 64 variables, 63 are free"
+            in ran.stderr
+        )
+        assert "note: Worker `a b`: trigger `production` is not exported: no manifest" in ran.stderr
+        assert "note: Worker `odd`: trigger `production` breaks branch-filter as it is live: allowed" in ran.stderr
+        files = _files(tmp_path)
+        assert set(files) == {"builds/_shared.yaml", "builds/odd.yaml", "builds/web.yaml"}
+        assert "too-many-variables" not in str(files)
+        _check_adopts("builds")
+        assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
+        assert _files(tmp_path) == files

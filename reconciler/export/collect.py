@@ -14,6 +14,7 @@ from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.token import Token, TokenReference
 from reconciler.kinds.trigger import Trigger
 from reconciler.manifest.lint.plain_credential import looks_like_credential
+from reconciler.manifest.schema import WORKER
 from reconciler.model import Live
 from reconciler.plan.tokens import meant
 from reconciler.plan.variables import ignores
@@ -61,6 +62,26 @@ class Found:
     def note(self, worker: str, text: str) -> None:
         self.notes.setdefault(worker, []).append(text)
 
+    def users(self, key: str) -> set[str]:
+        """The Workers that refer to a connection or token."""
+        both = ("repo_connection", "build_token")
+        return {
+            worker
+            for worker, triggers in self.workers.items()
+            if any(key == flat.get(name) for flat in triggers.values() for name in both)
+        }
+
+    def leave_out(self, worker: str, why: str) -> None:
+        """All of a Worker: of half of it a plan would delete what is ours and not said. And what it alone refers to."""
+        del self.workers[worker]
+        self.note(worker, f"it is not exported: {why}")
+        self.lives = {where: live for where, live in self.lives.items() if where[0] != worker}
+        self.connections = {key: body for key, body in self.connections.items() if self.users(key)}
+        self.tokens = {key: body for key, body in self.tokens.items() if self.users(key)}
+        here = f"env/{worker}/"
+        self.withheld = [address for address in self.withheld if not address.startswith(here)]
+        self.supply = {source: address for source, address in self.supply.items() if not address.startswith(here)}
+
 
 def collect(observed: Observed, known: Desired, choices: Choices, removed: Collection[tuple[str, str]] = ()) -> Found:
     """Every live trigger that is not another owner's, by Worker; of what is declared only what is missing, and
@@ -107,6 +128,8 @@ def _why_not(live: Live[Trigger], variables: Mapping[str, EnvVar] | None, marker
         return "a newer buildsctl manages it"
     if marker is not None and marker.owner != owner:
         return f"it belongs to owner `{marker.owner}`"
+    if not re.match(WORKER, live.scope):
+        return "no manifest can name its Worker"
     if not live.resource.repo_connection_uuid:
         return "the API does not show its connection"
     return "" if live.resource.build_token_uuid else "the API does not show its build token"
