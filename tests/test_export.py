@@ -466,3 +466,103 @@ def test_names_of_strangers_reach_no_terminal(tmp_path: Path) -> None:
         ran = story.run(["export", "--all", "--owner", "acme"], {})
         assert "\\x1b]0;pwn\\x07\\n" in ran.stderr
         assert not {"\x1b", "\x07"} & set(ran.stderr + ran.stdout)
+
+
+TOKENS = [f"22222222-0000-4000-8000-00000000000{number}" for number in range(1, 4)]
+
+
+def _with_tokens(*names: str) -> dict[str, Any]:
+    tokens = [
+        {"build_token_name": name, "cloudflare_token_id": f"t{uuid[-1]}", "build_token_uuid": uuid}
+        for name, uuid in zip(names, TOKENS, strict=False)
+    ]
+    return {**LIVE, "build_tokens": tokens}
+
+
+def test_an_export_into_manifests_keeps_each_trigger_on_its_build_token(tmp_path: Path) -> None:
+    web, api = {**PRODUCTION, "build_token_uuid": TOKENS[0]}, {**PREVIEW, "build_token_uuid": TOKENS[1]}
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, {**_with_tokens("doubled", "doubled"), "triggers": [web]})
+        assert story.run(["export", "--all", "-o", "builds", "--owner", "acme"], {}).code == 0
+        _seeded(tmp_path, {**_with_tokens("doubled", "doubled"), "triggers": [web, api]})
+        assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
+        assert TOKENS[1] in str(_files(tmp_path))
+        _check_adopts("builds")
+
+
+@pytest.mark.parametrize(
+    ("token", "newest", "oldest"),
+    [
+        (
+            "{cloudflare_token_id: t2, build_token_secret: {value_from: {env: T}}}",
+            f"acme:deploy [2-{ownership.hash_token_id('t2', '')}---------]",
+            f"acme:deploy [1-{ownership.hash_token_id('t1', '')}---------]",
+        ),
+        ("{build_token_name: them:deploy}", "them:deploy [2-abcdef---------]", "them:deploy [1-abcdef---------]"),
+    ],
+    ids=["managed", "another owner's"],
+)
+def test_a_trigger_on_an_older_generation_is_not_moved_to_the_newest(
+    token: str, newest: str, oldest: str, tmp_path: Path
+) -> None:
+    builds = f"{DECLARED.replace('mine: {build_token_name: by hand}', f'deploy: {token}')}{WEB}"
+    old, new = {**PREVIEW, "build_token_uuid": TOKENS[0]}, {**PRODUCTION, "build_token_uuid": TOKENS[1]}
+    with story.folder(tmp_path, {"builds/set.yaml": builds}):
+        live = [new, old, {**new, "worker": "api"}]
+        _seeded(tmp_path, {**_with_tokens(oldest, newest), "triggers": live})
+        ran = story.run(["export", "--all", "-o", "builds"], {})
+        assert ran.code == 0, ran.stderr
+        files = _files(tmp_path)
+        assert TOKENS[0] in files["builds/_shared.yaml"]
+        assert TOKENS[1] not in str(files)
+        _check_adopts("builds")
+
+
+def test_what_is_guarded_by_default_is_no_obstacle(tmp_path: Path) -> None:
+    web = WEB.replace("    triggers:\n", "    protect: true\n    triggers:\n")
+    with story.folder(tmp_path, {}):
+        after, _ = _added(tmp_path, f"{web}defaults: {{protect: true}}\n", [PRODUCTION, PREVIEW])
+        assert "      preview:\n" in after
+
+
+def test_where_the_workers_could_not_be_listed_nothing_is_written(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, {**LIVE, "triggers": [PRODUCTION]})
+        for arguments in (["-o", "builds"], []):
+            ran = story.run(["export", "--all", *arguments], {}, ["500:GET:/workers/scripts:times=forever"])
+            assert (ran.code, ran.stdout) == (7, "")
+            assert "could not read" in ran.stderr
+            assert not (tmp_path / "builds").exists()
+
+
+def test_what_cannot_be_written_down_is_left_out_and_named(tmp_path: Path) -> None:
+    many = {f"V{number}": "x" for number in range(64)}
+    live = {
+        **LIVE,
+        "workers": [{"id": name} for name in ("web", "api", "full", "odd", "a b")],
+        "triggers": [
+            {**PRODUCTION, "worker": "web"},
+            {**PRODUCTION, "worker": "api", "trigger_name": ""},
+            {**PREVIEW, "worker": "api", "marker": {"owner": "acme", "key": "preview"}},
+            {**PRODUCTION, "worker": "full", "environment_variables": many},
+            {**PRODUCTION, "worker": "a b"},
+            {**PRODUCTION, "worker": "odd", "branch_includes": ["a", "b"]},
+        ],
+    }
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, live)
+        ran = story.run(["export", "--all", "-o", "builds", "--owner", "acme"], {})
+        assert ran.code == 0, ran.stderr
+        assert "note: Worker `api`: it is not exported: `trigger/api/production`: " in ran.stderr
+        assert (
+            "note: Worker `full`: it is not exported: `trigger/full/production`: 64 variables, 63 are free"
+            in ran.stderr
+        )
+        assert "note: Worker `a b`: trigger `production` is not exported: no manifest" in ran.stderr
+        assert "note: Worker `odd`: trigger `production` breaks branch-filter as it is live: allowed" in ran.stderr
+        files = _files(tmp_path)
+        assert set(files) == {"builds/_shared.yaml", "builds/odd.yaml", "builds/web.yaml"}
+        assert "too-many-variables" not in str(files)
+        _check_adopts("builds")
+        assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
+        assert _files(tmp_path) == files

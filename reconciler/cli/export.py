@@ -81,19 +81,24 @@ def export(
             raise UsageError(f"the manifests of `{output}` have the owner `{known.owner}`", hint="leave --owner out")
         choices = Choices(owner=whose or "", sources=secret_sources, suspicious=include_suspicious)
         done = made(observed, known, choices, there=there, account_id=api.account_id, single=output is None)
-    for name, text in done.files.items():
+    if done.found.workers or not observed.unread:  # else the owner would be a guess, and stay
+        _write(done.files, output, there)
+    for note in done.notes:
+        say(clean_lines(f"note: {note}") + "\n")
+    return tell_unread(observed.unread)
+
+
+def _write(files: Mapping[str, str], output: str | None, there: Mapping[str, str]) -> None:
+    for name, text in files.items():
         if output is None:
             data(text)
         else:
             Path(output).mkdir(parents=True, exist_ok=True)
             write_file(os.path.join(output, name), text)
     if output is not None:
-        if done.files:
+        if files:
             write_schema(output)
-        say(_written(os.path.normpath(output), done.files, there))
-    for note in done.notes:
-        say(clean_lines(f"note: {note}") + "\n")
-    return tell_unread(observed.unread)
+        say(_written(os.path.normpath(output), files, there))
 
 
 def _there(folder: str) -> dict[str, str]:

@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import manifest
-from reconciler.errors import Severity, UsageError
+from reconciler.errors import Diagnostic, Severity, UsageError
 from reconciler.export import lift
 from reconciler.export.collect import DEFAULTS, VARIABLES, Choices, Flat, Found, collect, rewritten
 from reconciler.export.first import First, add_first
 from reconciler.export.splice import splice
 from reconciler.export.yaml_text import text
+from reconciler.manifest.lint import too_many_variables
 from reconciler.manifest.merge import Effective
+from reconciler.model import Ref
+from reconciler.plan.tokens import meant
 from reconciler.render.escape import clean
 from reconciler.states import Desired, Observed
 
@@ -65,26 +68,30 @@ def export(
         add_first(found, first)
     if existing:
         _complete(found, existing.get("defaults") or {}, bodies)
-    plain = lift.plain(found.workers)
-    shortest = plain if there else lift.lift(found.workers, _alone(found))
     allowed: dict[tuple[str, str], list[str]] = {}
     inside = {name: content for name, content in there.items() if not name.startswith("..")}
-    for lifted, into in ((shortest, inside), (plain, {})):  # the second way is the one that cannot change anything
-        head = _head(found, lifted, existing, account_id)
-        for _ in range(2):  # rules that the live state breaks are found by looking, then allowed
-            workers = _bodies(lifted["workers"], allowed, existing)
-            if single:
-                files = {"": _document({**head, "workers": workers}, found)}
-            else:
-                files = _spread(head, workers, found, there=there, into=into)
-            read = _read_back({**there, **files})
-            if not read.refused:
-                break
-            allowed |= read.refused
-        if not read.refused and _means(read, found, before):
-            return Exported(files=files, found=found, notes=tuple(_notes(found)))
-    hint = "export into an empty folder, and take over from there what you need"
-    raise UsageError("what is live cannot be added to these manifests without changing what they say", hint=hint)
+    while True:
+        plain = lift.plain(found.workers)
+        shortest = plain if there else lift.lift(found.workers, _alone(found))
+        for lifted, into in ((shortest, inside), (plain, {})):  # the second way is the one that cannot change anything
+            head = _head(found, lifted, existing, account_id)
+            for _ in range(2):  # rules that the live state breaks are found by looking, then allowed
+                workers = _bodies(lifted["workers"], allowed, existing)
+                if single:
+                    files = {"": _document({**head, "workers": workers}, found)}
+                else:
+                    files = _spread(head, workers, found, there=there, into=into)
+                read = _read_back({**there, **files})
+                if not _allow(read, allowed):
+                    break
+            wrong = _wrong(read, found, before)
+            if not wrong:
+                return Exported(files=files, found=found, notes=tuple(_notes(found, allowed)))
+        for worker, why in wrong.items():
+            if worker not in found.workers:
+                summary = f"what is live cannot be added to these manifests without changing what they say: {why}"
+                raise UsageError(summary, hint="export into an empty folder, and take over from there what you need")
+            found.leave_out(worker, why)
 
 
 def _complete(found: Found, defaults: Mapping[str, Any], bodies: Mapping[str, Any]) -> None:
@@ -185,56 +192,89 @@ def _free(name: str, taken: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Read:
-    """What files come to: the merged set, its triggers by Worker and key, and the rules that these break."""
+    """What files come to: the merged set, what it wants, its triggers by Worker and key, and what is wrong with it."""
 
     root: Mapping[str, Any]
+    wanted: Desired
     triggers: Mapping[tuple[str, str], Effective]
-    refused: Mapping[tuple[str, str], list[str]]
+    errors: Sequence[Diagnostic]
 
 
 def _read_back(files: Mapping[str, str]) -> _Read:
     if not files:
-        return _Read(root={}, triggers={}, refused={})
+        return _Read(root={}, wanted=Desired(owner=None), triggers={}, errors=())
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             path = Path(folder, "builds", name or "all.yaml")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-        found, _ = manifest.check([folder], manifest.Resolver({}, skip="is not asked"))
-    refused: dict[tuple[str, str], list[str]] = {}
-    for one in found.problems.found:
-        parts = one.address.split("/")
-        if one.severity is Severity.ERROR:
-            rules = refused.setdefault((parts[1], parts[2]) if len(parts) > 2 else ("", ""), [])
-            rules += [one.rule] if one.rule else []
+        found, wanted = manifest.check([folder], manifest.Resolver({}, skip="is not asked"))
+    errors = [one for one in found.problems.found if one.severity is Severity.ERROR]
     triggers = {(one.worker, one.key): one for one in found.triggers}
-    return _Read(root=found.root.bare() or {}, triggers=triggers, refused=refused)
+    return _Read(root=found.root.bare() or {}, wanted=wanted, triggers=triggers, errors=errors)
 
 
-def _means(read: _Read, found: Found, before: _Read) -> bool:
-    """Do the files say of each trigger what was found, and of those declared before what they said?"""
+def _allow(read: _Read, allowed: dict[tuple[str, str], list[str]]) -> bool:
+    """Allow the rules that triggers break as they are live, if there are any; but no plan could make room for a marker
+    where too many variables are."""
+    rules = [one for one in read.errors if one.rule and one.rule != too_many_variables.NAME]
+    for one in rules:
+        _, worker, key, *_ = one.address.split("/")
+        allowed.setdefault((worker, key), []).append(one.rule)
+    return bool(rules)
+
+
+def _wrong(read: _Read, found: Found, before: _Read) -> dict[str, str]:
+    """The Workers of which the files do not say what was found, or no more what was declared before; each with why."""
+    wrong: dict[str, str] = {}
+    for one in read.errors:
+        kind, _, name = one.address.partition("/")
+        users = found.users(name) if kind in ("connection", "token") else {name.partition("/")[0]}
+        wrong |= dict.fromkeys(users or {""}, f"`{one.address}`: {one.summary}")
+    if wrong:
+        return wrong
+    refers, referred = _bound(read.wanted, found.observed), _bound(before.wanted, found.observed)
+    referred |= {where: (live.repo_connection_uuid, live.build_token_uuid) for where, live in found.lives.items()}
+    others = {where for where, ids in referred.items() if refers.get(where) != ids}
     for worker, triggers in found.workers.items():
         for key, flat in triggers.items():
-            one = read.triggers.get((worker, key))
+            said = read.triggers.get((worker, key))
             whole = (worker, key) not in before.triggers
-            if one is None or not _says(one, flat, whole=whole, alone=_alone(found)):
-                return False
-    return all(
-        where in read.triggers and _kept(one, read.triggers[where], found) for where, one in before.triggers.items()
-    )
+            if said is None or not _says(said, flat, whole=whole, alone=_alone(found)):
+                others.add((worker, key))
+    others |= {
+        where
+        for where, one in before.triggers.items()
+        if where not in read.triggers or not _kept(one, read.triggers[where], found)
+    }
+    return {worker: f"`trigger/{worker}/{key}` would not be what it is" for worker, key in sorted(others)}
+
+
+def _bound(wanted: Desired, observed: Observed) -> dict[tuple[str, ...], tuple[Ref, ...]]:
+    """The live connection and build token of each trigger, as a plan reads what it refers to."""
+    ids: dict[Ref, str] = {}
+    for token in wanted.tokens:
+        lives = meant(observed.tokens, wanted.owner, token.resource)
+        ids |= {token.address: lives[0].id} if len(lives) == 1 else {}
+    shown = sorted(observed.connections, key=lambda one: one.id, reverse=True)
+    seen = {one.resource.natural_key: one.id for one in shown if not one.resource.deleted}
+    ids |= {one.address: seen[key] for one in wanted.connections if (key := one.resource.natural_key) in seen}
+    refs = {
+        one.address.path: (one.resource.repo_connection_uuid, one.resource.build_token_uuid) for one in wanted.triggers
+    }
+    return {path: tuple(ids.get(ref, ref) for ref in both) for path, both in refs.items()}
 
 
 def _kept(before: Effective, after: Effective, found: Found) -> bool:
     """Is a trigger that was declared as it was, but for the variables that it got?"""
     added = {name[1] for name in found.workers.get(before.worker, {}).get(before.key, {}) if not isinstance(name, str)}
-    references = {"repo_connection", "build_token"}  # what went without saying may be said by now
+    references = {"repo_connection", "build_token"}  # compared by what they are bound to
     sides = []
     for one in (before, after):
         fields = {name: node.bare() for name, node in one.fields.items() if name not in references}
         variables = {name: node.bare() for name, node in one.variables.items() if one is before or name not in added}
         sides.append((fields, variables, sorted(node.value for node in one.ignore)))
-    named = all(after.text(name) == before.text(name) for name in references if before.text(name))
-    return named and sides[0] == sides[1]
+    return sides[0] == sides[1]
 
 
 def _says(one: Effective, flat: Flat, *, whole: bool, alone: Mapping[str, str]) -> bool:
@@ -242,14 +282,19 @@ def _says(one: Effective, flat: Flat, *, whole: bool, alone: Mapping[str, str]) 
     defaults = {**DEFAULTS, **alone, "trigger_name": one.key}
     if whole:
         said |= {name: node.bare() for name, node in one.fields.items() if node.bare() != defaults.get(name)}
-    said = {name: value for name, value in said.items() if name in flat or whole}
+    # A guard that the layers above give to every trigger is theirs to give.
+    said = {name: value for name, value in said.items() if name in flat or (whole and name != "protect")}
     wanted = {name: value for name, value in flat.items() if name != "ignore" and value != defaults.get(str(name))}
     unescaped: Flat = rewritten(wanted, lambda text: text.replace("$${{", "${{"))
     return said == unescaped
 
 
-def _notes(found: Found) -> list[str]:
+def _notes(found: Found, allowed: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
     notes = [clean(f"Worker `{name}`: {line}") for name, lines in sorted(found.notes.items()) for line in lines]
+    for (worker, key), rules in sorted(allowed.items()):
+        if worker in found.workers:
+            told = ", ".join(dict.fromkeys(rules))
+            notes.append(f"Worker `{worker}`: trigger `{key}` breaks {told} as it is live: allowed by its `lint`")
     if found.withheld:
         names = ", ".join(found.withheld)
         notes.append(

@@ -11,10 +11,12 @@ from reconciler import ownership
 from reconciler.diff import normal
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
-from reconciler.kinds.token import Token
+from reconciler.kinds.token import Token, TokenReference
 from reconciler.kinds.trigger import Trigger
 from reconciler.manifest.lint.plain_credential import looks_like_credential
+from reconciler.manifest.schema import WORKER
 from reconciler.model import Live
+from reconciler.plan.tokens import meant
 from reconciler.plan.variables import ignores
 from reconciler.states import DeclaredTrigger, Desired, Observed
 
@@ -39,7 +41,8 @@ class Choices:
 class Found:
     """What is to be written down. `known` are the manifests that are already there; what is `observed` has their names.
 
-    `workers` holds flat triggers by Worker and key; `notes` what a Worker's file has to say besides;
+    `workers` holds flat triggers by Worker and key, `lives` what those that are not declared are live; `notes` what a
+    Worker's file has to say besides;
     `comments` stand at a path of the manifest; `withheld` are the variables whose plain value was not written,
     `supply` the sources that are to be given.
     """
@@ -50,6 +53,7 @@ class Found:
     connections: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     workers: dict[str, dict[str, Flat]] = field(default_factory=dict)
+    lives: dict[tuple[str, str], Trigger] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     comments: dict[tuple[str, ...], str] = field(default_factory=dict)
     withheld: list[str] = field(default_factory=list)
@@ -57,6 +61,26 @@ class Found:
 
     def note(self, worker: str, text: str) -> None:
         self.notes.setdefault(worker, []).append(text)
+
+    def users(self, key: str) -> set[str]:
+        """The Workers that refer to a connection or token."""
+        both = ("repo_connection", "build_token")
+        return {
+            worker
+            for worker, triggers in self.workers.items()
+            if any(key == flat.get(name) for flat in triggers.values() for name in both)
+        }
+
+    def leave_out(self, worker: str, why: str) -> None:
+        """All of a Worker: of half of it a plan would delete what is ours and not said. And what it alone refers to."""
+        del self.workers[worker]
+        self.note(worker, f"it is not exported: {why}")
+        self.lives = {where: live for where, live in self.lives.items() if where[0] != worker}
+        self.connections = {key: body for key, body in self.connections.items() if self.users(key)}
+        self.tokens = {key: body for key, body in self.tokens.items() if self.users(key)}
+        here = f"env/{worker}/"
+        self.withheld = [address for address in self.withheld if not address.startswith(here)]
+        self.supply = {source: address for source, address in self.supply.items() if not address.startswith(here)}
 
 
 def collect(observed: Observed, known: Desired, choices: Choices, removed: Collection[tuple[str, str]] = ()) -> Found:
@@ -90,6 +114,7 @@ def collect(observed: Observed, known: Desired, choices: Choices, removed: Colle
         if (live.scope, key) in removed:
             found.note(live.scope, f"trigger `{live.resource.trigger_name}` is not exported: `{key}: null` removes it")
             continue
+        found.lives[live.scope, key] = live.resource
         flat = _fields(found, live, key, protect=bool(marker and marker.protect))
         mine[key] = flat | _variables(found, live.scope, key, variables)
     found.workers = {name: triggers for name, triggers in found.workers.items() if triggers}
@@ -103,6 +128,8 @@ def _why_not(live: Live[Trigger], variables: Mapping[str, EnvVar] | None, marker
         return "a newer buildsctl manages it"
     if marker is not None and marker.owner != owner:
         return f"it belongs to owner `{marker.owner}`"
+    if not re.match(WORKER, live.scope):
+        return "no manifest can name its Worker"
     if not live.resource.repo_connection_uuid:
         return "the API does not show its connection"
     return "" if live.resource.build_token_uuid else "the API does not show its build token"
@@ -201,26 +228,19 @@ def token_key(found: Found, uuid: str) -> str:
         return ""
     name = live.resource.build_token_name
     generation = ownership.read_token_name(name)
-    managed = f"{generation.owner}:{generation.name}" if generation else ""
+
+    def means(want: Token | TokenReference) -> bool:
+        return [one.id for one in meant(tokens, found.choices.owner, want)] == [uuid]
+
     for declared in found.known.tokens:
-        want = declared.resource
-        if isinstance(want, Token):
-            if managed == f"{found.choices.owner}:{want.build_token_name}":
-                return declared.address.name
-        elif want.build_token_uuid == uuid or want.build_token_name in (name, managed):
+        if means(declared.resource):
             return declared.address.name
-    doubled = sum(one.resource.build_token_name == name for one in tokens) > 1
-    by_name = name and not doubled and (not managed or _newest(tokens, managed) == uuid)
-    body = {"build_token_name": literal(managed or name)} if by_name else {"build_token_uuid": uuid}
+    whole = f"{generation.owner}:{generation.name}" if generation else name
+    by_name = name and means(TokenReference(build_token_name=whole))
+    body = {"build_token_name": literal(whole)} if by_name else {"build_token_uuid": uuid}
     words = re.sub(r"[^a-z0-9]+", "-", (generation.name if generation else name).lower()).strip("-")[:60].strip("-")
     taken = {declared.address.name for declared in found.known.tokens}
     return _placed(found.tokens, words or "token", taken, lambda _: body)
-
-
-def _newest(tokens: Iterable[Live[Token]], managed: str) -> str:
-    """The UUID that a reference to `owner:name` means: the highest generation, of doubles the lower UUID."""
-    read = ((ownership.read_token_name(live.resource.build_token_name), live.id) for live in tokens)
-    return min((-one.number, uuid) for one, uuid in read if one and f"{one.owner}:{one.name}" == managed)[1]
 
 
 def _variables(found: Found, worker: str, key: str, variables: Mapping[str, EnvVar]) -> Flat:

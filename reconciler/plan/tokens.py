@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from reconciler.kinds.token import NO_TOKEN_ID, Token, TokenReference
@@ -48,10 +48,22 @@ def _keep(board: Board, declared: AnyToken, live: Live[Token], **more: Any) -> N
     board.row(declared, before=live.resource.fields, **more)
 
 
-def _generations(board: Board, owner: str | None, name: str | None) -> Generations:
+def meant(tokens: Iterable[Live[Token]], owner: str | None, want: Token | TokenReference) -> list[Live[Token]]:
+    """What `owner` declares, among live `tokens`: the newest generation; a reference by UUID, by exact name, or
+    `owner:name` as the highest generation of a managed token. More than one where an exact name is not unique."""
+    if isinstance(want, Token):
+        return [live for _, live in _generations(tokens, owner, want.build_token_name)[:1]]
+    if want.build_token_uuid:
+        return [live for live in tokens if live.id == want.build_token_uuid]
+    exact = [live for live in tokens if live.resource.build_token_name == want.build_token_name]
+    owner, _, name = want.build_token_name.partition(":")
+    return exact or [live for _, live in _generations(tokens, owner, name)[:1]]
+
+
+def _generations(tokens: Iterable[Live[Token]], owner: str | None, name: str | None) -> Generations:
     """Live tokens of `owner` (and `name`), newest first; of equal doubles the lower UUID counts."""
     found = []
-    for live in board.observed.tokens:
+    for live in tokens:
         generation = read_token_name(live.resource.build_token_name)
         if generation and generation.owner == owner and name in (None, generation.name):
             found.append((generation, live))
@@ -60,7 +72,7 @@ def _generations(board: Board, owner: str | None, name: str | None) -> Generatio
 
 def _decide_managed(board: Board, declared: AnyToken, want: Token) -> None:
     """A rotation is a create: the old generation goes when nothing uses it."""
-    generations = _generations(board, board.owner, want.build_token_name)
+    generations = _generations(board.observed.tokens, board.owner, want.build_token_name)
     address, secret, api_token = declared.address, want.build_token_secret, want.cloudflare_token_id
     mac8, key = NO_MAC, board.options.key
     if secret and secret.value is not None:
@@ -106,7 +118,7 @@ def _compare(board: Board, declared: AnyToken, seen: Generation, made: Generatio
 
 
 def _decide_reference(board: Board, declared: AnyToken, want: TokenReference) -> None:
-    lives = _referenced(board, want)
+    lives = meant(board.observed.tokens, board.owner, want)
     called = f"`{want.build_token_name or want.build_token_uuid}`"
     if len(lives) == 1:
         _keep(board, declared, lives[0], reason="a reference: found, and never changed")
@@ -120,16 +132,6 @@ def _decide_reference(board: Board, declared: AnyToken, want: TokenReference) ->
         names = [live.resource.build_token_name for live in board.observed.tokens]
         hint = nearest(want.build_token_name, names) or hint
         _fail(board, declared, f"there is no build token {called} in this account", hint)
-
-
-def _referenced(board: Board, want: TokenReference) -> list[Live[Token]]:
-    """By UUID, by exact name, or `owner:name` as the highest generation of a managed token."""
-    lives = board.observed.tokens
-    if want.build_token_uuid:
-        return [live for live in lives if live.id == want.build_token_uuid]
-    exact = [live for live in lives if live.resource.build_token_name == want.build_token_name]
-    owner, _, name = want.build_token_name.partition(":")
-    return exact or [live for _, live in _generations(board, owner, name)[:1]]
 
 
 def _check_uuids(board: Board) -> None:
@@ -149,7 +151,7 @@ def decide_orphans(board: Board) -> None:
     deletes those that nothing uses once this run is over; and the unused ones of an owner that is taken over from."""
     owners = {board.owner} | (board.desired.take_over_from if board.options.prune else set())
     for owner in sorted(name for name in owners if name):
-        for generation, live in _generations(board, owner, None):
+        for generation, live in _generations(board.observed.tokens, owner, None):
             if live.id not in board.used and not board.options.target:
                 _decide_orphan(board, generation, live)
 
@@ -180,7 +182,8 @@ def prune(owner: str, observed: Observed, *, max_deletes: int = MAX_DELETES, acc
     """Delete the old generations and doubles of `owner` that no trigger of the account uses."""
     options = Options(prune=True, max_deletes=max_deletes)
     board = Board(desired=Desired(owner=owner), observed=observed, options=options)
-    newest = {generation.name: live.id for generation, live in reversed(_generations(board, owner, None))}
+    generations = _generations(observed.tokens, owner, None)
+    newest = {generation.name: live.id for generation, live in reversed(generations)}
     board.used |= set(newest.values())
     decide_orphans(board)
     losses.check_deletes(board)
