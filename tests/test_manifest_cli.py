@@ -206,6 +206,41 @@ def test_only_what_is_near_is_guessed(run: Run, arguments: list[str], hint: str)
     assert ran.err.count("\n") == 2
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "--out", "builds/m.yaml"],
+        ["plan", "builds/m.yaml", "absent.yaml", "--out", "./builds/../builds/m.yaml"],
+        ["plan", "--out", "link", "builds"],
+        ["plan", "builds", "--param-file", "p.yaml", "--out", "p.yaml"],
+        ["apply", "--auto-approve", "--out", "link"],
+        ["drift", "--out", "link", "--format", "json"],
+        ["release", "--auto-approve", "--out", "link", "*"],
+        ["tokens", "prune", "--auto-approve", "--out", "link"],
+        ["connections", "delete", "acme/site", "--auto-approve", "--out", "link"],
+        ["plan", "--nope", "--out", "link"],
+    ],
+)
+@pytest.mark.parametrize("broken", ["", "surprise: 1\n"])
+def test_no_report_is_written_over_a_manifest(tmp_path: Path, run: Run, arguments: list[str], broken: str) -> None:
+    files = {"builds/m.yaml": HEAD + WORKER + broken, "p.yaml": "v: 1\n"}
+    write(tmp_path, files)
+    (tmp_path / "link").symlink_to("builds/m.yaml")
+    ran = run("--sandbox", "--sandbox-file", "s.db", "--account-id", "a", *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert "--nope" in ran.err or "is one of the manifests" in ran.err
+    assert {name: (tmp_path / name).read_text() for name in files} == files
+    assert (tmp_path / "link").is_symlink()
+    assert not (tmp_path / "s.db").exists()
+
+
+def test_a_report_may_stand_beside_manifests(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, {"builds/m.yaml": HEAD + WORKER, "builds/plan.json": "old", "other.yaml": "old"})
+    for out in ("builds/plan.json", "other.yaml"):
+        run("--sandbox", "--sandbox-file", "s.db", "--account-id", "a", "plan", "--out", out)
+        assert (tmp_path / out).read_text().startswith("{")
+
+
 def test_params_from_the_command_line(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         tmp_path,

@@ -201,10 +201,14 @@ def _usage_error(error: click.ClickException, context: click.Context) -> UsageEr
 def _report(failure: UsageError, context: click.Context, arguments: list[str]) -> None:
     """A report file is written on failure too: the options are read once more, past what is wrong, for --out alone."""
     past: dict[str, Any] = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
-    out = context.command.make_context(context.info_name, [*arguments], **past).params.get("out")
+    given = context.command.make_context(context.info_name, [*arguments], **past).params
+    out = given.get("out")
     if out:
         from reconciler.cli import drift, plan
+        from reconciler.manifest import files
 
+        if files.is_manifest(out, given.get("paths") or (), given.get("param_file") or ()):
+            return
         reporter = (drift if context.info_name == "drift" else plan).Reporter(format="text", out=out)
         with suppress(UsageError), plan.reporting(reporter.write):
             raise failure

@@ -292,7 +292,23 @@ json_option.name = "as_json"
 
 
 def report_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
-    """How to report, as the `reporter` that `make` makes of `format` and `out`; with the global options."""
+    """How to report, as the `reporter` that `make` makes of `format` and `out`; with the global options. What a run
+    reads, no report is written over."""
     formats = format_option("text", "json", "markdown", "html")
     out = option("--out FILE", "Write the JSON too, on failure as well.")
-    return lambda command: bundle("reporter", make, [formats, out])(global_options(command))
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def checked(*, reporter: Any, **given: Any) -> Any:
+            from reconciler.errors import UsageError
+            from reconciler.manifest import files
+
+            read: Manifests | None = given.get("manifests")
+            if reporter.out and files.is_manifest(reporter.out, *((read.paths, read.param_file) if read else ((),))):
+                told = f"`{reporter.out}` is one of the manifests: the report would take its place"
+                raise UsageError(told, hint="name another file with --out")
+            return command(reporter=reporter, **given)
+
+        return bundle("reporter", make, [formats, out])(global_options(checked))
+
+    return decorate
