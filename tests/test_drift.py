@@ -408,7 +408,13 @@ def test_formats(estate: Path, format_: str) -> None:
         assert "````diff" in ran.stdout
 
 
-@pytest.mark.parametrize("fail_on", ["lvie", "live,odd"])
+@pytest.mark.parametrize("fail_on", ["unmanaged", "live,unmanaged", '["unmanaged"]', '["live", "unmanaged"]'])
+def test_what_fails_can_come_from_the_environment_in_both_forms(estate: Path, fail_on: str) -> None:
+    assert story.run(["drift", "--all"], {"BUILDSCTL_FAIL_ON": "[]"}).code == 0
+    assert story.run(["drift", "--all"], {"BUILDSCTL_FAIL_ON": fail_on}).code == 2
+
+
+@pytest.mark.parametrize("fail_on", ["lvie", "live,odd", "[1]", '["live,health"]', '["live"'])
 def test_a_kind_that_is_none_is_refused(estate: Path, fail_on: str) -> None:
     ran = story.run(["drift", "--fail-on", fail_on], {})
     assert ran.code == 1

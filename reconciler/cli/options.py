@@ -25,6 +25,15 @@ ARGUMENTS = "buildsctl.arguments"
 Command = Callable[..., Any]
 
 
+def texts(text: str) -> list[str] | None:
+    """Those of a JSON array of strings; None where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
+
+
 class Completed(click.Parameter):
     """Something on the command line whose metavar says what it is, so that TAB can tell what may stand there."""
 
@@ -76,11 +85,8 @@ class Setting(Completed, click.Option):
         text = self.resolve_envvar_value(ctx)
         if not self.multiple or text is None:
             return text
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        found = texts(text)
+        if found is None:
             if ctx.resilient_parsing:
                 return None
             raise click.BadParameter(f"{self.envvar} must be a JSON array of strings", ctx=ctx, param=self)
