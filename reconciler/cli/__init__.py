@@ -168,7 +168,7 @@ def run(arguments: list[str]) -> int:
     if lost:
         say(f"error: {lost[0]}\n")
         lost.clear()
-        return code or Exit.ERROR
+        return code if code in (Exit.INTERRUPTED, Exit.ACCESS, Exit.PARTIAL) else Exit.ERROR
     return code
 
 
