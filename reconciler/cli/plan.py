@@ -63,8 +63,13 @@ class Reporter:
         """The report to stdout, where it is not text, and the JSON to the file that was asked for."""
         if not self.out and self.format == "text":
             return
+        from reconciler.plan.summary import exit_codes
         from reconciler.render.json import dump, plan_document
 
+        if self.plan and failure:
+            also = exit_codes(self.plan, self.outcomes or ())
+            later = Exit.ORDER[Exit.ORDER.index(failure.exit_code) + 1 :]
+            codes = [*codes, *(code for code in later if code in also and code != Exit.OK)]
         found = self.plan or Plan(account_id="", owner=None, changes=())
         if isinstance(failure, ManifestError):
             found = replace(found, diagnostics=failure.diagnostics)
