@@ -141,7 +141,7 @@ def _found(desired: Desired, api: Api, reporter: Reporter) -> deciding.Report:
     reach = reporter.reach
     observed = observe(desired, api, everything=reach.everything, tokens=reach.health or reach.everything)
     decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
-    findings = deciding.findings(decided)
+    findings = deciding.findings(decided, observed)
     if reach.everything:
         findings += deciding.undeclared(desired, observed)
         findings += deciding.unused_tokens(desired, observed, decided)
