@@ -234,6 +234,19 @@ def test_no_report_is_written_over_a_manifest(tmp_path: Path, run: Run, argument
     assert not (tmp_path / "s.db").exists()
 
 
+@pytest.mark.parametrize("option", ["--repo-id", "--provider-account-id"])
+@pytest.mark.parametrize("text", ["abc", "1/2", "-1", "\u0661", " 1"])
+def test_the_ids_of_a_connection_are_numbers(tmp_path: Path, run: Run, option: str, text: str) -> None:
+    write(tmp_path, {"buildsctl.yaml": HEAD + WORKER})
+    ran = run(
+        "--sandbox", "--sandbox-file", "s.db", "--account-id", "a",
+        "connections", "delete", "acme/site", "--auto-approve", f"{option}={text}",
+    )  # fmt: skip
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"error: {option} `{text}` is no number\nhint: it is an `id` and all digits: ")
+    assert not (tmp_path / "s.db").exists()
+
+
 def test_a_report_may_stand_beside_manifests(tmp_path: Path, run: Run) -> None:
     write(tmp_path, {"builds/m.yaml": HEAD + WORKER, "builds/plan.json": "old", "other.yaml": "old"})
     for out in ("builds/plan.json", "other.yaml"):
