@@ -17,6 +17,7 @@ from test_manifest_text import HEAD, WORKER, load, write
 
 from reconciler import cli
 from reconciler.manifest import lint
+from reconciler.model import Secret
 from reconciler.states import Desired
 
 ROOT = Path(__file__).parents[1]
@@ -245,6 +246,17 @@ def test_the_ids_of_a_connection_are_numbers(tmp_path: Path, run: Run, option: s
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith(f"error: {option} `{text}` is no number\nhint: it is an `id` and all digits: ")
     assert not (tmp_path / "s.db").exists()
+
+
+@pytest.mark.parametrize("value", ["a b", "a\u00e9", "a\tb", "a\x7f"])
+def test_what_is_no_api_token_is_not_sent(run: Run, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert not Secret(value).can_be_token
+    monkeypatch.setenv("CI_TOKEN", value)
+    monkeypatch.setenv("BUILDSCTL_API_TOKEN", value)
+    for name, command in (("CI_TOKEN", ["tokens", "id", "--env", "CI_TOKEN"]), ("BUILDSCTL_API_TOKEN", ["limits"])):
+        ran = run("--sandbox", "--account-id", "a", *command)
+        assert (ran.code, f"error: {name} holds characters that no API token has" in ran.err) == (1, True)
+        assert value not in ran.err
 
 
 def test_a_report_may_stand_beside_manifests(tmp_path: Path, run: Run) -> None:
