@@ -14,7 +14,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.options import ARGUMENTS, Globals, group_options
-from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError
+from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError, nearest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -185,8 +185,6 @@ def _context(error: click.ClickException, arguments: list[str]) -> click.Context
 
 def _usage_error(error: click.ClickException, context: click.Context) -> UsageError:
     """With a guess at what is near, else where or what there is."""
-    from reconciler.manifest.nodes import nearest
-
     command, told = context.command, error.format_message()
     hint = f"`{context.command_path} --help` shows what there is"
     if isinstance(error, click.NoSuchOption):
