@@ -174,8 +174,8 @@ class Api:
     def verify(self, secret: Secret) -> Mapping[str, Any]:
         """`{id, status}` of the API token whose value is `secret`, asked under that secret itself. Empty where the API
         does not take it. (Field notes, Access; the path is not under the account.)"""
-        if not secret.value or not secret.value.isascii() or not secret.value.isprintable() or " " in secret.value:
-            return {}  # no API token looks like that, and none may reach a message of the HTTP library
+        if not secret.can_be_token:
+            return {}
         request = Request(method="GET", path=("user", "tokens", "verify"))
         try:
             result, _ = self._send(request, bearer=secret)

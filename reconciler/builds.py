@@ -75,9 +75,9 @@ def stamp(epoch: float | None) -> str:
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def by_ids(api: Api, ids: Iterable[str], read: Callable[[Sequence[str]], Request]) -> dict[str, Build]:
-    """The latest builds of Workers, by tag (`Build.read_latest`), or those of versions (`Build.read_versions`)."""
-    found = together(api, lambda chunk: api.get(read(chunk), Build.decode_map), _chunks(ids))
+def of_versions(api: Api, ids: Iterable[str]) -> dict[str, Build]:
+    """The builds that made Worker versions, by version."""
+    found = together(api, lambda chunk: api.get(Build.read_versions(chunk), Build.decode_map), _chunks(ids))
     return {key: build for one in found for key, build in one.items()}
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler import ownership
@@ -107,11 +107,19 @@ def finding(
     return Finding(id=f"{kind}-{digest}", kind=kind, address=address, summary=summary, hint=hint, change=change)
 
 
-def findings(plan: Plan) -> list[Finding]:
+def findings(plan: Plan, observed: Observed) -> list[Finding]:
     """Those of a plan, one for each row that says something, and one for each declaration that leads nowhere."""
     lost = [one for one in plan.diagnostics if one.severity is Severity.ERROR]
     nowhere = [finding(Kind.LIVE, one.address, one.summary, "nowhere", hint=one.hint) for one in lost]
-    return [*nowhere, *(one for change in plan.changes if (one := _of(change)))]
+    return [*nowhere, *(one for change in plan.changes if (one := _of(_caused(change, observed))))]
+
+
+def _caused(change: Change, observed: Observed) -> Change:
+    """Where a trigger differs only in a build token that is gone, the manifests are not what moved."""
+    known = {"", *(one.id for one in observed.tokens)}
+    gone = [one.path == "build_token_uuid" and one.before not in known for one in change.fields]
+    lost = gone and all(gone) and not observed.unread_tokens and change.cause is Cause.MANIFEST
+    return replace(change, cause=Cause.LIVE) if lost else change
 
 
 def _of(change: Change) -> Finding | None:

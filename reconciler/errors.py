@@ -23,6 +23,8 @@ docstring says what is wrong, the rest of its first paragraph what to do: the RE
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -64,6 +66,14 @@ class Position(NamedTuple):  # of every value of a manifest: a dataclass takes t
 
     def __str__(self) -> str:
         return f"{self.filename}:{self.line}:{self.column}" if self.line else self.filename
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint, where one of `known` is like the name: `did you mean `x`?`; else nothing."""
+    known = [*known]
+    found = difflib.get_close_matches(name[:200], known, n=1, cutoff=0.65)
+    found = found or [one for one in known if len(name) > 2 and one.startswith(name)]
+    return f"did you mean `{found[0]}`?" if found else ""
 
 
 class Severity(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from reconciler.api import Api
-from reconciler.errors import ApiError, UsageError
+from reconciler.errors import ApiError, UsageError, nearest
 from reconciler.gate import POLL_SECONDS
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import Address, Live
@@ -74,8 +73,7 @@ class Directory(Lists):
             return declared.resource.tag
         found = self.workers.get(name) or next((tag for tag in self.workers.values() if tag == name), "")
         if not found:
-            nearest = difflib.get_close_matches(name, list(self.workers), n=1)
-            hint = f"did you mean `{nearest[0]}`?" if nearest else "deploy it first: `npx wrangler deploy`"
+            hint = nearest(name, self.workers) or "deploy it first: `npx wrangler deploy`"
             raise UsageError(f"there is no Worker `{name}` in this account", hint=hint)
         return found
 

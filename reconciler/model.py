@@ -59,6 +59,12 @@ class Secret:
     source: str = ""
     missing: str = ""
 
+    @property
+    def can_be_token(self) -> bool:
+        """Does it look like an API token? What does not must not reach a message of the HTTP library."""
+        text = self.value or " "
+        return text.isascii() and text.isprintable() and " " not in text
+
     def __repr__(self) -> str:
         return "(secret)"
 

@@ -213,6 +213,31 @@ def test_names_from_stdin(here: Path, monkeypatch: pytest.MonkeyPatch, content: 
     assert content or document["triggers"][-1]["rule"] == "no-changed-file"
 
 
+def test_names_from_stdin_in_quotes_as_git_prints_them(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git("init", "-b", "main")
+    name = 'apps/web/é \t"\\\x01'
+    Path(name).parent.mkdir(parents=True)
+    Path(name).write_text("x")
+    git("add", ".")
+    for setting in ("true", "false"):
+        printed = subprocess.run(
+            ["git", "-c", f"core.quotePath={setting}", "diff", "--cached", "--name-only"],
+            check=True,
+            capture_output=True,
+        ).stdout
+        assert printed.startswith(b'"') or b'\n"apps' in printed
+        monkeypatch.setattr("sys.stdin", Stdin(printed))
+        document = found("--files", "-", "--branch", "main")
+        assert document["triggers"][-1]["file"] == name
+    for broken in (b'"apps/web/a', b'"apps/\\d"', b'"a"b"', b'"\\777"', b'"'):
+        monkeypatch.setattr("sys.stdin", Stdin(broken))
+        ran = story.run(["affected", "--files", "-", "--branch", "main"], {})
+        assert (ran.code, ran.stdout) == (1, "")
+        assert "hint: use `git diff -z`" in ran.stderr
+    monkeypatch.setattr("sys.stdin", Stdin(b'"apps/web/a"\0'))
+    assert not found("--files", "-", "--branch", "main")["affected"]  # between NULs Git quotes nothing
+
+
 def test_what_git_says(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git("init", "-b", "main")
     Path("apps/web").mkdir(parents=True)

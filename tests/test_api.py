@@ -610,11 +610,20 @@ def test_no_stdout_at_all(server: FakeServer, folder: Path, arguments: list[str]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-@pytest.mark.parametrize("arguments", [["plan"], ["apply", "--auto-approve", "--out", "report.json"]])
-def test_a_full_disk(server: FakeServer, folder: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["plan"], 1),
+        (["plan", "--detailed-exitcode"], 1),
+        (["plan", "--detailed-exitcode", "--format", "json"], 1),
+        (["drift", "--fail-on", "live,pending"], 1),
+        (["apply", "--auto-approve", "--out", "report.json"], 3),
+    ],
+)
+def test_a_full_disk(server: FakeServer, folder: Path, arguments: list[str], code: int) -> None:
     with Path("/dev/full").open("w") as full:
         ran = finish(start(arguments, environment(server), folder, stdout=full))
-    assert ran.code != 0
+    assert ran.code == code
     assert "error: " in ran.err
 
 

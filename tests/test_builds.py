@@ -138,6 +138,21 @@ def test_the_latest_of_all_declared_workers(estate: Path) -> None:
     assert "no Worker is named" in ran("latest", code=1).stderr
 
 
+def test_the_latest_shows_what_could_be_read(estate: Path) -> None:
+    names = ["web", "api", *(f"w{number:02}" for number in range(43))]
+    seed({"workers": [{"id": name} for name in names[2:]]})
+    Path("buildsctl.yaml").write_text(MANIFEST + "".join(f"  {name}: {{triggers: {{}}}}\n" for name in names[2:]))
+    fault = "success-false:GET:/builds/builds/latest:after=1"
+    found = ran("latest", "--format", "json", code=7, faults=[fault])
+    shown = json.loads(found.stdout)["builds"]
+    assert len(shown) in (25, 40)
+    told = found.stderr.splitlines()
+    assert told[0].startswith("error: could not read the latest builds: ")
+    assert {*told[-1].removeprefix("not shown: ").split(", ")} == {*names} - {*shown}
+    assert "WORKER" in ran("latest", code=7, faults=[fault]).stdout
+    assert ran("latest", code=1, faults=[f"{fault[:-7]}times=forever"]).stdout == ""
+
+
 def test_the_latest_says_why_it_failed(estate: Path) -> None:
     seed({"builds": [{"worker": "api", "trigger": "production", "age": 11, "outcome": "fail", "log": [DEAD]}]})
     text = ran("latest", "--why").stdout

@@ -136,6 +136,46 @@ def test_what_was_taken_away_by_hand_is_live(estate: Path, edit: list[Any], addr
     assert found(drift(code=2)) == [("live", address)]
 
 
+MANAGED = "{cloudflare_token_id: t9, build_token_secret: {value_from: {env: S}}}"
+
+
+def test_a_managed_token_that_was_deleted_by_hand_is_live_with_its_triggers(estate: Path) -> None:
+    Path("buildsctl.yaml").write_text(MANIFEST.replace("{build_token_name: by hand}", MANAGED))
+    triggers = ["trigger/api/production", "trigger/web/preview", "trigger/web/production"]
+    assert found(drift(code=2)) == [("live", "token/shared"), *(("pending", one) for one in triggers)]
+    assert story.run(["apply", "--auto-approve", "--no-verify-token"], {"S": "canary-s"}).code == 0
+    assert found(drift(code=0)) == []
+    Path("buildsctl.yaml").write_text(MANIFEST.replace("{build_token_name: by hand}", MANAGED.replace("t9", "t8")))
+    assert not drift(code=0)["summary"]["live"]  # a rotation
+    Path("buildsctl.yaml").write_text(MANIFEST.replace("{build_token_name: by hand}", MANAGED))
+    delete_token("acme:shared")
+    document = drift(code=2)
+    assert found(document) == [("live", "token/shared"), *(("live", one) for one in triggers)]
+    assert {one["cause"] for one in document["findings"][1:]} == {"live"}
+    text = story.run(["drift"], {}).stdout
+    assert "not applied yet" not in text
+    assert "the manifests changed" not in text
+
+
+def test_a_referenced_token_that_was_made_anew_by_hand_is_live(estate: Path) -> None:
+    delete_token("by hand")
+    seed({"build_tokens": [{"build_token_name": "by hand", "cloudflare_token_id": "t1"}]})
+    Path("buildsctl.yaml").write_text(MANIFEST.replace("root_directory: apps/api", "root_directory: apps/other"))
+    assert found(drift(code=2)) == [
+        ("pending", "trigger/api/production"),  # its manifest changed, too
+        ("live", "trigger/web/preview"),
+        ("live", "trigger/web/production"),
+    ]
+
+
+def delete_token(name: str) -> None:
+    sandbox = Sandbox("sandbox.db")
+    tokens = story.call(sandbox, "GET", "/builds/tokens")[1]
+    uuid = next(one["build_token_uuid"] for one in tokens if one["build_token_name"].startswith(name))
+    assert story.call(sandbox, "DELETE", f"/builds/tokens/{uuid}")[0] == 200
+    sandbox.close()
+
+
 def test_a_secret_that_is_looked_after_elsewhere_and_lies_open_is_live(estate: Path) -> None:
     """Without a value nothing is written: only a finding can tell."""
     edit = {"ELSEWHERE": {"is_secret": False, "value": "canary-x"}}
@@ -408,7 +448,13 @@ def test_formats(estate: Path, format_: str) -> None:
         assert "````diff" in ran.stdout
 
 
-@pytest.mark.parametrize("fail_on", ["lvie", "live,odd"])
+@pytest.mark.parametrize("fail_on", ["unmanaged", "live,unmanaged", '["unmanaged"]', '["live", "unmanaged"]'])
+def test_what_fails_can_come_from_the_environment_in_both_forms(estate: Path, fail_on: str) -> None:
+    assert story.run(["drift", "--all"], {"BUILDSCTL_FAIL_ON": "[]"}).code == 0
+    assert story.run(["drift", "--all"], {"BUILDSCTL_FAIL_ON": fail_on}).code == 2
+
+
+@pytest.mark.parametrize("fail_on", ["lvie", "live,odd", "[1]", '["live,health"]', '["live"'])
 def test_a_kind_that_is_none_is_refused(estate: Path, fail_on: str) -> None:
     ran = story.run(["drift", "--fail-on", fail_on], {})
     assert ran.code == 1

@@ -86,6 +86,19 @@ def test_what_nobody_reviewed_is_refused_before_the_first_write(job: Job) -> Non
     assert job.run("plan", "--detailed-exitcode") == 2
 
 
+def test_all_exit_codes_are_told_of_a_plan_that_is_unexpected_and_refused(job: Job) -> None:
+    job.plan()
+    assert job.apply("plan.json") == 0
+    reviewed = job.plan()
+    job.edit("deploy_command", "protect: true\n        deploy_command")
+    assert job.run("apply", "--auto-approve") == 0
+    job.edit('repo_id: "2"', 'repo_id: "3"')
+    assert job.apply("plan.json") == 5
+    applied = json.loads(Path("applied.json").read_text(encoding="utf-8"))
+    assert (reviewed["exit_codes"], applied["exit_codes"]) == ([0], [5, 4])
+    assert applied["refusals"]
+
+
 def test_several_reviewed_plans_count_together(job: Job) -> None:
     """A merge queue changed the set: each part was reviewed in a plan of its own."""
     job.plan("first.json")

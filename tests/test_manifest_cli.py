@@ -17,6 +17,7 @@ from test_manifest_text import HEAD, WORKER, load, write
 
 from reconciler import cli
 from reconciler.manifest import lint
+from reconciler.model import Secret
 from reconciler.states import Desired
 
 ROOT = Path(__file__).parents[1]
@@ -204,6 +205,65 @@ def test_only_what_is_near_is_guessed(run: Run, arguments: list[str], hint: str)
     assert (ran.code, ran.out) == (1, "")
     assert f"\nhint: {hint}" in ran.err
     assert ran.err.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "--out", "builds/m.yaml"],
+        ["plan", "builds/m.yaml", "absent.yaml", "--out", "./builds/../builds/m.yaml"],
+        ["plan", "--out", "link", "builds"],
+        ["plan", "builds", "--param-file", "p.yaml", "--out", "p.yaml"],
+        ["apply", "--auto-approve", "--out", "link"],
+        ["drift", "--out", "link", "--format", "json"],
+        ["release", "--auto-approve", "--out", "link", "*"],
+        ["tokens", "prune", "--auto-approve", "--out", "link"],
+        ["connections", "delete", "acme/site", "--auto-approve", "--out", "link"],
+        ["plan", "--nope", "--out", "link"],
+    ],
+)
+@pytest.mark.parametrize("broken", ["", "surprise: 1\n"])
+def test_no_report_is_written_over_a_manifest(tmp_path: Path, run: Run, arguments: list[str], broken: str) -> None:
+    files = {"builds/m.yaml": HEAD + WORKER + broken, "p.yaml": "v: 1\n"}
+    write(tmp_path, files)
+    (tmp_path / "link").symlink_to("builds/m.yaml")
+    ran = run("--sandbox", "--sandbox-file", "s.db", "--account-id", "a", *arguments)
+    assert (ran.code, ran.out) == (1, "")
+    assert "--nope" in ran.err or "is one of the manifests" in ran.err
+    assert {name: (tmp_path / name).read_text() for name in files} == files
+    assert (tmp_path / "link").is_symlink()
+    assert not (tmp_path / "s.db").exists()
+
+
+@pytest.mark.parametrize("option", ["--repo-id", "--provider-account-id"])
+@pytest.mark.parametrize("text", ["abc", "1/2", "-1", "\u0661", " 1"])
+def test_the_ids_of_a_connection_are_numbers(tmp_path: Path, run: Run, option: str, text: str) -> None:
+    write(tmp_path, {"buildsctl.yaml": HEAD + WORKER})
+    ran = run(
+        "--sandbox", "--sandbox-file", "s.db", "--account-id", "a",
+        "connections", "delete", "acme/site", "--auto-approve", f"{option}={text}",
+    )  # fmt: skip
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"error: {option} `{text}` is no number\nhint: it is an `id` and all digits: ")
+    assert not (tmp_path / "s.db").exists()
+
+
+@pytest.mark.parametrize("value", ["a b", "a\u00e9", "a\tb", "a\x7f"])
+def test_what_is_no_api_token_is_not_sent(run: Run, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert not Secret(value).can_be_token
+    monkeypatch.setenv("CI_TOKEN", value)
+    monkeypatch.setenv("BUILDSCTL_API_TOKEN", value)
+    for name, command in (("CI_TOKEN", ["tokens", "id", "--env", "CI_TOKEN"]), ("BUILDSCTL_API_TOKEN", ["limits"])):
+        ran = run("--sandbox", "--account-id", "a", *command)
+        assert (ran.code, f"error: {name} holds characters that no API token has" in ran.err) == (1, True)
+        assert value not in ran.err
+
+
+def test_a_report_may_stand_beside_manifests(tmp_path: Path, run: Run) -> None:
+    write(tmp_path, {"builds/m.yaml": HEAD + WORKER, "builds/plan.json": "old", "other.yaml": "old"})
+    for out in ("builds/plan.json", "other.yaml"):
+        run("--sandbox", "--sandbox-file", "s.db", "--account-id", "a", "plan", "--out", out)
+        assert (tmp_path / out).read_text().startswith("{")
 
 
 def test_params_from_the_command_line(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

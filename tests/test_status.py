@@ -49,6 +49,26 @@ def rows(code: int = 0) -> dict[str, Any]:
     return {one["address"]: one for one in document["triggers"]}
 
 
+def test_a_run_that_fails_is_a_document_too(estate: Path) -> None:
+    def failed(code: int) -> dict[str, Any]:
+        ran = story.run(["status", "--format", "json"], {})
+        assert ran.code == code, ran.stderr
+        assert "error: " in ran.stderr
+        document = json.loads(ran.stdout)
+        assert (document["errored"], document["exit_codes"], document["triggers"]) == (True, [code], [])
+        assert (story.run(["status"], {}).stdout, len(document["diagnostics"])) == ("", 1)
+        problem: dict[str, Any] = document["diagnostics"][0]
+        return problem
+
+    Path("buildsctl.yaml").write_text(MANIFEST + "surprise: 1\n")
+    assert failed(1)["range"]["filename"] == "buildsctl.yaml"
+    Path("buildsctl.yaml").write_text(MANIFEST)
+    Path("sandbox.db").unlink()  # a sandbox that knows no token
+    seed({"api_tokens": {"another": "user"}})
+    problem = failed(6)
+    assert (problem["severity"], "token" in problem["summary"]) == ("error", True)
+
+
 def test_what_was_built_as_it_is(estate: Path) -> None:
     found = rows()
     assert {address: one["state"] for address, one in found.items()} == {

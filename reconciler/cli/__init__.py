@@ -14,7 +14,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.options import ARGUMENTS, Globals, group_options
-from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError
+from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError, nearest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -168,7 +168,7 @@ def run(arguments: list[str]) -> int:
     if lost:
         say(f"error: {lost[0]}\n")
         lost.clear()
-        return code or Exit.ERROR
+        return code if code in (Exit.INTERRUPTED, Exit.ACCESS, Exit.PARTIAL) else Exit.ERROR
     return code
 
 
@@ -185,8 +185,6 @@ def _context(error: click.ClickException, arguments: list[str]) -> click.Context
 
 def _usage_error(error: click.ClickException, context: click.Context) -> UsageError:
     """With a guess at what is near, else where or what there is."""
-    from reconciler.manifest.nodes import nearest
-
     command, told = context.command, error.format_message()
     hint = f"`{context.command_path} --help` shows what there is"
     if isinstance(error, click.NoSuchOption):
@@ -201,10 +199,14 @@ def _usage_error(error: click.ClickException, context: click.Context) -> UsageEr
 def _report(failure: UsageError, context: click.Context, arguments: list[str]) -> None:
     """A report file is written on failure too: the options are read once more, past what is wrong, for --out alone."""
     past: dict[str, Any] = {"resilient_parsing": True, "ignore_unknown_options": True, "allow_extra_args": True}
-    out = context.command.make_context(context.info_name, [*arguments], **past).params.get("out")
+    given = context.command.make_context(context.info_name, [*arguments], **past).params
+    out = given.get("out")
     if out:
         from reconciler.cli import drift, plan
+        from reconciler.manifest import files
 
+        if files.is_manifest(out, given.get("paths") or (), given.get("param_file") or ()):
+            return
         reporter = (drift if context.info_name == "drift" else plan).Reporter(format="text", out=out)
         with suppress(UsageError), plan.reporting(reporter.write):
             raise failure

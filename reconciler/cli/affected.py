@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from reconciler.states import DeclaredTrigger, Desired
 
 MAX_NAMES = 100_000_000  # bytes of stdin
+QUOTED = re.compile(rb'"(?:[^"\\]|\\(?:[abtnvfr"\\]|[0-3][0-7]{2}))*"')
+"""A name as Git prints it where a character of it is special (`core.quotePath`)."""
 WHY = "--base compares with a Git revision; --files takes the names instead"
 
 
@@ -47,7 +50,8 @@ def affected(
 ) -> int:
     """Show which declared triggers a push would build, each with the rule that decided. Offline.
 
-    Names of files are relative to the repository's root, separated by NUL or newline on stdin. Watch paths
+    Names of files are relative to the repository's root; on stdin they are separated by NUL, as after
+    `git diff -z`, or by newlines, and then read out of the quotes in which Git puts some. Watch paths
     work as Cloudflare documents them: excludes first, then includes; a * is any run of characters, / too, at
     the start or the end of a rule only. A push of no changed file, of 3,000 files or of 20 commits always
     builds what its branch reaches. --base REV looks at everything since REV as one push.
@@ -88,12 +92,21 @@ def affected(
 
 
 def _from_stdin() -> list[str]:
-    """Names, separated by NUL where there is one, else by newlines."""
+    """Names, separated by NUL where there is one, else by newlines, and then in quotes where Git puts them."""
     content = sys.stdin.buffer.read(MAX_NAMES + 1) if sys.stdin else b""
     if len(content) > MAX_NAMES:
         raise UsageError(f"stdin holds more than {MAX_NAMES:,} bytes", hint="--base lets buildsctl ask Git itself")
-    names = content.split(b"\0") if b"\0" in content else [line.rstrip(b"\r") for line in content.split(b"\n")]
-    return [os.fsdecode(one) for one in names]
+    lines = (line.rstrip(b"\r") for line in content.split(b"\n"))
+    return [os.fsdecode(one) for one in (content.split(b"\0") if b"\0" in content else map(_unquoted, lines))]
+
+
+def _unquoted(name: bytes) -> bytes:
+    """A name that is misread would be one that no trigger watches."""
+    if not name.startswith(b'"'):
+        return name
+    if not QUOTED.fullmatch(name):
+        raise UsageError(f"`{os.fsdecode(name)}` is no name in quotes as Git writes them", hint="use `git diff -z`")
+    return name[1:-1].decode("unicode_escape").encode("latin-1")
 
 
 def _triggers(desired: Desired, repo: str | None) -> tuple[list[DeclaredTrigger], int]:

@@ -14,7 +14,7 @@ from reconciler.cli import session
 from reconciler.cli.apply import check_approval
 from reconciler.cli.build_runs import cancel, check_uuid, logs, run, since_option, wait
 from reconciler.cli.options import Globals, Manifests, argument, ask_option, json_option, names_options, option
-from reconciler.cli.output import data, indented, say, tell, width
+from reconciler.cli.output import data, indented, say, tell, tell_unread, width
 from reconciler.errors import ApiError, Exit, UsageError
 from reconciler.kinds.build import FAILED, OUTCOMES, PER_PAGE, STATUSES, Build
 from reconciler.kinds.failure import Failure
@@ -136,7 +136,8 @@ def _fits(build: Build, branches: Sequence[str], statuses: Sequence[str], outcom
 def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...], why: bool, as_json: bool) -> int:
     """Show the latest build of Workers, of all declared ones where none is named: 20 in one request.
 
-    A Worker may be a glob. JSON holds the API's own objects by Worker, null for one that was never built.
+    A Worker may be a glob. JSON holds the API's own objects by Worker, null for one that was never built;
+    those that could not be read are left out, and told.
 
     \b
     Examples:
@@ -148,7 +149,7 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
     \b
     Exit codes: 0 shown, however they ended
       1 error, or a declared Worker is not there
-      6 authentication or permission
+      6 authentication or permission · 7 could not look everywhere
     """
     from reconciler import builds as reading
     from reconciler import lookup
@@ -168,8 +169,10 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
                 if workers:
                     raise
                 say(error_text(error))
-        found = reading.by_ids(api, tags.values(), Build.read_latest)
-        rows = [(name, found.get(tag)) for name, tag in tags.items()]
+        found, unread = reading.newest(api, tags.values(), {tag: name for name, tag in tags.items()})
+        if unread and unread.keys() >= {*tags.values()}:
+            raise next(iter(unread.values())).error
+        rows = [(name, found.get(tag)) for name, tag in tags.items() if tag not in unread]
         failures = _failures(api, [build for _, build in rows if build]) if why else {}
     if as_json:
         told = {name: build and build_document(build, failures.get(build.id)) for name, build in rows}
@@ -180,7 +183,10 @@ def latest(*, settings: Globals, manifests: Manifests, workers: tuple[str, ...],
         data(latest_text(shown, width()))
         for name in [name for name, build in rows if not build][:1]:
             tell(f"hint: {reading.first_build(name)}")
-    return Exit.ERROR if len(tags) < len(names) else Exit.OK
+    code = tell_unread(dict.fromkeys(unread.values()))
+    if unread:
+        tell(f"not shown: {', '.join(name for name, tag in tags.items() if tag in unread)}")
+    return Exit.ERROR if len(tags) < len(names) else code
 
 
 def _failures(api: Api, found: Iterable[Build]) -> dict[str, Failure]:
@@ -226,7 +232,7 @@ def get(
         check_uuid(uuid)
     with session.open_named(settings, manifests) as (api, _):
         alone = {"": api.get(Build.read(uuid), Build.decode)} if uuid else {}
-        by_id = alone or reading.by_ids(api, ids, Build.read_versions)
+        by_id = alone or reading.of_versions(api, ids)
         failures = _failures(api, by_id.values())
     if as_json:
         documents = {key: build_document(build, failures.get(build.id)) for key, build in by_id.items()}

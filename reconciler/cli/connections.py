@@ -68,6 +68,7 @@ def delete(
     Exit codes: 0 deleted · 1 error, nothing was done · 3 done in part
       4 a trigger uses it, or one may · 6 authentication or permission
     """
+    from reconciler.cli.repository import check_ids
     from reconciler.observe import observe
     from reconciler.plan.connections import delete as decide
 
@@ -75,9 +76,11 @@ def delete(
         check_approval(auto_approve=auto_approve)
         if "/" not in name:
             raise UsageError(f"`{name}` is no OWNER/REPO", hint="name it as the manifests do: `acme/site`")
-        given = {"provider_type": provider_type, "repo_id": repo_id, "provider_account_id": provider_account_id}
-        said = {field: value for field, value in given.items() if value}
-        here = session.here(strict=not {"repo_id", "provider_account_id"} <= said.keys())
+        given = {"repo_id": repo_id, "provider_account_id": provider_account_id}
+        ids = {field: value for field, value in given.items() if value}
+        check_ids(provider_type or "github", name, ids)
+        said = ids | ({"provider_type": provider_type} if provider_type else {})
+        here = session.here(strict=len(ids) < len(given))
         declared = _declared(name, said, here)
         with session.open_api(settings, session.account_id(settings, here.account_id)) as api:
             observed = observe(Desired(owner=None), api, everything=True, variables=False)

@@ -11,7 +11,7 @@ import click
 
 from reconciler import drift as deciding
 from reconciler.cli import session
-from reconciler.cli.options import Globals, Manifests, fingerprint_key, manifest_options, option, report_options
+from reconciler.cli.options import Globals, Manifests, fingerprint_key, manifest_options, option, report_options, texts
 from reconciler.cli.output import check_writable, data, read_json, say, width, write_file
 from reconciler.cli.plan import reporting
 from reconciler.drift import Baseline, Reach
@@ -27,7 +27,10 @@ MAX_BASELINE = 50_000_000  # bytes
 
 
 def _kinds(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]:
-    kinds = tuple(part.strip() for part in given.split(",") if part.strip() not in ("", "none"))
+    """Separated by commas; or an array, as a variable of the environment gives a list."""
+    listed = texts(given)
+    parts = given.split(",") if listed is None else listed
+    kinds = tuple(part.strip() for part in parts if part.strip() not in ("", "none"))
     for kind in kinds:
         if kind not in KINDS:
             raise click.BadParameter(f"`{kind}` is none of {', '.join(KINDS)}, none")
@@ -138,7 +141,7 @@ def _found(desired: Desired, api: Api, reporter: Reporter) -> deciding.Report:
     reach = reporter.reach
     observed = observe(desired, api, everything=reach.everything, tokens=reach.health or reach.everything)
     decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
-    findings = deciding.findings(decided)
+    findings = deciding.findings(decided, observed)
     if reach.everything:
         findings += deciding.undeclared(desired, observed)
         findings += deciding.unused_tokens(desired, observed, decided)

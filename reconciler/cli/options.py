@@ -25,6 +25,15 @@ ARGUMENTS = "buildsctl.arguments"
 Command = Callable[..., Any]
 
 
+def texts(text: str) -> list[str] | None:
+    """Those of a JSON array of strings; None where it is none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else None
+
+
 class Completed(click.Parameter):
     """Something on the command line whose metavar says what it is, so that TAB can tell what may stand there."""
 
@@ -76,11 +85,8 @@ class Setting(Completed, click.Option):
         text = self.resolve_envvar_value(ctx)
         if not self.multiple or text is None:
             return text
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        found = texts(text)
+        if found is None:
             if ctx.resilient_parsing:
                 return None
             raise click.BadParameter(f"{self.envvar} must be a JSON array of strings", ctx=ctx, param=self)
@@ -292,7 +298,23 @@ json_option.name = "as_json"
 
 
 def report_options(make: Callable[..., Any]) -> Callable[[Command], Command]:
-    """How to report, as the `reporter` that `make` makes of `format` and `out`; with the global options."""
+    """How to report, as the `reporter` that `make` makes of `format` and `out`; with the global options. What a run
+    reads, no report is written over."""
     formats = format_option("text", "json", "markdown", "html")
     out = option("--out FILE", "Write the JSON too, on failure as well.")
-    return lambda command: bundle("reporter", make, [formats, out])(global_options(command))
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def checked(*, reporter: Any, **given: Any) -> Any:
+            from reconciler.errors import UsageError
+            from reconciler.manifest import files
+
+            read: Manifests | None = given.get("manifests")
+            if reporter.out and files.is_manifest(reporter.out, *((read.paths, read.param_file) if read else ((),))):
+                told = f"`{reporter.out}` is one of the manifests: the report would take its place"
+                raise UsageError(told, hint="name another file with --out")
+            return command(reporter=reporter, **given)
+
+        return bundle("reporter", make, [formats, out])(global_options(checked))
+
+    return decorate

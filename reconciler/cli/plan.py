@@ -63,14 +63,16 @@ class Reporter:
         """The report to stdout, where it is not text, and the JSON to the file that was asked for."""
         if not self.out and self.format == "text":
             return
+        from reconciler.plan.summary import exit_codes
         from reconciler.render.json import dump, plan_document
 
+        if self.plan and failure:
+            also = exit_codes(self.plan, self.outcomes or ())
+            later = Exit.ORDER[Exit.ORDER.index(failure.exit_code) + 1 :]
+            codes = [*codes, *(code for code in later if code in also and code != Exit.OK)]
         found = self.plan or Plan(account_id="", owner=None, changes=())
-        if isinstance(failure, ManifestError):
-            found = replace(found, diagnostics=failure.diagnostics)
-        elif failure:
-            error = Diagnostic(severity=Severity.ERROR, summary=str(failure), hint=failure.hint)
-            found = replace(found, diagnostics=(*found.diagnostics, error))
+        if failure:
+            found = replace(found, diagnostics=diagnosed(found, failure))
         document = plan_document(found, self.outcomes, codes=codes)
         if self.format != "text":
             data(_page(self.format, document, found, self.outcomes))
@@ -87,6 +89,13 @@ class Reporter:
             data(f"No changes: no declared Worker differs from {clean(revision)}, so nothing was asked.\n")
         self.write([Exit.OK])
         return Exit.OK
+
+
+def diagnosed(plan: Plan, failure: BuildsctlError) -> tuple[Diagnostic, ...]:
+    """What a run that failed tells: the problems of the manifests, or those of the plan so far and what went wrong."""
+    if isinstance(failure, ManifestError):
+        return failure.diagnostics
+    return (*plan.diagnostics, Diagnostic(severity=Severity.ERROR, summary=str(failure), hint=failure.hint))
 
 
 @contextmanager

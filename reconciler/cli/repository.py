@@ -59,10 +59,7 @@ def look(given: Given) -> tuple[Connection, str]:
     no_ids = why or UsageError(f"nobody tells the ids of {remote.path}", hint=IDS)
     account = told["provider_account_id"] or asked("The owner's numeric id", no_ids)
     repo = told["repo_id"] or asked("The repository's numeric id", no_ids)
-    for name, text in (("--provider-account-id", account), ("--repo-id", repo)):
-        if not _is_number(text):
-            shown = f"{API}/repos/{remote.path} shows both" if provider == "github" else "the provider's API shows it"
-            raise UsageError(f"{name} `{text}` is no number", hint=f"it is an `id` and all digits: {shown}")
+    check_ids(provider, remote.path, {"provider_account_id": account, "repo_id": repo})
     branch = told["branch"]
     if not given["branch"]:
         told_why = f": {why.message}" if why else ""
@@ -164,6 +161,15 @@ def _why(error: Exception, token: str) -> tuple[str, str]:
 def _default_branch(repository: Any) -> str:
     found = repository.get("default_branch") if isinstance(repository, dict) else None
     return found if isinstance(found, str) and is_branch(found) else ""
+
+
+def check_ids(provider: str, name: str, ids: Mapping[str, str]) -> None:
+    """Those of a repository, by the API's names of them."""
+    for field, text in ids.items():
+        if not _is_number(text):
+            shown = f"{API}/repos/{name} shows both" if provider == "github" else "the provider's API shows it"
+            told = f"--{field.replace('_', '-')} `{text}` is no number"
+            raise UsageError(told, hint=f"it is an `id` and all digits: {shown}")
 
 
 def _is_number(text: str) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from reconciler.cli.options import Globals, Manifests
 from reconciler.cli.output import count_down, has_progress, progress, say, tell
 from reconciler.errors import AuthenticationError, UsageError
+from reconciler.model import Secret
 
 if TYPE_CHECKING:
     from reconciler.api import Api, Handler
@@ -218,6 +219,6 @@ def api_token(environment: Mapping[str, str]) -> str:
 def first_token(environment: Mapping[str, str], *names: str) -> str:
     """The value of the first of these variables that is set; empty where none is."""
     name, token = next(((name, one) for name in names if (one := environment.get(name, "").strip())), ("", ""))
-    if not token.isascii() or not token.isprintable() or " " in token:
+    if token and not Secret(token).can_be_token:
         raise UsageError(f"{name} holds characters that no API token has", hint="copy the token again")
     return token

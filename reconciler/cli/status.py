@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -9,7 +10,9 @@ import click
 from reconciler.cli import session
 from reconciler.cli.options import Globals, Manifests, fingerprint_key, json_option, offline_options
 from reconciler.cli.output import data, say, tell_unread
-from reconciler.errors import Exit
+from reconciler.cli.plan import diagnosed, reporting
+from reconciler.errors import BuildsctlError, Exit
+from reconciler.model import Plan
 
 
 @click.command(params=[json_option])
@@ -41,18 +44,26 @@ def status(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     from reconciler.render.problems import problems_text
     from reconciler.render.status import status_document, status_text
 
-    desired = session.load(manifests)
-    with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
-        observed = observe(desired, api)
-        decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
-        lives = deciding.matched(desired, observed, decided).values()
-        last = reading.last_of(api, [(observed.tags[live.scope], live.id) for live in lives])
-    rows = deciding.status(desired, observed, decided, last)
-    unread = bool(decided.unread or last.unread)
-    codes = [code for code, holds in ((Exit.ERROR, errored(decided)), (Exit.UNKNOWN, unread)) if holds] or [Exit.OK]
-    if as_json:
-        data(dump(status_document(rows, codes)))
-    else:
+    rows: Sequence[deciding.Row] = ()
+    decided = Plan(account_id="", owner=None, changes=())
+
+    def write(codes: Sequence[int], failure: BuildsctlError | None = None) -> None:
+        if as_json:
+            told = diagnosed(decided, failure) if failure else decided.diagnostics
+            data(dump(status_document(rows, codes, told)))
+
+    with reporting(write):
+        desired = session.load(manifests)
+        with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
+            observed = observe(desired, api)
+            decided = plan(desired, observed, Options(key=fingerprint_key()), account_id=api.account_id)
+            lives = deciding.matched(desired, observed, decided).values()
+            last = reading.last_of(api, [(observed.tags[live.scope], live.id) for live in lives])
+        rows = deciding.status(desired, observed, decided, last)
+        unread = bool(decided.unread or last.unread)
+        codes = [code for code, holds in ((Exit.ERROR, errored(decided)), (Exit.UNKNOWN, unread)) if holds] or [Exit.OK]
+        write(codes)
+    if not as_json:
         now = datetime.now(UTC)
         data(status_text(rows, lambda build: reading.seen("", build, now)))
     say(problems_text(decided.diagnostics, whole=settings.verbose))

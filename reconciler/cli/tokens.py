@@ -87,11 +87,9 @@ def id_(settings: Globals, env: str) -> int:
     Exit codes: 0 printed · 1 error, or the token is not active
       6 authentication or permission
     """
-    value = os.environ.get(env, "").strip()
+    value = session.first_token(os.environ, env)
     if not value:
         raise UsageError(f"the variable `{env}` is not set", hint="put the token's value there")
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise UsageError(f"`{env}` holds characters that no API token has", hint="copy the token again")
     with session.open_api(settings, settings.account_id or "-", token=value) as api:
         found = api.verify(Secret(value, f"env {env}"))
     if not isinstance(found.get("id"), str) or found.get("status") != "active":

@@ -11,7 +11,7 @@ import click
 from reconciler.cli import session
 from reconciler.cli.options import Globals, Manifests, argument, format_option, global_options, offline_options, option
 from reconciler.cli.output import data, indented, write_file
-from reconciler.errors import Diagnostic, Exit, Severity, UsageError
+from reconciler.errors import Diagnostic, Exit, Severity, UsageError, nearest
 
 
 @click.command(params=[format_option("text", "json", "github", "sarif")])
@@ -95,7 +95,6 @@ def render(settings: Globals, manifests: Manifests, worker: str | None) -> int: 
     \b
     Exit codes: 0 shown · 1 error
     """
-    from reconciler.manifest.nodes import nearest
     from reconciler.render.manifest import manifest_text
 
     found, _ = session.check(manifests)
@@ -129,7 +128,6 @@ def explain(settings: Globals, *, name: str | None) -> int:  # noqa: ARG001 - ta
     from reconciler.manifest import lint
     from reconciler.manifest.fields import fields
     from reconciler.manifest.lint.finding import rule_texts
-    from reconciler.manifest.nodes import nearest
     from reconciler.manifest.schema import ALIASES
     from reconciler.render.explain import field_text, overview_text, rule_text
 

@@ -9,10 +9,10 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from reconciler.errors import Position
+from reconciler.errors import Position, nearest
 from reconciler.manifest import desired, files, lint, merge, params, schema
 from reconciler.manifest.merge import Effective
-from reconciler.manifest.nodes import Node, Problems, nearest
+from reconciler.manifest.nodes import Node, Problems
 from reconciler.manifest.sources import Resolver
 from reconciler.states import Desired
 

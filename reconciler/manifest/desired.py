@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from reconciler.errors import nearest
 from reconciler.kinds import token
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
@@ -14,7 +15,7 @@ from reconciler.kinds.token import Token, TokenReference
 from reconciler.kinds.trigger import Trigger
 from reconciler.kinds.worker import Worker
 from reconciler.manifest.merge import REFERENCES, VARIABLES, Effective
-from reconciler.manifest.nodes import Node, Problems, nearest
+from reconciler.manifest.nodes import Node, Problems
 from reconciler.manifest.sources import Resolver
 from reconciler.manifest.sources.env import RESERVED
 from reconciler.model import Address, Declared, Ref, Secret

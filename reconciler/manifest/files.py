@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from reconciler.errors import Position, UsageError
@@ -55,15 +55,22 @@ def find(paths: Sequence[str]) -> list[str]:
     return found
 
 
-def search(folder: str) -> Iterator[str]:
-    """The manifests in `folder`, in no order."""
+def is_manifest(filename: str, paths: Sequence[str], param_files: Sequence[str] = ()) -> bool:
+    """Is the file, by whatever name, one of `paths`, of those that are read without any, or a param file?"""
+    named = (*paths, *DEFAULTS, *param_files)
+    found = (one for path in named for one in (search(path, None) if os.path.isdir(path) else [path]))
+    return os.path.exists(filename) and any(os.path.exists(one) and os.path.samefile(one, filename) for one in found)
 
-    def fail(error: OSError) -> None:
-        raise UsageError(
-            f"the folder `{error.filename}` cannot be searched: {error.strerror}",
-            hint="what is in it would pass for not declared; make it readable, or name the files",
-        )
 
+def _fail(error: OSError) -> None:
+    raise UsageError(
+        f"the folder `{error.filename}` cannot be searched: {error.strerror}",
+        hint="what is in it would pass for not declared; make it readable, or name the files",
+    )
+
+
+def search(folder: str, fail: Callable[[OSError], object] | None = _fail) -> Iterator[str]:
+    """The manifests in `folder`, in no order. With `fail` None, past what cannot be searched."""
     for where, folders, names in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:

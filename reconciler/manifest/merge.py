@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from reconciler.errors import Position
+from reconciler.errors import Position, nearest
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
-from reconciler.manifest.nodes import Node, Problems, nearest
+from reconciler.manifest.nodes import Node, Problems
 
 VARIABLES = "environment_variables"
 REFERENCES: Mapping[str, type[Connection | Token]] = {"repo_connection": Connection, "build_token": Token}

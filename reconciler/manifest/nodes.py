@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -58,14 +57,6 @@ class Node(NamedTuple):  # as `Position`
             yield self
         for child in (*self.mapping.values(), *self.items):
             yield from child.scalars()
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`did you mean `x`?`, or nothing."""
-    known = [*known]
-    found = difflib.get_close_matches(name[:200], known, n=1, cutoff=0.65)
-    found = found or [one for one in known if len(name) > 2 and one.startswith(name)]
-    return f"did you mean `{found[0]}`?" if found else ""
 
 
 @dataclass

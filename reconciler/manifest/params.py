@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.manifest.nodes import Node, Problems, nearest
+from reconciler.errors import nearest
+from reconciler.manifest.nodes import Node, Problems
 
 _PART = re.compile(r"\$\$\{\{|\$\{\{([^{}]*)\}\}|\$\{\{")
 _PARAM = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_-]*)")

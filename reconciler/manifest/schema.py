@@ -8,13 +8,13 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from reconciler.errors import Position
+from reconciler.errors import Position, nearest
 from reconciler.kinds.connection import Connection
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.shape import field, text, texts
 from reconciler.kinds.token import Token
 from reconciler.kinds.trigger import Trigger
-from reconciler.manifest.nodes import Node, Problems, nearest
+from reconciler.manifest.nodes import Node, Problems
 from reconciler.manifest.sources import SOURCES
 
 OWNER = r"^[A-Za-z0-9._/-]{1,64}$(?!\n)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, auto
@@ -10,6 +9,7 @@ from typing import Any
 
 from reconciler import ownership
 from reconciler.errors import Diagnostic, Severity
+from reconciler.errors import nearest as nearest  # noqa: PLC0414 - the rest of the package takes it from here
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import (
@@ -73,12 +73,6 @@ class Seen:
     ours: ownership.Marker | None
     newer: int
     unread: Unread | None
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint, where one of `names` is like it."""
-    found = difflib.get_close_matches(name, list(names), n=1)
-    return f"did you mean `{found[0]}`?" if found else ""
 
 
 def called(live: Live[Trigger]) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from reconciler.builds import LOOKED_AT, Seen, first_build
+from reconciler.errors import Diagnostic, Severity
 from reconciler.kinds.build import Build
 from reconciler.model import FieldChange, Secret
 from reconciler.render.builds import COMMIT, span
 from reconciler.render.escape import clean
-from reconciler.render.json import FORMAT_VERSION, members, plain
+from reconciler.render.json import FORMAT_VERSION, diagnostic, members, plain
 from reconciler.render.text import value_text
 from reconciler.status import Row, State
 
@@ -65,10 +66,11 @@ def _difference(one: FieldChange) -> str:
     return f"{clean(name)}: {value_text(one.before, {})} → {value_text(one.after, {})}"
 
 
-def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, Any]:
+def status_document(rows: Sequence[Row], codes: Sequence[int], diagnostics: Sequence[Diagnostic]) -> Mapping[str, Any]:
     """Builds are the API's own objects; a secret is null, with `sensitive` beside it."""
     return {
         "format_version": FORMAT_VERSION,
+        "errored": any(one.severity is Severity.ERROR for one in diagnostics),
         "exit_codes": list(codes),
         "triggers": [
             {
@@ -79,6 +81,7 @@ def status_document(rows: Sequence[Row], codes: Sequence[int]) -> Mapping[str, A
             }
             for row in rows
         ],
+        "diagnostics": [diagnostic(one) for one in diagnostics],
         "summary": {state.value: sum(row.state is state for row in rows) for state in State},
     }
 
