@@ -53,9 +53,9 @@ def seen(worker: str, build: Build | None, now: datetime, failure: Failure | Non
     )
 
 
-def first_build(worker: str, trigger: str = "production") -> str:
-    """How to start it, for a trigger that was never built; without its name by its kind."""
-    return f"`buildsctl builds run {shlex.quote(f'{worker}/{trigger}')}` starts the first one"
+def first_build(worker: str, trigger: str = "TRIGGER") -> str:
+    """How to start it, for a trigger, or a Worker, that was never built."""
+    return f"`buildsctl builds run {shlex.quote(f'{worker}/{trigger}')} --branch BRANCH` starts the first one"
 
 
 def at(text: str) -> datetime | None:

@@ -812,6 +812,8 @@ def test_a_report_goes_into_what_is_there_and_replaces_files_only(server: FakeSe
         (["apply", "--out", "r.json", "--target"], True),
         (["tokens", "prune", "--out", "r.json", "more"], True),
         (["connections", "delete", "--out", "r.json"], True),
+        (["--max-wait", "abc", "plan", "--out", "r.json"], True),
+        (["--nope", "plan", "--out", "r.json"], True),
         (["plan", "--", "--out", "r.json", "--nope"], False),
         (["plna", "plan", "--out", "r.json"], False),
         (["validate", "--out", "r.json"], False),
@@ -840,6 +842,9 @@ def test_a_usage_error_goes_where_the_environment_wants_reports(server: FakeServ
     assert not (folder / "r.json").exists()
     assert run(["plan"], environment(server, BUILDSCTL_OUT="r.json", BUILDSCTL_TARGET="x"), folder).code == 1
     assert "must be a JSON array" in json.loads((folder / "r.json").read_text())["diagnostics"][0]["summary"]
+    for name in ("BUILDSCTL_MAX_WAIT", "BUILDSCTL_FINGERPRINT_KEY"):
+        assert run(["plan", "--out", "k.json"], environment(server, **{name: "x"}), folder).code == 1
+        assert name in json.loads((folder / "k.json").read_text())["diagnostics"][0]["summary"]
 
 
 def test_a_file_that_is_replaced_keeps_its_mode(server: FakeServer, folder: Path) -> None:

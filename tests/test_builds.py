@@ -91,7 +91,7 @@ def test_a_list_is_filtered(estate: Path) -> None:
     assert ran("list", "web", "--status", "queued").stderr == "no build fits"
     misspelt = ran("list", "web", "--outcome", "failed", "--status", "queued").stderr
     assert misspelt.endswith("hint: the API's reference has the outcome success, fail, skipped, cancelled, terminated")
-    never = "`other` was never built\nhint: `buildsctl builds run other/production` starts the first one"
+    never = "`other` was never built\nhint: `buildsctl builds run other/TRIGGER --branch BRANCH` starts the first one"
     assert ran("list", "other").stderr == never
     assert "a time is 30m" in ran("list", "web", "--since", "yesterday", code=1).stderr
     assert "did you mean `web`?" in ran("list", "wbe", code=1).stderr
@@ -125,7 +125,9 @@ def test_the_latest_of_all_declared_workers(estate: Path) -> None:
         "WORKER", "TRIGGER", "BRANCH", "COMMIT", "STATUS", "OUTCOME", "AGE", "DURATION", "BUILD"
     ]  # fmt: skip
     assert "never built" in ran("latest", "other").stdout
-    assert "hint: `buildsctl builds run other/production` starts the first one" in ran("latest", "o*").stderr
+    assert (
+        "hint: `buildsctl builds run other/TRIGGER --branch BRANCH` starts the first one" in ran("latest", "o*").stderr
+    )
     assert ran("latest").stderr == ""
     assert len(ran("latest").requests) == 2
     assert "there is no Worker `nope`" in ran("latest", "nope", code=1).stderr

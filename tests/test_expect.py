@@ -193,6 +193,17 @@ def test_what_a_new_trigger_refers_to_was_reviewed(job: Job) -> None:
     assert job.apply("other.json") == 0
 
 
+def test_a_secret_from_another_source_was_reviewed(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROD", "canary-prod")
+    job.plan()
+    for old, new in (("env: A}", "env: PROD}"), ("env: S}", "env: PROD}")):
+        job.edit(old, new)
+        assert job.apply("plan.json") == 5
+        assert "create, its values moved" in job.error
+        job.edit(new, old)
+    assert job.apply("plan.json") == 0
+
+
 def test_a_rotation_covers_no_move_to_another_token(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
     Path("buildsctl.yaml").write_text(TWO, encoding="utf-8")
@@ -232,6 +243,8 @@ def test_a_take_over_beside_a_variable_was_reviewed(job: Job) -> None:
     for expect in (digest, "plan.json"):
         assert job.run("apply", "--auto-approve", "--take-over", "*", "--expect", expect) == 5
     assert "trigger/web/production: marker, the reviewed plan says no-op" in job.error
+    assert job.run("plan", "--take-over", "*", "--format", "markdown") == 0
+    assert 'owner: "bob" → "acme"' in job.capsys.readouterr().out
     assert job.run("plan", "--take-over", "*", "--out", "taken.json") == 0
     assert job.run("apply", "--auto-approve", "--take-over", "*", "--expect", "taken.json") == 0
 

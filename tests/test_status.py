@@ -101,7 +101,7 @@ def test_what_was_applied_and_not_built_since(estate: Path) -> None:
     assert '    last build used another build_command: "" → "npm run build"' in text
     assert "Status: 1 as configured, 1 not built since, 1 never built." in text
     assert "trigger/api/production: never built\n" in text
-    assert "hint: `buildsctl builds run api/production` starts the first one\n\nStatus:" in text
+    assert "hint: `buildsctl builds run api/production --branch BRANCH` starts the first one\n\nStatus:" in text
 
 
 def test_what_was_changed_by_hand_is_not_what_the_manifests_say(estate: Path) -> None:

@@ -148,7 +148,7 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         context = _context(error, arguments)
         failure = _usage_error(error, context)
-        _report(failure, context, arguments)
+        _report(failure, context if hasattr(error, "command_name") else _named(arguments), arguments)
         say(error_text(failure))
         return failure.exit_code
     except BuildsctlError as error:
@@ -173,13 +173,17 @@ def run(arguments: list[str]) -> int:
 
 
 def _context(error: click.ClickException, arguments: list[str]) -> click.Context:
-    """That of the command which was called wrongly. Click does not always tell it; the words then do."""
+    """That of the command, or of the group, which was called wrongly. Click does not always tell it."""
     context = error.ctx if isinstance(error, click.UsageError) else None
-    if context is None:
-        context = click.Context(group, info_name="buildsctl")
-        for word in arguments:
-            command = context.command.get_command(context, word) if isinstance(context.command, click.Group) else None
-            context = click.Context(command, info_name=word, parent=context) if command else context
+    return context or _named(arguments)
+
+
+def _named(arguments: list[str]) -> click.Context:
+    """That of the command which the words name."""
+    context = click.Context(group, info_name="buildsctl")
+    for word in arguments:
+        command = context.command.get_command(context, word) if isinstance(context.command, click.Group) else None
+        context = click.Context(command, info_name=word, parent=context) if command else context
     return context
 
 
@@ -188,8 +192,9 @@ def _usage_error(error: click.ClickException, context: click.Context) -> UsageEr
     command, told = context.command, error.format_message()
     hint = f"`{context.command_path} --help` shows what there is"
     if isinstance(error, click.NoSuchOption):
-        told, known = error.message, [name.lstrip("-") for one in command.params for name in one.opts]
-        hint = nearest(error.option_name.lstrip("-"), known).replace("`", "`--", 1) or hint
+        told, known = error.message, [name for one in command.get_params(context) for name in one.opts]
+        guess = nearest(error.option_name.lstrip("-"), [name.lstrip("-") for name in known])
+        hint = next((f"did you mean `{name}`?" for name in known if f"`{name.lstrip('-')}`" in guess), hint)
     elif isinstance(command, click.Group) and hasattr(error, "command_name"):
         told, known = error.message, command.list_commands(context)
         hint = nearest(error.command_name, known) or f"there are {', '.join(known)}"

@@ -99,7 +99,7 @@ def apply(
             if expect:
                 reporter.plan = plan
                 check_expected(plan, expect)
-            return carry_out(plan, api, reporter, settings, ask=not auto_approve, key=deciding.key, fail_fast=fail_fast)
+            return carry_out(plan, api, reporter, settings, ask=not auto_approve, key=narrowed.key, fail_fast=fail_fast)
 
 
 def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:

@@ -33,7 +33,7 @@ MAX_OWNER = 64  # characters
     params=[
         option("-o, --output FILE", "Where to write it (buildsctl.yaml).", default="buildsctl.yaml"),
         option("--root-directory DIR", "The Worker's folder; default: the root.", multiple=True),
-        option("--worker WORKER", "The Worker; default: those that Builds finds.", multiple=True),
+        option("--worker WORKER", "The Worker; several in the order of their folders.", multiple=True),
         option("--owner OWNER", "Who is to manage it; default: OWNER/REPO."),
         option("--cloudflare-token-id ID", "The API token that builds are to run under."),
     ]
@@ -180,6 +180,8 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
     if missing and len(missing) != len(places):
         hint = "give as many --worker as --root-directory, in the same order"
         raise UsageError(f"nobody says in which folder Worker `{missing[0]}` is", hint=hint)
+    own = {folder.rpartition("/")[2]: folder for folder in empty if len(contents) > 1}
+    places = [own.get(name, "") for name in missing] if own.keys() >= {*missing} else places
     for name, folder in zip(missing, places, strict=False):
         if len(contents) > 1:
             tell(f"note: Worker `{name}` is taken to be in `{folder}`")

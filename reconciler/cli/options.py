@@ -244,7 +244,7 @@ def fingerprint_key() -> FingerprintKey | None:
 def _options(**given: Any) -> Options:
     from reconciler.plan import Options
 
-    return Options(key=fingerprint_key(), **given)
+    return Options(**given)
 
 
 def _natural(_: click.Context, __: click.Parameter, given: int) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from reconciler.cli.options import Globals, Manifests
+from reconciler.cli.options import Globals, Manifests, fingerprint_key
 from reconciler.cli.output import count_down, has_progress, progress, say, tell
 from reconciler.errors import AuthenticationError, UsageError
 from reconciler.model import Secret
@@ -39,7 +39,9 @@ def load(manifests: Manifests) -> Desired:
 
 
 def narrow(options: Options, manifests: Manifests) -> Options | None:
-    """`options` with what `--changed-since` comes to as targets; None where nothing differs."""
+    """`options` with the key of fingerprints, and with what `--changed-since` comes to as targets; None where nothing
+    differs."""
+    options = replace(options, key=fingerprint_key())
     if not options.changed_since:
         return options
     from reconciler.manifest.changed import changed_addresses

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.errors import UsageError
+from reconciler.errors import UsageError, nearest
 from reconciler.kinds.worker import Worker
 from reconciler.model import Declared, Disposition, Plan, Ref
 from reconciler.plan import connections, losses, target, tokens, triggers, undeclared
-from reconciler.plan.board import MAX_DELETES, Board, Options, Seen, nearest
+from reconciler.plan.board import MAX_DELETES, Board, Options, Seen
 from reconciler.plan.match import match
 from reconciler.states import DeclaredTrigger, Desired, Observed
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from reconciler import ownership
 from reconciler.errors import Diagnostic, Severity
-from reconciler.errors import nearest as nearest  # noqa: PLC0414 - the rest of the package takes it from here
 from reconciler.kinds.env_var import EnvVar
 from reconciler.kinds.trigger import Trigger
 from reconciler.model import (

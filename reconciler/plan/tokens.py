@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from reconciler.errors import nearest
 from reconciler.kinds.token import NO_TOKEN_ID, Token, TokenReference
 from reconciler.model import Action, Address, Cause, Declared, Disposition, Echo, Live, Plan, Trial
 from reconciler.ownership import NO_MAC, Generation, hash_token_id, read_token_name
 from reconciler.plan import losses
-from reconciler.plan.board import MAX_DELETES, WITHHELD, Board, Options, Phase, nearest
+from reconciler.plan.board import MAX_DELETES, WITHHELD, Board, Options, Phase
 from reconciler.states import Desired, Observed
 
 NAMED = "named by --rewrite-secrets"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.affected import MANY_COMMITS, MANY_FILES, Push, Rule, Verdict
-from reconciler.render.escape import clean, counted
+from reconciler.doctor import many
+from reconciler.render.escape import clean
 from reconciler.render.json import FORMAT_VERSION, members
 
 REASONS = {
@@ -29,8 +30,8 @@ def affected_text(verdicts: Sequence[Verdict], push: Push) -> str:
         for one in verdicts
     ]
     count = sum(one.builds for one in verdicts)
-    what = f"{counted(len(push.files), 'changed file')} on branch `{push.branch}`"
-    told = f"{count} of {counted(len(verdicts), 'trigger')} would build: {what}."
+    what = f"{many(len(push.files), 'changed file')} on branch `{push.branch}`"
+    told = f"{count} of {many(len(verdicts), 'trigger')} would build: {what}."
     return "\n".join((*lines, "", clean(told))) + "\n"
 
 

@@ -86,10 +86,10 @@ def cause_of(one: Finding) -> str:
 
 def troubles(report: Report, *, whole: bool = True) -> str:
     """Beside the findings: what is told, and what could not be read."""
-    return problems_text(_told(report), whole=whole) + unread_text(report.plan.unread)
+    return problems_text(told(report), whole=whole) + unread_text(report.plan.unread)
 
 
-def _told(report: Report) -> list[Diagnostic]:
+def told(report: Report) -> list[Diagnostic]:
     """Warnings; what leads nowhere is a finding, unless there are none since the run failed."""
     return [one for one in report.plan.diagnostics if report.failure or one.severity is Severity.WARNING]
 
@@ -115,7 +115,7 @@ def drift_document(report: Report, *, codes: Iterable[int]) -> dict[str, Any]:
         "gone": [dict(one) for one in report.gone],
         "unseen": [dict(one) for one in report.unseen],
         "unread": unread_rows(plan),
-        "diagnostics": [diagnostic(one) for one in _told(report)],
+        "diagnostics": [diagnostic(one) for one in told(report)],
         "summary": counts(report),
         "requests": {"read": report.plan.reads},
     }

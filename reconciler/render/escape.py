@@ -32,11 +32,6 @@ def clean(text: str) -> str:
     return _ODD.sub(lambda found: found[0].translate(_SHOWN), text)
 
 
-def counted(count: int, word: str) -> str:
-    """`1 file`, `2,000 files`."""
-    return f"{count:,} {word}{'s' * (count != 1)}"
-
-
 def clean_lines(text: str) -> str:
     """The same for a text of our own making that may span lines."""
     return "\n".join(clean(line) for line in text.split("\n"))

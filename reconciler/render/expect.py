@@ -70,11 +70,17 @@ def _stands(row: Row, reviewed: Sequence[Row], renewed: Collection[str]) -> bool
         moves = {name for name in mine["after_unknown"] if row["refers"].get(name) in renewed}
         unknown = {*theirs["after_unknown"], *moves}
         refers = all(row["refers"].get(name) == one["refers"].get(name) for name in unknown)
+        refers &= _sources(mine) == _sources(theirs)
         after = refers and _plain(theirs["after"], unknown=unknown) == _plain(mine["after"], unknown=unknown)
         goes_on = mine["actions"] == ["create"] or _goes_on(row)  # one that was replaced may be gone already
         if after and (same or (theirs["actions"][-1] == "create" and goes_on)):
             return True
     return False
+
+
+def _sources(change: Mapping[str, Any]) -> dict[str, Any]:
+    """Where secrets come from."""
+    return {name: change["after_from"].get(name) for name in change["after_sensitive"]}
 
 
 def _goes_on(row: Row) -> bool:

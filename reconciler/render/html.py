@@ -16,7 +16,7 @@ from reconciler import __version__, drift
 from reconciler.errors import Severity
 from reconciler.model import Action, Change, Disposition, FieldChange, Outcome, Plan, Status
 from reconciler.render import text
-from reconciler.render.drift import by_kind, cause_of, since_baseline
+from reconciler.render.drift import by_kind, cause_of, since_baseline, told
 from reconciler.render.drift import headline as drift_headline
 from reconciler.render.escape import clean
 from reconciler.render.picture import picture
@@ -71,7 +71,7 @@ def drift_html(report: drift.Report) -> str:
     ]
     states = Counter(row["tags"]["state"] for _, _, rows in found for row in rows)
     return _page(
-        report.plan,
+        replace(report.plan, diagnostics=tuple(told(report))),
         headline=f"buildsctl drift: {drift_headline(report)}",
         facts={},
         notes=[f"Requests: {report.plan.reads} read."],
@@ -149,7 +149,7 @@ def _row(change: Change, outcome: Outcome | None, labels: Mapping[str, str]) -> 
 
 def _finding(one: drift.Finding, report: drift.Report) -> Part:
     change, sign = one.change, text.symbol(one.change) if one.change else " "
-    state = "known" if one.id in report.known else "new"
+    state = "known" if one.id in report.known else "changed again" if one.id in report.again else "new"
     alone = "." if one.kind is drift.Kind.UNMANAGED else "!"
     return {
         "sign": sign if sign != " " else alone,
