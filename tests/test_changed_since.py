@@ -66,6 +66,25 @@ def test_what_differs(repository: Path, file: str, old: str, new: str, expected:
     assert sorted(changed_addresses([], "HEAD")) == expected
 
 
+def test_the_order_of_blocks_is_no_difference(repository: Path) -> None:
+    path = repository / "builds" / "set.yaml"
+    two = 'repo_id: "2"}, acme/two: {provider_account_id: "1", repo_id: "3"}}'
+    path.write_text(SET.replace('repo_id: "2"}}', two), encoding="utf-8")
+    both = (
+        "production: {repo_connection: acme/two, branch_includes: [main], deploy_command: a}",
+        'preview: {repo_connection: acme/site, branch_includes: ["*"], branch_excludes: [main], deploy_command: b}',
+    )
+    for name in ("api", "docs", "odd", "web"):
+        (repository / "builds" / f"{name}.yaml").unlink()
+    web = repository / "builds" / "web.yaml"
+    for first, second in (both, both[::-1]):
+        web.write_text(f"workers:\n  web:\n    triggers:\n      {first}\n      {second}\n", encoding="utf-8")
+        if first == both[0]:
+            _git(repository, "add", "-A")
+            _git(repository, "commit", "-qm", "second")
+    assert not changed_addresses([], "HEAD")
+
+
 def test_a_new_worker_and_new_manifests_differ(repository: Path) -> None:
     (repository / "builds" / "new.yaml").write_text("workers: {new: {profile: node}}\n", encoding="utf-8")
     assert changed_addresses([], "HEAD") == ["worker/new"]

@@ -235,6 +235,22 @@ def test_no_report_is_written_over_a_manifest(tmp_path: Path, run: Run, argument
     assert not (tmp_path / "s.db").exists()
 
 
+@pytest.mark.parametrize(
+    ("field", "problem"),
+    [
+        ('build_token: "$${{deploy"', "there is no token `${{deploy`"),
+        ('repo_connection: "$${{acme/site}}"', "there is no connection `${{acme/site}}`"),
+        ('ignore: ["$${{foo"]', "`${{foo` cannot be ignored"),
+    ],
+)
+def test_a_literal_expression_is_no_reference(tmp_path: Path, run: Run, field: str, problem: str) -> None:
+    """Were it passed over as one that has been told, its trigger would be gone from the plan, and then deleted."""
+    trigger = f"p: {{branch_includes: [main], deploy_command: d, {field}}}"
+    write(tmp_path, {"buildsctl.yaml": f"{HEAD}workers: {{web: {{triggers: {{{trigger}}}}}}}\n"})
+    ran = run("validate")
+    assert (ran.code, problem in ran.out) == (1, True), ran.out
+
+
 @pytest.mark.parametrize("option", ["--repo-id", "--provider-account-id"])
 @pytest.mark.parametrize("text", ["abc", "1/2", "-1", "\u0661", " 1"])
 def test_the_ids_of_a_connection_are_numbers(tmp_path: Path, run: Run, option: str, text: str) -> None:

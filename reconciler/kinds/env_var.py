@@ -48,10 +48,11 @@ class EnvVar:
     value: str | Secret | None
     value_version: str = ""
     created_on: str = ""
+    laid_open: bool = False  # written as a secret and readable by now: not shown all the same
 
     @property
     def fields(self) -> Mapping[str, Value]:
-        shown = Secret(None) if self.is_secret and self.value is None else self.value
+        shown = Secret(None) if self.laid_open or (self.is_secret and self.value is None) else self.value
         return {"is_secret": self.is_secret, "value": shown}
 
     @classmethod

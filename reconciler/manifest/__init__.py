@@ -213,6 +213,7 @@ def _report_unused(
     for name, body in profiles.items():
         if ("profiles", name) not in broken:
             users = [workers[user] for user, mine in chosen.items() if any(one is body for one in mine)]
+            users += [node for user, node in workers.items() if ("workers", user) in broken]  # they may be
             holds[schema.where(["profiles", name])] = (body, [body, *users])
     for address, (body, nodes) in holds.items():
         if given := body.get("params").mapping:

@@ -65,10 +65,10 @@ def _says(found: ManifestSet, name: str) -> Any:
     """What a Worker comes to, with what its triggers refer to; places do not count."""
     if name not in found.workers:
         return None
-    referred = []
+    referred = {}
     for one in (one for one in found.triggers if one.worker == name):
         for field, kind in REFERENCES.items():
             known = found.head.get(kind.section)
-            referred.append(known.get(one.reference(field, known.mapping) or "").bare())
+            referred[one.key, field] = known.get(one.reference(field, known.mapping) or "").bare()
     shared = [found.head.get(field).bare() for field in ("owner", "account_id", "take_over_from")]
     return found.workers[name].bare(), referred, shared

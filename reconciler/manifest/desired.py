@@ -25,7 +25,7 @@ from reconciler.states import DeclaredTrigger, Desired
 if TYPE_CHECKING:
     from reconciler.manifest import ManifestSet
 
-UNKNOWN = "${{"  # in what is interpolated: an expression that has been told already
+UNKNOWN = "${{"  # in what is interpolated, an expression that has been told already; or `$${{`, which is one literally
 REQUIRED = ("branch_includes", "deploy_command")
 
 
@@ -182,7 +182,7 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
         hint = f"the set has {len(known)} under `{kind.section}`: say which, here or in `defaults`"
         hint = hint if known else f"define one under `{kind.section}`, or give its UUID as `{long}`"
         found.problems.error(f"the trigger needs `{short}`", at=one.position, hint=hint, address=one.address)
-    elif UNKNOWN not in name:
+    elif UNKNOWN not in name or not found.problems.failed:
         hint = nearest(name, known) or f"define it under `{kind.section}`"
         found.problems.error(
             f"there is no {kind.kind} `{name}`", at=one.get(short).position, hint=hint, address=one.address
@@ -231,7 +231,7 @@ def _ignore(one: Effective, problems: Problems) -> tuple[str, ...]:
         name = Trigger.references.get(node.value, node.value)
         if name in known or fnmatchcase(name, f"{VARIABLES}.?*"):
             names.append(name)
-        elif UNKNOWN not in name:
+        elif UNKNOWN not in name or not problems.failed:
             hint = nearest(name, known) or f"a trigger field, or `{VARIABLES}.GLOB`"
             problems.error(f"`{name}` cannot be ignored", at=node.position, hint=hint, address=one.address)
     return tuple(names)

@@ -215,7 +215,8 @@ def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[s
     # A hundred times slower, 90 ms to import, and exact about what is wrong and where.
     from jsonschema import Draft202012Validator  # noqa: PLC0415
 
-    for error in Draft202012Validator(schema).iter_errors(value):
+    found = Draft202012Validator(schema).iter_errors(value)
+    for error in sorted(found, key=lambda one: [str(part) for part in one.absolute_path]):
         for leaf in _leaves(error):
             node, path = root, [str(part) for part in leaf.absolute_path]
             for part in leaf.absolute_path:

@@ -101,7 +101,7 @@ def _look(board: Board, worker: Declared[Worker], tags: Mapping[str | None, list
         worker=worker,
         declared=declared,
         pairs=tuple(
-            (trigger, one, stopped or _hidden(trigger, one, everything, left))
+            (trigger, one, stopped or _unread_rival(trigger, one, everything, left))
             for trigger, one in pairs
             if target.selects(board.options.target, trigger)
         ),
@@ -111,8 +111,8 @@ def _look(board: Board, worker: Declared[Worker], tags: Mapping[str | None, list
     )
 
 
-def _hidden(trigger: DeclaredTrigger, found: Seen | None, seen: Sequence[Seen], left: Sequence[Seen]) -> str:
-    """Whether the marker of another live trigger could not be read, and could say that it is the one that is meant."""
+def _unread_rival(trigger: DeclaredTrigger, found: Seen | None, seen: Sequence[Seen], left: Sequence[Seen]) -> str:
+    """Why nobody can tell: another live trigger, whose marker could not be read, may be the one that is meant."""
     for one in seen:
         same_kind = one.live.resource.is_preview == trigger.resource.is_preview
         if one.unread and one is not found and (same_kind or (found is None and one in left)):

@@ -121,9 +121,14 @@ class Board:
         variables = self.observed.variables.get(live.id, {})
         found = ownership.read(variables, live.id)
         marker = found if isinstance(found, ownership.Marker) else None
+        laid_open = {
+            key: replace(one, laid_open=True)
+            for key, one in variables.items()
+            if marker and not one.is_secret and marker.is_secret(key)
+        }
         return Seen(
             live=live,
-            variables=variables,
+            variables={**variables, **laid_open} if laid_open else variables,
             marker=marker,
             ours=marker if marker and marker.owner == self.owner else None,
             newer=found.version if isinstance(found, ownership.Newer) else 0,

@@ -44,7 +44,7 @@ def refuse(
     if not lost:
         return False
     known = {key for key, one in wanted.items() if one.resource.is_secret}
-    known |= {key for key in lost if seen.variables[key].is_secret or (seen.marker and seen.marker.is_secret(key))}
+    known |= {key for key in lost if seen.variables[key].is_secret or seen.variables[key].laid_open}
     secrets = [key for key in lost if key in known]
     readable = {key: seen.variables[key].value for key in lost if key not in secrets}
     lines = [f"secrets: {', '.join(secrets)}"] if secrets else []

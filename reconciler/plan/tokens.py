@@ -52,13 +52,12 @@ def _keep(board: Board, declared: AnyToken, live: Live[Token], **more: Any) -> N
 def meant(tokens: Iterable[Live[Token]], owner: str | None, want: Token | TokenReference) -> list[Live[Token]]:
     """What `owner` declares, among live `tokens`: the newest generation; a reference by UUID, by exact name, or
     `owner:name` as the highest generation of a managed token. More than one where an exact name is not unique."""
-    if isinstance(want, Token):
-        return [live for _, live in _generations(tokens, owner, want.build_token_name)[:1]]
-    if want.build_token_uuid:
+    name, is_managed = want.build_token_name, isinstance(want, Token)
+    if isinstance(want, TokenReference) and want.build_token_uuid:
         return [live for live in tokens if live.id == want.build_token_uuid]
-    exact = [live for live in tokens if live.resource.build_token_name == want.build_token_name]
-    owner, _, name = want.build_token_name.partition(":")
-    return exact or [live for _, live in _generations(tokens, owner, name)[:1]]
+    exact = [live for live in tokens if live.resource.build_token_name == name and not is_managed]
+    whose, name = (owner, name) if is_managed else name.partition(":")[::2]
+    return exact or [live for _, live in _generations(tokens, whose, name)[:1]]
 
 
 def _generations(tokens: Iterable[Live[Token]], owner: str | None, name: str | None) -> Generations:

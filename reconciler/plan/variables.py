@@ -65,9 +65,7 @@ def decide(
         _decide_declared(board, result, declared, live.get(key))
     for key, one in live.items():
         if key != MARKER and key not in trigger.variables:
-            _decide_undeclared(
-                board, result, key, one, was_secret=bool(seen and seen.marker and seen.marker.is_secret(key))
-            )
+            _decide_undeclared(board, result, key, one)
     return result
 
 
@@ -163,17 +161,15 @@ def _difference(want: EnvVar, seen: EnvVar, applied: str | None) -> FieldChange 
         told = ["" if one.is_secret == was_secret else "other" for one in (seen, want)]
         applied = ""
     moved = ownership.cause(applied=applied, before=told[0], after=told[1])
-    return FieldChange(path=name, before=before, after=after, cause=moved)
+    return FieldChange(path=name, before=seen.fields[name], after=after, cause=moved)
 
 
-def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar, *, was_secret: bool) -> None:
-    """A plain value is hidden where the marker knows a secret of that name: it may be it."""
+def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar) -> None:
     address, gone = EnvVar.address(result.trigger.address, key), Disposition.ORPHAN
-    before = {**seen.fields, **({"value": Secret(None)} if was_secret else {})}
     if result.anew:
         result.deletes.append(key)
         reason = "goes with the trigger that is replaced"
-        board.row(address, Action.DELETE, before=before, reason=reason, disposition=gone, cause=Cause.MANIFEST)
+        board.row(address, Action.DELETE, before=seen.fields, reason=reason, disposition=gone, cause=Cause.MANIFEST)
         return
     ours = result.ours is not None and result.ours.knows(key)
     disposition, reason = Disposition.KEPT, "nobody declared it, and buildsctl did not write it"
@@ -184,11 +180,11 @@ def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar, 
             result.deletes.append(key)
             reason = "no longer declared" if ours else "named by --delete-unmanaged"
             cause = Cause.MANIFEST if ours else Cause.LIVE
-            board.row(address, Action.DELETE, before=before, reason=reason, disposition=gone, cause=cause)
+            board.row(address, Action.DELETE, before=seen.fields, reason=reason, disposition=gone, cause=cause)
             return
         disposition, reason = Disposition.UNKNOWN, WITHHELD
     _keep_entry(result, key, seen)
-    board.row(address, before=before, after=before, reason=reason, disposition=disposition)
+    board.row(address, before=seen.fields, after=seen.fields, reason=reason, disposition=disposition)
 
 
 def _keep_entry(result: Variables, key: str, seen: EnvVar | None) -> None:
