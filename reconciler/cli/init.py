@@ -180,6 +180,7 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
     if missing and len(missing) != len(places):
         hint = "give as many --worker as --root-directory, in the same order"
         raise UsageError(f"nobody says in which folder Worker `{missing[0]}` is", hint=hint)
+    # A folder of its name is a Worker's own; where not each has one, their order counts.
     own = {folder.rpartition("/")[2]: folder for folder in empty if len(contents) > 1}
     places = [own.get(name, "") for name in missing] if own.keys() >= {*missing} else places
     for name, folder in zip(missing, places, strict=False):
