@@ -220,11 +220,11 @@ def test_workers_that_nobody_finds_go_into_the_folders_in_their_order(place: Pla
     ran = place.init(*FLAGS, *folders, "--worker", "web", "--worker", "admin", "--worker", "api")
     assert "note: Worker `api` is taken to be in `apps/api`\n" in ran.err, "a folder of its name is a Worker's own"
     assert "note: Worker `admin` is taken to be in `apps/admin`\n" in ran.err
-    ran = place.init(*FLAGS, *folders, "--worker", "web", "--worker", "x", "--worker", "y")
-    assert "note: Worker `x` is taken to be in `apps/api`\n" in ran.err
     assert "Worker `web` is taken" not in ran.err
     rendered = place.run("render", "--worker", "admin").out
     assert 'root_directory: "apps/admin"' in rendered
+    ran = place.init(*FLAGS, *folders, "--worker", "web", "--worker", "x", "--worker", "y")
+    assert "note: Worker `x` is taken to be in `apps/api`\n" in ran.err
 
 
 def test_a_folder_and_a_worker_that_are_not_there_are_told(place: Place) -> None:
