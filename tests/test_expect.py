@@ -130,6 +130,19 @@ def test_a_secret_that_only_the_apply_job_can_compare_is_covered(job: Job, monke
     assert rows == {"token/deploy": "create", "trigger/web/production": "update", "env/web/production/A": "update"}
 
 
+def test_any_of_several_reviews_covers_a_late_secret(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    monkeypatch.setenv("A2", "canary-a-2")
+    assert job.apply() == 0
+    monkeypatch.delenv("BUILDSCTL_FINGERPRINT_KEY")
+    job.plan("first.json")
+    job.edit("env: A}", "env: A2}")
+    job.plan("second.json")
+    monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
+    assert job.apply("first.json") == 5
+    assert job.apply("first.json", "second.json") == 0
+
+
 def test_a_rotation_beside_a_reviewed_change_is_covered(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUILDSCTL_FINGERPRINT_KEY", KEY)
     assert job.apply() == 0

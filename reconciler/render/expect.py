@@ -109,11 +109,13 @@ def _is_late(row: Row, reviewed: Sequence[Row]) -> bool:
     """A secret that could not be compared in the review, and is written now that it can; nothing else of it moved."""
     change, paths = row["change"], {field["path"] for field in row["fields"]}
     for one in (one["change"] for one in reviewed if one["not_compared"] and not acts(one)):
+        same = row["type"] == "env" and change["actions"] == ["update"] and paths == {"value"}
+        same = same and change["after_from"] == one["after_from"]
         if row["type"] == "token" and change["actions"] == ["create"]:
             made, live = (read_token_name(it["build_token_name"]) for it in (change["after"], one["before"]))
-            return bool(made and live and made.id6 == live.id6)
-        if row["type"] == "env" and change["actions"] == ["update"] and paths == {"value"}:
-            return bool(change["after_from"] == one["after_from"])
+            same = bool(made and live and made.id6 == live.id6)
+        if same:
+            return True
     return False
 
 
