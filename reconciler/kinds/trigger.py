@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from reconciler.kinds.answer import fields, identifier, items, mapping, text_or_blank
@@ -75,7 +76,7 @@ class Trigger:
     root_directory: str = "/"
     build_caching_enabled: bool = False
 
-    @property
+    @cached_property
     def fields(self) -> Mapping[str, Value]:
         return {name: getattr(self, name) for name in _FIELDS}
 

@@ -147,14 +147,7 @@ def _trigger(one: Effective, found: ManifestSet, resolver: Resolver) -> Declared
     body = {name: tuple(node.bare()) if name in Trigger.sets else node.bare() for name, node in one.fields.items()}
     for short, long in Trigger.references.items():
         body[long] = _reference(one, short, long, found)
-    variables = {
-        key: Declared(
-            address=Address.of(EnvVar.kind, one.worker, one.key, key),
-            position=node.place,
-            resource=_variable(one, key, node, problems, resolver),
-        )
-        for key, node in one.variables.items()
-    }
+    variables = {key: _variable(one, key, node, problems, resolver) for key, node in one.variables.items()}
     ignore = _ignore(one, problems)
     if len(problems.found) > before or None in (body["repo_connection_uuid"], body["build_token_uuid"]):
         return None
@@ -190,13 +183,19 @@ def _reference(one: Effective, short: str, long: str, found: ManifestSet) -> Ref
     return None
 
 
-def _variable(one: Effective, key: str, node: Node, problems: Problems, resolver: Resolver) -> EnvVar:
-    address = f"env/{one.worker}/{one.key}/{key}"
+def _variable(one: Effective, key: str, node: Node, problems: Problems, resolver: Resolver) -> Declared[EnvVar]:
+    address = Address(EnvVar.kind, (one.worker, one.key, key))
     if key == MARKER:
         summary = f"`{MARKER}` is buildsctl's own variable"
-        problems.error(summary, at=node.position, hint="choose another name", address=address)
+        problems.error(summary, at=node.position, hint="choose another name", address=str(address))
     if isinstance(node.value, str):
-        return EnvVar(is_secret=False, value=node.value)
+        resource = EnvVar(is_secret=False, value=node.value)
+    else:
+        resource = _typed_variable(str(address), node, problems, resolver)
+    return Declared(address=address, position=node.place, resource=resource)
+
+
+def _typed_variable(address: str, node: Node, problems: Problems, resolver: Resolver) -> EnvVar:
     fields = node.mapping
     is_secret = node.get("is_secret").value
     problem = _contradiction(set(fields), is_secret)

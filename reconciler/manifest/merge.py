@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 
 from reconciler.errors import Position, nearest
@@ -90,6 +91,12 @@ class Effective:
         """All that it says, as a manifest would."""
         variables, ignore = Node(self.variables, self.position), Node([*self.ignore], self.position)
         return Node({**self.fields, VARIABLES: variables, "ignore": ignore}, self.position)
+
+    @cached_property
+    def plain(self) -> dict[str, Node]:
+        """The values of its plain variables, by name."""
+        given = {name: node.get("value") if node.mapping else node for name, node in self.variables.items()}
+        return {name: node for name, node in given.items() if isinstance(node.value, str)}
 
     @property
     def is_preview(self) -> bool:

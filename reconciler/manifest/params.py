@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from reconciler.errors import nearest
 from reconciler.manifest.nodes import Node, Problems
@@ -36,15 +35,17 @@ class Scope:
 
 def interpolate(node: Node, scope: Scope) -> Node:
     """`node` with every expression replaced."""
-    match node.value:
-        case str() if "${{" in node.value:
-            value: Any = _expand(node, scope)
-        case list():
-            value = [interpolate(one, scope) for one in node.value]
-        case dict():
-            value = {key: interpolate(one, scope) for key, one in node.value.items()}
-        case _:
+    value = node.value
+    if isinstance(value, str):
+        if "${{" not in value:
             return node
+        value = _expand(node, scope)
+    elif isinstance(value, list):
+        value = [interpolate(one, scope) for one in value]
+    elif isinstance(value, dict):
+        value = {key: interpolate(one, scope) for key, one in value.items()}
+    else:
+        return node
     return Node(value, node.position, node.text, node.key)
 
 

@@ -63,8 +63,37 @@ class _Parser:
     root: Node | None = None
     nodes: int = 0
 
-    def place(self, mark: Any) -> Position:
-        return Position(self.filename, mark.line + 1, mark.column + 1)
+    def event(self, event: Any) -> None:
+        kind = type(event)
+        if kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            done = self.stack.pop()
+            self.add(done.value, done.position, "", done.anchor, size=self.nodes - done.started, depth=done.depth)
+            return
+        at = Position(self.filename, event.start_mark.line + 1, event.start_mark.column + 1)
+        if kind is yaml.ScalarEvent:
+            self.count(1, at)
+            if event.implicit[0]:
+                self.add(plain(event.value), at, event.value, event.anchor)
+            elif event.tag in _STRING_TAGS:
+                self.add(event.value, at, "", event.anchor)
+            else:
+                raise _Broken(f"the tag `{event.tag}` is not supported", at, "take it out")
+        elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            if event.tag is not None and not event.implicit:
+                raise _Broken(f"the tag `{event.tag}` is not supported", at, "take it out")
+            self.check_depth(1, at)
+            self.stack.append(_Open({} if kind is yaml.MappingStartEvent else [], at, event.anchor, self.nodes))
+            self.count(1, at)
+        elif kind is yaml.AliasEvent:
+            if event.anchor not in self.anchors:
+                hint = "an anchor (&name) comes before its alias, and never inside itself"
+                raise _Broken(f"the alias `*{event.anchor}` has no anchor", at, hint)
+            node, size, depth = self.anchors[event.anchor]
+            self.count(size, at)
+            self.check_depth(depth, at)
+            self.add(node.value, node.position, node.text, None, size=size, depth=depth)
+        elif kind is yaml.DocumentStartEvent and self.root is not None:
+            raise _Broken("a second document in one file", at, "put it into a file of its own")
 
     def count(self, nodes: int, position: Position) -> None:
         self.nodes += nodes
@@ -73,79 +102,44 @@ class _Parser:
                 f"more than {MAX_NODES:,} values, aliases expanded", position, "split the file, or use fewer aliases"
             )
 
-    def event(self, event: Any) -> None:
-        at = self.place(event.start_mark)
-        match event:
-            case yaml.ScalarEvent():
-                self.count(1, at)
-                node = Node(self.scalar(event, at), at, event.value if event.implicit[0] else "")
-                self.add(node, event.anchor, size=1, depth=0)
-            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                if event.tag is not None and not event.implicit:
-                    raise _Broken(f"the tag `{event.tag}` is not supported", at, "take it out")
-                self.check_depth(1, at)
-                value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-                self.stack.append(_Open(value, at, event.anchor, self.nodes))
-                self.count(1, at)
-            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                done = self.stack.pop()
-                node = Node(done.value, done.position)
-                self.add(node, done.anchor, size=self.nodes - done.started, depth=done.depth)
-            case yaml.AliasEvent():
-                if event.anchor not in self.anchors:
-                    hint = "an anchor (&name) comes before its alias, and never inside itself"
-                    raise _Broken(f"the alias `*{event.anchor}` has no anchor", at, hint)
-                node, size, depth = self.anchors[event.anchor]
-                self.count(size, at)
-                self.check_depth(depth, at)
-                self.add(node, None, size=size, depth=depth)
-            case yaml.DocumentStartEvent() if self.root is not None:
-                raise _Broken("a second document in one file", at, "put it into a file of its own")
-
     def check_depth(self, more: int, position: Position) -> None:
         if len(self.stack) + more > MAX_DEPTH:
             raise _Broken(
                 f"nested more than {MAX_DEPTH} deep", position, "nothing has to be: look for brackets left open"
             )
 
-    def add(self, node: Node, anchor: str | None, *, size: int, depth: int) -> None:
-        """`size` and `depth` are those of the whole node, aliases expanded."""
+    def add(self, value: Any, at: Position, text: str, anchor: str | None, *, size: int = 1, depth: int = 0) -> None:
+        """`size` and `depth` are those of the whole value, aliases expanded."""
         if anchor:
-            self.anchors[anchor] = (node, size, depth)
+            self.anchors[anchor] = (Node(value, at, text), size, depth)
         if not self.stack:
-            self.root = node
+            self.root = Node(value, at, text)
             return
         top = self.stack[-1]
-        top.depth = max(top.depth, depth + 1)
-        if isinstance(top.value, list):
-            top.value.append(node)
+        if depth >= top.depth:
+            top.depth = depth + 1
+        if type(top.value) is list:
+            top.value.append(Node(value, at, text))
         elif top.key is None:
-            top.key = self.key(node, top)
+            top.key = self.key(value, at, text, top)
         else:
             name, place = top.key
             place = top.value[name].place if name in top.value else place
-            top.value[name] = Node(node.value, node.position, node.text, place)
+            top.value[name] = Node(value, at, text, place)
             top.key = None
 
-    def key(self, node: Node, top: _Open) -> tuple[str, Position]:
-        if not isinstance(node.value, str):
-            summary, hint = "a key must be a string", f'quote it: "{node.text}"' if node.text else ""
-            if not isinstance(node.value, bool | int | float):
-                raise _Broken(summary, node.position, hint)
-            self.problems.error(summary, at=node.position, hint=hint)
-        name = node.text if not isinstance(node.value, str) else node.value
-        if name in top.value:
-            first = top.value[name].place
-            self.problems.error(f"the key `{name}` is given twice, first at {first}", at=node.position, hint="keep one")
+    def key(self, value: Any, at: Position, text: str, top: _Open) -> tuple[str, Position]:
+        if not isinstance(value, str):
+            summary, hint = "a key must be a string", f'quote it: "{text}"' if text else ""
+            if not isinstance(value, bool | int | float):
+                raise _Broken(summary, at, hint)
+            self.problems.error(summary, at=at, hint=hint)
+            value = text
+        if value in top.value:
+            first = top.value[value].place
+            self.problems.error(f"the key `{value}` is given twice, first at {first}", at=at, hint="keep one")
         # A later duplicate replaces the value only: the problem is already on the list.
-        return name, node.position
-
-    def scalar(self, event: Any, position: Position) -> Any:
-        if event.implicit[0]:
-            return plain(event.value)
-        if event.tag not in _STRING_TAGS:
-            raise _Broken(f"the tag `{event.tag}` is not supported", position, "take it out")
-        return event.value
+        return value, at
 
 
 def plain(text: str) -> str | int | float | bool | None:
@@ -169,8 +163,8 @@ def parse(text: str, filename: str, problems: Problems) -> Node | None:
     loader = None
     try:
         loader = _LOADER(text)
-        while loader.check_event():
-            parser.event(loader.get_event())
+        while event := loader.get_event():
+            parser.event(event)
     except _Broken as broken:
         summary, at, hint = broken.args
         problems.error(summary, at=at, hint=hint)
@@ -180,7 +174,7 @@ def parse(text: str, filename: str, problems: Problems) -> Node | None:
         what = " ".join(part for part in (error.problem, error.context) if part)
         if _NO_COLON in what:  # found on a later line: the key stands where it looked from
             mark = error.context_mark or mark
-        at = parser.place(mark) if mark else Position(filename=filename, line=1, column=1)
+        at = Position(filename, mark.line + 1, mark.column + 1) if mark else Position(filename, 1, 1)
         lines = text.splitlines()
         line = lines[at.line - 1] if at.line <= len(lines) else ""
         hint = next((hint for sign, hint in _WAYS_OUT.items() if sign in what), "")

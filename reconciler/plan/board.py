@@ -201,10 +201,11 @@ class Board:
 
     def row(self, where: Address | Declared[Resource], action: Action = Action.NO_OP, **more: Any) -> None:
         """Write a change down; a declared resource brings its address, its place, and what it should be."""
-        given: dict[str, Any] = {"address": where, "before": None, "after": None}
         if isinstance(where, Declared):
-            given |= {"address": where.address, "after": where.resource.fields, "position": where.position}
-        self.changes.append(Change(action=action, **given | more))
+            more.setdefault("after", where.resource.fields)
+            self.changes.append(Change(address=where.address, action=action, position=where.position, **more))
+        else:
+            self.changes.append(Change(address=where, action=action, **more))
 
     def selected(self, address: Address) -> bool:
         """May this be changed? Under `--target` only what it names."""

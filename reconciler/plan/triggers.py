@@ -100,11 +100,10 @@ def _decide_present(board: Board, trigger: DeclaredTrigger, seen: Seen, all_seen
     found = variables.decide(board, trigger, seen)
     losses.check_variables(board, trigger, seen, found)
     board.after[seen.live.id] = (trigger.address, want)
-    draft = _draft(board, want, found)
     writes = bool(fields or found.writes or found.deletes)
     # This one carries nothing, and the Worker's other trigger our marker.
     remade = not seen.variables and any(one.ours for one in all_seen)
-    why = _why_adopt(seen, draft, remade=remade) if draft else []
+    why = _why_adopt(board, seen, found, remade=remade) if board.owner is not None else []
     adopts = bool(why) and not writes
     if writes and ours:
         why = [one for one in why if one != VARIABLES_DIFFER]  # the rows of the variables say so
@@ -269,23 +268,23 @@ def _draft(board: Board, want: Trigger, found: Variables) -> MarkerDraft | None:
         key=trigger.address.name,
         protect=trigger.protect,
         fields={name: value for name, value in want.fields.items() if not trigger.ignores(name)},
-        entries=found.entries,
+        entries={name: ownership.entry(one) if isinstance(one, EnvVar) else one for name, one in found.entries.items()},
         kid=found.memory.kid if found.memory else "",
     )
 
 
-def _why_adopt(seen: Seen, draft: MarkerDraft, *, remade: bool) -> list[str]:
+def _why_adopt(board: Board, seen: Seen, found: Variables, *, remade: bool) -> list[str]:
     """What alone is a reason to write a marker: owner, key, protection, set of variables (section 5)."""
-    marker = seen.marker
+    marker, trigger = seen.marker, found.trigger
     if not marker:
         if ownership.MARKER in seen.variables:
             return ["the one it carries is malformed, or another trigger's"]
         without = "it has none, nor variables: the dashboard made it anew, or it was released"
         return [without if remade else "nobody owned it"]
     reasons = {
-        f"it belonged to owner `{marker.owner}`": marker.owner != draft.owner,
-        f"its key was `{marker.key}`": marker.key != draft.key,
-        "its protection differs": marker.protect != draft.protect,
-        VARIABLES_DIFFER: set(marker.entries) != set(draft.entries),
+        f"it belonged to owner `{marker.owner}`": marker.owner != board.owner,
+        f"its key was `{marker.key}`": marker.key != trigger.address.name,
+        "its protection differs": marker.protect != trigger.protect,
+        VARIABLES_DIFFER: marker.entries.keys() != found.entries.keys(),
     }
     return [reason for reason, holds in reasons.items() if holds]

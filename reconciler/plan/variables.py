@@ -29,7 +29,8 @@ def ignores(trigger: DeclaredTrigger, key: str) -> bool:
 
 @dataclass(kw_only=True)
 class Variables:
-    """What becomes of a trigger's variables. `entries` is the marker's `e` after the run.
+    """What becomes of a trigger's variables. `entries` is the marker's `e` after the run; what only the variable tells
+    is hashed where a marker is written.
 
     `anew` says why all of them are written, where their trigger is made; `live` is its UUID where it is not.
     `unfinished` is a trigger whose creation was cut short: it still gets what is only sent on create. `ours` is None
@@ -46,7 +47,7 @@ class Variables:
     cause: Cause = Cause.UNKNOWN
     writes: dict[str, EnvVar] = field(default_factory=dict)
     deletes: list[str] = field(default_factory=list)
-    entries: dict[str, str | FingerprintDraft] = field(default_factory=dict)
+    entries: dict[str, str | EnvVar | FingerprintDraft] = field(default_factory=dict)
 
     def addresses(self, keys: Iterable[str]) -> tuple[Address, ...]:
         return tuple(EnvVar.address(self.trigger.address, key) for key in keys)
@@ -90,7 +91,7 @@ def _decide_declared(board: Board, result: Variables, declared: Declared[EnvVar]
     elif isinstance(want.value, Secret):
         _decide_secret(board, result, declared, seen, applied)
     else:
-        result.entries[hash_name(key)] = entry(want)
+        result.entries[hash_name(key)] = want
         row(board, declared, seen, reason="as declared")
 
 
@@ -98,15 +99,17 @@ def row(
     board: Board, declared: Declared[EnvVar], seen: EnvVar | None, action: Action = Action.NO_OP, **more: Any
 ) -> None:
     """A row. A live plain value is hidden where it is declared as a secret: it may be it."""
-    hidden = {"value": Secret(None)} if declared.resource.is_secret else {}
-    board.row(declared, action, before={**seen.fields, **hidden} if seen else None, **more)
+    before = seen and seen.fields
+    if before and declared.resource.is_secret:
+        before = {**before, "value": Secret(None)}
+    board.row(declared, action, before=before, **more)
 
 
 def _write(board: Board, result: Variables, declared: Declared[EnvVar], seen: EnvVar | None, **more: Any) -> None:
     """Write the variable; a fingerprint is recorded only for a value that this run writes."""
     want, key = declared.resource, declared.address.name
     result.writes[key] = want
-    result.entries[hash_name(key)] = entry(want)
+    result.entries[hash_name(key)] = want
     if isinstance(want.value, Secret):
         draft = FingerprintDraft(name=key, secret=want.value, version=want.value_version)
         result.entries[hash_name(key)] = draft
@@ -124,7 +127,7 @@ def _decide_secret(
         _write(board, result, declared, seen, reason=rewrite, cause=Cause.MANIFEST, fields=(change,))
         return
     # A run keeps the fingerprints of what it does not write.
-    result.entries[hash_name(declared.address.name)] = entry(declared.resource) if applied is None else applied
+    result.entries[hash_name(declared.address.name)] = declared.resource if applied is None else applied
     reason = f"there; not compared: {not_compared}" if not_compared else "as declared, by its fingerprint"
     row(board, declared, seen, reason=reason, not_compared=not_compared)
 

@@ -48,8 +48,7 @@ def looks_like_credential(name: str, value: str) -> bool:
 
 def check(site: Site) -> Findings:
     """A secret stands in no manifest and no plan, and the API never tells it again."""
-    for name, node in site.trigger.variables.items():
-        plain = node.get("value") if node.mapping else node
-        if isinstance(plain.value, str) and looks_like_credential(name, plain.value):
+    for name, node in site.trigger.plain.items():
+        if looks_like_credential(name, node.value):
             summary = f"the plain value of `{name}` looks like a credential"
-            yield Finding(summary, HINTS[0], node.position, variable=name)
+            yield Finding(summary, HINTS[0], site.trigger.variables[name].position, variable=name)

@@ -17,7 +17,7 @@ def check(site: Site) -> Findings:
     names = [
         name
         for name, node in site.trigger.variables.items()
-        if "value_from" in node.mapping or node.get("is_secret").value is True
+        if node.mapping and ("value_from" in node.mapping or node.get("is_secret").value is True)
     ]
     if names:
         summary = f"a preview trigger has secrets, which the code of any branch can read: {', '.join(names)}"

@@ -13,9 +13,7 @@ MAX_LENGTH = 5_000
 
 def check(site: Site) -> Findings:
     """A longer one is 400 / 12002 without a reason (field notes, Environment variables)."""
-    for key, node in site.trigger.variables.items():
-        value = node.get("value") if node.mapping else node
-        length = len(value.value) if isinstance(value.value, str) else 0
-        if length > MAX_LENGTH:
-            summary = f"`{key}` has {length:,} characters, the API takes {MAX_LENGTH:,} (400 / 12002)"
-            yield Finding(summary, HINTS[0], value.position, key)
+    for key, node in site.trigger.plain.items():
+        if len(node.value) > MAX_LENGTH:
+            summary = f"`{key}` has {len(node.value):,} characters, the API takes {MAX_LENGTH:,} (400 / 12002)"
+            yield Finding(summary, HINTS[0], node.position, key)
