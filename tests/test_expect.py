@@ -99,6 +99,17 @@ def test_all_exit_codes_are_told_of_a_plan_that_is_unexpected_and_refused(job: J
     assert applied["refusals"]
 
 
+def test_a_plan_with_an_error_that_is_unexpected_too_ends_with_the_error(job: Job) -> None:
+    """The first exit code that applies (DESIGN section 7); the report tells both."""
+    job.plan()
+    job.edit("B: plain", "B: other")
+    job.edit("workers:\n", "workers:\n  gone: {triggers: {p: {branch_includes: [main], deploy_command: d}}}\n")
+    assert job.apply("plan.json") == 1
+    assert "the plan is not the one that was reviewed" in job.error
+    applied = json.loads(Path("applied.json").read_text(encoding="utf-8"))
+    assert applied["exit_codes"][:2] == [1, 5]
+
+
 def test_several_reviewed_plans_count_together(job: Job) -> None:
     """A merge queue changed the set: each part was reviewed in a plan of its own."""
     job.plan("first.json")

@@ -518,6 +518,15 @@ def test_a_trigger_on_an_older_generation_is_not_moved_to_the_newest(
         _check_adopts("builds")
 
 
+def test_what_is_another_owners_is_named_with_the_way_to_it(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        marker = {"owner": "them/builds", "key": "production"}
+        _seeded(tmp_path, {**LIVE, "triggers": [{**PRODUCTION, "marker": marker}]})
+        ran = story.run(["export", "--all"], {})
+        assert "`--owner them/builds` exports what is theirs" in ran.stderr
+        assert "deploy_command" in story.run(["export", "--all", "--owner", "them/builds"], {}).stdout
+
+
 def test_what_is_guarded_by_default_is_no_obstacle(tmp_path: Path) -> None:
     web = WEB.replace("    triggers:\n", "    protect: true\n    triggers:\n")
     with story.folder(tmp_path, {}):

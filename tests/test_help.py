@@ -16,7 +16,7 @@ import pytest
 import story
 from command_line import calls, commands, examples, parse
 
-from reconciler import cli
+from reconciler import __version__, cli
 from reconciler.errors import Exit
 
 COMMANDS = [pytest.param(names, command, id=" ".join(names) or "buildsctl") for names, command in commands()]
@@ -31,6 +31,15 @@ def codes(text: str) -> set[int]:
     """Those that a page tells of."""
     block = re.search(r"^  Exit codes[:,](.*?)(?:\n\n|\Z)", text, re.DOTALL | re.MULTILINE)
     return {int(code) for code in re.findall(r"(?:^|·)\s*(\d+) ", block[1], re.MULTILINE)} if block else set()
+
+
+@pytest.mark.parametrize(("names", "command"), COMMANDS)
+def test_what_every_command_takes_stands_on_either_side_of_each_name(
+    names: tuple[str, ...], command: click.Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(len(names) + 1):
+        assert cli.run([*names[:number], "--sandbox", *names[number:], "--version"]) == 0, command
+        assert capsys.readouterr().out == f"buildsctl {__version__}\n"
 
 
 @pytest.mark.parametrize(("names", "command"), COMMANDS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler import __version__
-from reconciler.cli.options import ARGUMENTS, Globals, group_options
+from reconciler.cli.options import ARGUMENTS, Globals, group_options, version_option
 from reconciler.errors import BuildsctlError, Exit, ManifestError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}
 )
-@click.version_option(__version__, prog_name="buildsctl", message="%(prog)s %(version)s")
+@version_option()
 @group_options
 @click.pass_context
 def group(context: click.Context, /, settings: Globals) -> None:

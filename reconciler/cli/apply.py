@@ -104,6 +104,7 @@ def apply(
 
 def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
     """Hold the plan to what was reviewed."""
+    from reconciler.plan.summary import errored
     from reconciler.render.expect import what_moved
     from reconciler.render.json import plan_document
 
@@ -119,7 +120,9 @@ def check_expected(plan: Plan, expect: tuple[str, ...]) -> None:
             raise UsageError("a reviewed plan is not whole", hint=PLAN_HINT) from None
     if moved:
         hint = "plan again, and review that; between plan and write the API has no lock, so look at the outcome too"
-        raise UnexpectedPlanError("\n  ".join(("the plan is not the one that was reviewed:", *moved)), hint=hint)
+        error = UnexpectedPlanError("\n  ".join(("the plan is not the one that was reviewed:", *moved)), hint=hint)
+        error.exit_code = Exit.ERROR if errored(plan) else error.exit_code
+        raise error
 
 
 def check_approval(*, auto_approve: bool) -> None:

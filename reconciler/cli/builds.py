@@ -13,7 +13,16 @@ import click
 from reconciler.cli import session
 from reconciler.cli.apply import check_approval
 from reconciler.cli.build_runs import cancel, check_uuid, logs, run, since_option, wait
-from reconciler.cli.options import Globals, Manifests, argument, ask_option, json_option, names_options, option
+from reconciler.cli.options import (
+    Globals,
+    Manifests,
+    argument,
+    ask_option,
+    command_group,
+    json_option,
+    names_options,
+    option,
+)
 from reconciler.cli.output import data, indented, say, tell, tell_unread, width
 from reconciler.errors import ApiError, Exit, UsageError
 from reconciler.kinds.build import FAILED, OUTCOMES, PER_PAGE, STATUSES, Build
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
     from reconciler.lookup import Named
 
 
-@click.group()
+@command_group
 def builds() -> None:
     """Builds: list them, read their logs, start, cancel, wait.
 
@@ -275,7 +284,7 @@ def limits(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     return Exit.OK
 
 
-@click.group()
+@command_group
 def cache() -> None:
     """Build caches, one a trigger.
 

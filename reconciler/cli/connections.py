@@ -10,7 +10,7 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
-from reconciler.cli.options import Globals, argument, ask_option, option, report_options
+from reconciler.cli.options import Globals, argument, ask_option, command_group, option, report_options
 from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 from reconciler.kinds.connection import PROVIDERS, Connection
@@ -18,7 +18,7 @@ from reconciler.model import Address, Declared
 from reconciler.states import Desired
 
 
-@click.group()
+@command_group
 def connections() -> None:
     """Repository connections, of which the API has no list.
 

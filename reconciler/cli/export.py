@@ -138,10 +138,10 @@ def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str]) ->
         return f"nothing to add: the manifests of `{folder}` already say everything\n"
     added = sum(name in there for name in files)
     counts = ((len(files) - added, "written"), (added, "added to"))
-    told = ", ".join(f"{count} {what}" for count, what in counts if count)
+    told = ", ".join(f"{count} file{'s' * (count != 1)} {what}" for count, what in counts if count)
     beside = [DEFAULTS[0]] * (os.path.join("..", DEFAULTS[0]) in there)
     command = shlex.join(("buildsctl", "plan", *beside, folder))
-    text = f"{told} of the files in `{folder}`; `{command}` shows what would be adopted\n"
+    text = f"`{folder}`: {told}; `{command}` shows what would be adopted\n"
     default = next((name for name in DEFAULTS if os.path.exists(name)), "")
     if beside:
         text += f"hint: `mv {default} {folder}` makes it one folder, which a plain `buildsctl plan` reads\n"

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from reconciler import __version__
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -169,8 +171,24 @@ def _merged(**given: Any) -> Globals:
     return (earlier if isinstance(earlier, Globals) else Globals()).with_later(given)
 
 
+version_option = functools.partial(
+    click.version_option, __version__, prog_name="buildsctl", message="%(prog)s %(version)s"
+)
 group_options = bundle("settings", _merged, GLOBALS)
-global_options = bundle("settings", _merged, [_quiet(one) for one in GLOBALS])
+
+
+def global_options(command: Command) -> Command:
+    """For every command."""
+    return bundle("settings", _merged, [_quiet(one) for one in GLOBALS])(version_option(hidden=True)(command))
+
+
+def command_group(about: Callable[[], None]) -> click.Group:
+    """A group of commands, whose name has what every command takes on either side as well."""
+
+    def keep(settings: Globals) -> None:
+        click.get_current_context().obj = settings
+
+    return click.group(about.__name__, help=about.__doc__)(global_options(keep))
 
 
 @dataclass(frozen=True, kw_only=True)

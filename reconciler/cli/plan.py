@@ -67,7 +67,7 @@ class Reporter:
         from reconciler.render.json import dump, plan_document
 
         if self.plan and failure:
-            also = exit_codes(self.plan, self.outcomes or ())
+            also = [*exit_codes(self.plan, self.outcomes or ()), type(failure).exit_code]
             later = Exit.ORDER[Exit.ORDER.index(failure.exit_code) + 1 :]
             codes = [*codes, *(code for code in later if code in also and code != Exit.OK)]
         found = self.plan or Plan(account_id="", owner=None, changes=())

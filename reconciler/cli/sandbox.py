@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli import output
-from reconciler.cli.options import Globals, argument, global_options, option
+from reconciler.cli.options import Globals, argument, command_group, global_options, option
 from reconciler.cli.session import SANDBOX_FILE, open_sandbox
 from reconciler.errors import Exit, UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.sandbox.fault_spec import Fault
 
 
-@click.group()
+@command_group
 def sandbox() -> None:
     """Run a strict stand-in of the API, for trying out and for your own pipelines.
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 
-import click
-
 from reconciler.cli import session
 from reconciler.cli.apply import carry_out, of_owner
 from reconciler.cli.options import (
     Globals,
     ask_option,
+    command_group,
     global_options,
     json_option,
     max_deletes_option,
@@ -25,7 +24,7 @@ from reconciler.model import Secret
 from reconciler.states import Desired
 
 
-@click.group()
+@command_group
 def tokens() -> None:
     """Build tokens: generations and who uses them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -127,7 +128,8 @@ def _why_not(live: Live[Trigger], variables: Mapping[str, EnvVar] | None, marker
     if isinstance(marker, ownership.Newer):
         return "a newer buildsctl manages it"
     if marker is not None and marker.owner != owner:
-        return f"it belongs to owner `{marker.owner}`"
+        theirs = shlex.quote(marker.owner)
+        return f"it belongs to owner `{marker.owner}`, and `--owner {theirs}` exports what is theirs, alone"
     if not re.match(WORKER, live.scope):
         return "no manifest can name its Worker"
     if not live.resource.repo_connection_uuid:

@@ -104,7 +104,7 @@ def check_deletes(board: Board) -> int:
     if count > board.options.max_deletes:
         board.refuse(
             None,
-            f"{count} resources would go, and --max-deletes is {board.options.max_deletes}",
+            f"{count} resource{'s' * (count != 1)} would go, and --max-deletes is {board.options.max_deletes}",
             hint=f"if all of them are meant, say --max-deletes {count}",
         )
     return count
