@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from reconciler.errors import ApiError, Diagnostic, Position
 
 
-@dataclass(frozen=True, order=True)
-class Address:
+class Address(NamedTuple):  # of every resource, and what everything is looked up by: as `Position`
     """The identity of a resource, the same on both sides: `trigger/web/production` (DESIGN section 4)."""
 
     kind: str
@@ -210,9 +209,11 @@ class Change:
     position: Position | None = None
 
     def __post_init__(self) -> None:
+        if self.action is Action.NO_OP:
+            return
         sides = self.before is not None, self.after is not None
         wanted = self.action is not Action.CREATE, self.action is not Action.DELETE
-        if self.action is not Action.NO_OP and sides != wanted:
+        if sides != wanted:
             raise ValueError(f"{self.address}: {self.action} with the wrong before or after")
 
 

@@ -45,11 +45,10 @@ class Node(NamedTuple):  # as `Position`
 
     def bare(self) -> Any:
         """The value without positions. Depth is limited by the parser."""
-        if isinstance(self.value, dict):
-            return {key: child.bare() for key, child in self.value.items()}
-        if isinstance(self.value, list):
-            return [child.bare() for child in self.value]
-        return self.value
+        value = self.value
+        if isinstance(value, dict):
+            return {key: child.bare() for key, child in value.items()}
+        return [child.bare() for child in value] if isinstance(value, list) else value
 
     def scalars(self) -> Iterator[Node]:
         """Every scalar in it."""
@@ -119,5 +118,5 @@ def _where_secrets_go(node: Node) -> Iterator[Node]:
             yield child
         elif key == "environment_variables":
             yield from (one for one in child.mapping.values() if isinstance(one.value, dict | list))
-        else:
+        elif child.mapping:
             yield from _where_secrets_go(child)
