@@ -121,6 +121,28 @@ HIDDEN = {
             ("6:53", "`x` cannot be ignored", ""),
         ],
     ),
+    "a Worker's own, and not what it lacks because of them": (
+        "workers: {web: {triggers: {p: {branch_includes: [a, b], deploy_comand: d, environment_variables: {9A: x, B: 5}, "
+        "root_directory: 5}, q: {branch_includes: ['*'], branch_exclude: [a], deploy_command: ''}}}}\n",
+        [
+            ("5:49", "the API refuses these `branch_includes` (400 / 12002)", "name one branch"),
+            ("5:57", "unknown field `deploy_comand`", "did you mean `deploy_command`?"),
+            ("5:99", "`9A` is not a name that the API takes (400 / 12002)", "use letters"),
+            ("5:109", "`B` must be a string", 'quote it: "5"'),
+            ("5:129", "`root_directory` must be a string", 'quote it: "5"'),
+            ("5:161", "unknown field `branch_exclude`", "did you mean `branch_excludes`?"),
+            ("5:198", "`deploy_command` is empty, which the API refuses (400 / 12002)", "say what deploys"),
+        ],
+    ),
+    "a profile's, in the Workers that use it": (
+        "profiles: {n: {foo: x, environment_variables: {9A: x}}}\n"
+        "workers: {web: {profile: n, triggers: {p: {branch_includes: [a, b]}}}}\n",
+        [
+            ("5:16", "unknown field `foo`", "known here"),
+            ("5:48", "`9A` is not a name that the API takes (400 / 12002)", "use letters"),
+            ("6:61", "the API refuses these `branch_includes` (400 / 12002)", "name one branch"),
+        ],
+    ),
     "an expression that nobody knows, where a name belongs": (
         "defaults: {build_token: '${{ params.a }}', ignore: ['${{ params.b }}']}\n" + WEB,
         [("5:25", "`${{ params.a }}` is not known", ""), ("5:53", "`${{ params.b }}` is not known", "")],

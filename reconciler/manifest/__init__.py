@@ -71,7 +71,7 @@ def read(
     overrides = _overrides(given, param_files, problems)
     root = merge.merge_files([one for one in roots if one], Position(filename=found[0], line=1, column=1), problems)
     problems.hide_secrets(root)
-    broken = schema.check(root, problems)
+    sound, broken = schema.check(root, problems)
     if not whole or overrides is None or ("params",) in broken:
         # What follows would only repeat it.
         return ManifestSet(problems=problems, root=root, head=Node(None, root.position))
@@ -79,7 +79,7 @@ def read(
         # What these say of every trigger is not known, so neither is what any trigger comes to.
         broken |= {(section, name) for section in ("profiles", "workers") for name in root.get(section).mapping}
     _check_head(root, broken, problems)
-    return _effective(root, broken, overrides, problems)
+    return _effective(root, sound, broken, overrides, problems)
 
 
 def named(paths: Sequence[str]) -> ManifestSet:
@@ -130,8 +130,10 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
 
 
 def _effective(
-    root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems
+    root: Node, sound: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems
 ) -> ManifestSet:
+    """The Workers are merged of what is `sound` in `root`. One in which anything is broken is linted by what it says,
+    and that is all: what it lacks may be what is broken."""
     scope = params.Scope({**root.get("params").mapping, **overrides}, problems)
     before = len(problems.found)
     head: dict[str, Node] = {
@@ -146,29 +148,31 @@ def _effective(
             if (section, key) not in broken
         }
         head[section] = Node(bodies, root.position)
-    chosen = {
-        name: merge.profiles_of(root, name, problems)
-        for name in root.get("workers").mapping
-        if ("workers", name) not in broken
-    }
-    bad = [body for name, body in root.get("profiles").mapping.items() if ("profiles", name) in broken]
+    chosen = {name: merge.profiles_of(sound, name, problems) for name in sound.get("workers").mapping}
+    bad = [body for name, body in sound.get("profiles").mapping.items() if ("profiles", name) in broken]
+    whole: dict[str, Sequence[Node]] = {}
     workers: dict[str, Node] = {}
     triggers: list[Effective] = []
     has_marker = "owner" not in head or head["owner"].value is not None
     for name, profiles in chosen.items():
-        if any(one is other for one in profiles for other in bad):
-            continue
-        layers = (root, *profiles, root.get("workers", name))
+        layers = (root, *profiles, sound.get("workers", name))
         given = {key: node for layer in layers for key, node in layer.get("params").mapping.items()}
-        inside = params.Scope({**given, **overrides}, problems).inside(f"worker/{name}", worker=name)
-        workers[name], found = _worker(root, name, profiles, inside)
-        lint.check(found, problems, has_marker=has_marker)
-        triggers += found
-    told = len(problems.found) > before or any(section == "params" for section, *_ in broken)
-    if not (told and problems.failed):
+        is_whole = ("workers", name) not in broken and not any(one is other for one in profiles for other in bad)
+        told = problems if is_whole else Problems()
+        inside = params.Scope({**given, **overrides}, told).inside(f"worker/{name}", worker=name)
+        body, found = _worker(sound, name, profiles, inside)
+        lint.check(found, told, has_marker=has_marker)
+        if is_whole:
+            whole[name], workers[name] = profiles, body
+            triggers += found
+        else:
+            places = {one.position for one in found}
+            problems.found += [one for one in told.found if one.rule and one.position not in places]
+    unclear = any(not one.rule for one in problems.found[before:]) or any(section == "params" for section, *_ in broken)
+    if not (unclear and problems.failed):
         # What came out of expressions has to fit the schema as well as what stood there from the start.
         schema.check(Node({**head, "workers": Node(workers, root.position)}, root.position), problems, final=True)
-    _report_unused(root, chosen, broken, overrides, problems)
+    _report_unused(root, whole, broken, overrides, problems)
     return ManifestSet(
         problems=problems, root=root, head=Node(head, root.position), workers=workers, triggers=tuple(triggers)
     )

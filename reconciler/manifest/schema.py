@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from reconciler.errors import Position, nearest
@@ -38,6 +39,9 @@ ALIASES = {
 
 SECTIONS = ("params", "connections", "tokens", "profiles", "workers")
 """The mappings of names at the top."""
+Path = tuple[str, ...]
+PRUNED = ("lint", "defaults", "profiles", "workers")
+"""Where nothing else depends on what is broken."""
 
 _TAG = "0123456789abcdef0123456789abcdef"
 _STRINGS = {"type": "array", "items": {"type": "string"}}
@@ -202,19 +206,21 @@ def _with_expressions(schema: Mapping[str, Any]) -> dict[str, Any]:
     return found | {"pattern": f"{schema['pattern']}|{EXPRESSION}"} if "pattern" in schema else found
 
 
-def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[str, ...]]:
-    """Every violation of the schema, at its place and in words. Returns what is broken: the section, with
-    the key under it where that is one of SECTIONS."""
-    broken: set[tuple[str, ...]] = set()
+def check(root: Node, problems: Problems, *, final: bool = False) -> tuple[Node, set[Path]]:
+    """Every violation of the schema, at its place and in words. Returns `root` without what makes it one in PRUNED
+    sections, so that all else there can be looked at; and what is broken: the section, with the key under it where
+    that is one of SECTIONS."""
+    broken: set[Path] = set()
     schema, value = manifest_schema(final=final), root.bare()
     with suppress(ImportError, UnicodeEncodeError):  # not built for this machine; half a surrogate pair, from a param
         import jsonschema_rs  # noqa: PLC0415 - 30 ms, and `--help` needs none of it
 
         if jsonschema_rs.is_valid(schema, value):
-            return broken
+            return root, broken
     # A hundred times slower, 90 ms to import, and exact about what is wrong and where.
     from jsonschema import Draft202012Validator  # noqa: PLC0415
 
+    gone: set[Path] = set()
     found = Draft202012Validator(schema).iter_errors(value)
     for error in sorted(found, key=lambda one: [str(part) for part in one.absolute_path]):
         for leaf in _leaves(error):
@@ -227,7 +233,29 @@ def check(root: Node, problems: Problems, *, final: bool = False) -> set[tuple[s
                 path.append(leaf.instance)
             if path:  # an unknown section breaks no other
                 broken.add(tuple(path[: 2 if path[0] in SECTIONS else 1]))
-    return broken
+            gone.update(one for one in _culprits(leaf) if one and one[0] in PRUNED)
+    touched = {path[:length] for path in gone for length in range(len(path))}
+    return _without(root, gone, touched), broken
+
+
+def _culprits(leaf: Any) -> Iterator[Path]:
+    """Where what stands makes it an error; of a list with a bad element all of it does."""
+    path = tuple(takewhile(lambda part: isinstance(part, str), leaf.absolute_path))
+    if "propertyNames" in leaf.absolute_schema_path:
+        yield (*path, leaf.instance)
+    elif leaf.validator == "additionalProperties":
+        yield from ((*path, name) for name in leaf.instance if name not in leaf.schema.get("properties", ()))
+    else:
+        yield path
+
+
+def _without(node: Node, gone: Set[Path], touched: Set[Path], path: Path = ()) -> Node:
+    """`node` without what stands at the paths `gone`; `touched` lead there, and all else stays the same object."""
+    if path not in touched:
+        return node
+    kept = {key: child for key, child in node.mapping.items() if (*path, key) not in gone}
+    kept = {key: _without(child, gone, touched, (*path, key)) for key, child in kept.items()}
+    return node._replace(value=kept)
 
 
 def _leaves(error: Any) -> Iterator[Any]:
