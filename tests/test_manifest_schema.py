@@ -122,8 +122,11 @@ HIDDEN = {
         ],
     ),
     "a Worker's own, and not what it lacks because of them": (
-        "workers: {web: {triggers: {p: {branch_includes: [a, b], deploy_comand: d, environment_variables: {9A: x, B: 5}, "
-        "root_directory: 5}, q: {branch_includes: ['*'], branch_exclude: [a], deploy_command: ''}}}}\n",
+        (
+            "workers: {web: {triggers: {p: {branch_includes: [a, b], deploy_comand: d, "
+            "environment_variables: {9A: x, B: 5}, root_directory: 5}, "
+            "q: {branch_includes: ['*'], branch_exclude: [a], deploy_command: ''}}}}\n"
+        ),
         [
             ("5:49", "the API refuses these `branch_includes` (400 / 12002)", "name one branch"),
             ("5:57", "unknown field `deploy_comand`", "did you mean `deploy_command`?"),
@@ -135,8 +138,10 @@ HIDDEN = {
         ],
     ),
     "a profile's, in the Workers that use it": (
-        "profiles: {n: {foo: x, environment_variables: {9A: x}}}\n"
-        "workers: {web: {profile: n, triggers: {p: {branch_includes: [a, b]}}}}\n",
+        (
+            "profiles: {n: {foo: x, environment_variables: {9A: x}}}\n"
+            "workers: {web: {profile: n, triggers: {p: {branch_includes: [a, b]}}}}\n"
+        ),
         [
             ("5:16", "unknown field `foo`", "known here"),
             ("5:48", "`9A` is not a name that the API takes (400 / 12002)", "use letters"),
