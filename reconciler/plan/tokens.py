@@ -109,11 +109,11 @@ def _compare(board: Board, declared: AnyToken, seen: Generation, made: Generatio
     if board.options.key is None:
         return "", "there is no BUILDSCTL_FINGERPRINT_KEY"
     if made.mac8 == NO_MAC:
-        return "", "its source gives no value"
+        return "", "no value from its source"
     if seen.mac8 == NO_MAC:
-        return "", "buildsctl has not written it under a key yet"
+        return "", "not written under a key yet"
     if seen.mac8[:2] != made.mac8[:2]:
-        return "", "it was written under another key"
+        return "", "written under another key"
     return "" if seen.mac8 == made.mac8 else "its secret changed", ""
 
 

@@ -143,11 +143,11 @@ def _compare(board: Board, result: Variables, declared: Declared[EnvVar], applie
     if key is None:
         return "", "there is no BUILDSCTL_FINGERPRINT_KEY"
     if not fingerprint or result.memory is None:
-        return "", "buildsctl has not written it under a key yet"
+        return "", "not written under a key yet"
     if result.memory.kid != key.kid:
-        return "", "it was written under another key"
+        return "", "written under another key"
     if not isinstance(secret, Secret) or secret.value is None:
-        return "", "its source gives no value"
+        return "", "no value from its source"
     same = key.fingerprint(result.live, declared.address.name, secret.value) == fingerprint
     return "" if same else "its value is not the one that was written last", ""
 
