@@ -71,7 +71,7 @@ def test_an_apply_says_how_many_writes_are_done_and_how_long_it_waits(tmp_path: 
         text = "version: 1\nowner: acme\nconnections: {acme/site: {provider_account_id: '1', repo_id: '2'}}\n"
         trigger = "{branch_includes: [main], deploy_command: x}"
         text += f"workers: {{web: {{build_token_uuid: {token}, triggers: {{p: {trigger}}}}}}}\n"
-        answers = iter([Answer(status=429, headers={"Retry-After": "3"})])
+        answers = iter([Answer(status=429, headers={"Retry-After": "7"})])
 
         def wait(call: Call) -> Answer:
             import time
@@ -83,8 +83,8 @@ def test_an_apply_says_how_many_writes_are_done_and_how_long_it_waits(tmp_path: 
             server.on(method, "/builds/.*", wait)
         seen = _run(server, write(tmp_path, text), "apply", "--auto-approve", terminal=True)
     assert re.search(r"writing: \d of \d, about \d+ s left", seen)
-    assert re.search(r"waiting: [23] s left", seen)
-    assert "waiting 3 s for the rate limit, which all of a user's tools share\r\n" in seen
+    assert re.search(r"waiting: [67] s left", seen)
+    assert "waiting 7 s for the rate limit, which all of a user's tools share\r\n" in seen
     assert seen.endswith("\r\x1b[K")
 
 
