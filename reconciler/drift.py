@@ -19,6 +19,7 @@ from enum import StrEnum
 from reconciler import ownership
 from reconciler.diff import normal
 from reconciler.errors import BuildsctlError, Severity
+from reconciler.kinds.token import TokenReference
 from reconciler.model import Action, Address, Cause, Change, Disposition, Plan, Secret, Value
 from reconciler.states import Desired, Observed
 
@@ -179,6 +180,7 @@ def unused_tokens(desired: Desired, observed: Observed, plan: Plan) -> list[Find
     """Build tokens that neither the manifests name nor any trigger that was read uses."""
     used = {one.resource.build_token_uuid for one in observed.triggers} | set(plan.ids.values())
     rows = {change.address.name for change in plan.changes if change.address.kind == "token"}
+    rows |= {one.resource.build_token_name for one in desired.tokens if isinstance(one.resource, TokenReference)}
     found = []
     for live in observed.tokens:
         name = live.resource.build_token_name

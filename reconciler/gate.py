@@ -62,7 +62,7 @@ class Gate:
                     self._left = None if self._left is None else self._left - 1
                     return True
                 if self._max_wait is not None and not self.waited + wait <= self._max_wait:  # NaN is no limit to pass
-                    hint = "wait, or allow more with --max-wait; --target costs only what it names"
+                    hint = "wait, or allow more with --max-wait"
                     raise RateLimitedError(f"the rate limit would hold the run up for {wait:.0f} s", hint=hint)
                 first = until > self._told_until + 1
                 self._closed_until, self._left = until, None

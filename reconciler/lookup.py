@@ -74,6 +74,7 @@ class Directory(Lists):
         found = self.workers.get(name) or next((tag for tag in self.workers.values() if tag == name), "")
         if not found:
             hint = nearest(name, self.workers) or "deploy it first: `npx wrangler deploy`"
+            hint = "no glob is taken here: name one" if is_glob(name) else hint
             raise UsageError(f"there is no Worker `{name}` in this account", hint=hint)
         return found
 

@@ -7,7 +7,7 @@ makes exactly what it was about unread, and is never taken for absence.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -187,6 +187,8 @@ class _Look:
         names = workers if self.everything else self.desired.workers
         triggers = 2 * len(names) if self.everything else len(self.desired.triggers)  # a Worker has two at most
         self.foretell(len(names) + (triggers if self.reads_variables else 0))
+        if self.everything:
+            self.elsewhere(given, workers)
         asked = {self.tags[name] for name in given if name in self.tags}
         for name in sorted(set(names) & set(workers) - given):
             if workers[name] in asked:
@@ -195,6 +197,15 @@ class _Look:
                 self.worker(name, workers[name], given=False)
             else:
                 self.no_tag(name)
+
+    def elsewhere(self, given: Set[str], workers: dict[str, str]) -> None:
+        """A Worker of the account that the manifests mean by another tag is not read: nobody knows what it holds."""
+        known = {one.resource.tag for one in self.desired.workers.values()}
+        for name in sorted(given & workers.keys()):
+            if workers[name] not in known:
+                error = AnswerError(f"its tag is {workers[name]}, in the manifests it is another")
+                error.hint = "a Worker that was deleted and made again has a new tag: mend `tag`, or take it out"
+                self.unread_workers[f"{name}~{workers[name]}"] = Unread(what=f"the Worker `{name}`", error=error)
 
     def no_tag(self, name: str) -> None:
         error = AnswerError("the API's answer has no usable `tag`")

@@ -266,7 +266,7 @@ def test_what_git_says(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "told"),
     [
         ([], "say what changed"),
-        (["--base", "x", "--files", "y"], "say what changed"),
+        (["--base", "x", "--files", "y"], "--base and --files exclude each other"),
         (["--base", "-x"], "is no Git revision"),
         (["--base", "nothing"], "Git knows no revision `nothing` here"),
         (["--files", "x"], "no branch is checked out"),

@@ -212,6 +212,14 @@ def test_what_nobody_declares_is_unmanaged(estate: Path) -> None:
     ]
 
 
+def test_a_token_of_a_name_that_the_manifests_mean_is_no_stranger(estate: Path) -> None:
+    twin = {"build_token_name": "by hand", "cloudflare_token_id": "t7", "build_token_secret": "s"}
+    story.edit([["POST", "/builds/tokens", twin]])
+    ran = story.run(["drift", "--all", "--format", "json"], {})
+    assert "2 build tokens have the name" in ran.stdout
+    assert "token/by hand" not in [address for _, address in found(json.loads(ran.stdout))]
+
+
 def test_a_baseline_tells_new_known_and_gone(estate: Path) -> None:
     story.edit([["PATCH", "/builds/triggers/{web/production}", {"build_command": "by hand"}]])
     first = drift("--out", "base.json", code=2)
@@ -459,6 +467,19 @@ def test_a_kind_that_is_none_is_refused(estate: Path, fail_on: str) -> None:
     ran = story.run(["drift", "--fail-on", fail_on], {})
     assert ran.code == 1
     assert "is none of live, pending" in ran.stderr
+
+
+@pytest.mark.parametrize("fail_on", ["", ",", " , "])
+def test_what_fails_is_not_nothing_by_a_slip(estate: Path, fail_on: str) -> None:
+    ran = story.run(["drift", "--fail-on", fail_on], {})
+    assert (ran.code, ran.requests) == (1, [])
+    assert "it names nothing: live, pending, unmanaged, health, or none" in ran.stderr
+
+
+def test_a_kind_that_is_not_looked_for_is_told(estate: Path) -> None:
+    ran = story.run(["drift", "--fail-on", "health"], {})
+    assert "warning: without --health or --stale-days nothing is found" in ran.stderr
+    assert "warning" not in story.run(["drift", "--fail-on", "health", "--health"], {}).stderr
 
 
 ODD = [[1], "x", {"builds": "x"}, {"builds": {"t": 1}}, {"builds": {"t": {"build_uuid": ".."}}}]

@@ -631,6 +631,33 @@ def test_a_param_that_nothing_uses(tmp_path: Path, text: str, expected: list[Tol
     check(tmp_path, HEAD + text, expected)
 
 
+def test_a_param_of_a_profile_that_another_profile_of_the_worker_refers_to_is_used(tmp_path: Path) -> None:
+    text = f"""\
+profiles:
+  base: {{root_directory: "apps/${{{{ params.dir }}}}", triggers: {{p: {{{TRIGGER}}}}}}}
+  billing: {{params: {{dir: billing}}}}
+workers: {{web: {{profile: [base, billing]}}}}
+"""
+    check(tmp_path, HEAD + text, [])
+
+
+BOTH = ("build_token: deploy", "build_token_uuid: 22222222-0000-4000-8000-000000000001")
+
+
+@pytest.mark.parametrize("order", [BOTH, BOTH[::-1]], ids=["name first", "UUID first"])
+def test_a_reference_by_name_and_one_by_uuid_in_one_place_are_one_too_many(
+    tmp_path: Path, order: tuple[str, str]
+) -> None:
+    summary = "`build_token` and `build_token_uuid` say the same, first at "
+    files = {"a.yaml": HEAD + f"defaults: {{{order[0]}}}\n", "b.yaml": f"defaults: {{{order[1]}}}\n"}
+    check(tmp_path, files, [("b.yaml:1:12", f"{summary}a.yaml:5:12", "keep one")])
+    trigger = f"workers: {{web: {{triggers: {{p: {{{TRIGGER}, {', '.join(order)}}}}}}}}}\n"
+    ((_, found, _),) = told(tmp_path, HEAD + trigger)
+    assert found.startswith(summary)
+    nearer = f"defaults: {{{order[0]}}}\nworkers: {{web: {{{order[1]}, triggers: {{p: {{{TRIGGER}}}}}}}}}\n"
+    check(tmp_path, HEAD + nearer, [])
+
+
 def test_a_param_of_a_worker_that_only_another_worker_refers_to_is_unused(tmp_path: Path) -> None:
     text = f"""\
 workers:

@@ -71,7 +71,9 @@ def affected(
     from reconciler.render.affected import affected_document, affected_text
     from reconciler.render.json import dump
 
-    if (base is None) == (not files):
+    if base is not None and files:
+        raise UsageError("--base and --files exclude each other", hint="--base asks Git, --files is told")
+    if base is None and not files:
         raise UsageError("say what changed", hint="--base REV, or --files FILE; --files - reads names from stdin")
     desired = session.load(manifests)
     if base is not None:

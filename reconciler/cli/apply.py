@@ -23,6 +23,7 @@ from reconciler.cli.options import (
     ask_option,
     deciding_options,
     manifest_options,
+    named_manifests,
     option,
     owner_option,
     report_options,
@@ -176,12 +177,12 @@ def carry_out(plan: Plan, api: Api, reporter: Reporter, settings: Globals, *, as
 
 @contextmanager
 def of_owner(
-    given: str | None, settings: Globals, reporter: Reporter, *, auto_approve: bool
+    given: str | None, manifests: Manifests, settings: Globals, reporter: Reporter, *, auto_approve: bool
 ) -> Iterator[tuple[str, Api]]:
     """The owner that is given, else that of the manifests here, and the API; what goes wrong is reported."""
     with reporting(reporter.write):
         check_approval(auto_approve=auto_approve)
-        declared = session.here(strict=not given)
+        declared = session.names(manifests, strict=not given)
         owner = given or declared.owner
         if not owner:
             raise UsageError("the manifests have no owner", hint="name one with --owner")
@@ -191,9 +192,16 @@ def of_owner(
 
 @click.command(params=[ask_option, owner_option])
 @argument("globs", nargs=-1, required=True, metavar="GLOB...")
+@named_manifests
 @report_options(Reporter)
 def release(
-    *, settings: Globals, reporter: Reporter, globs: tuple[str, ...], auto_approve: bool, owner: str | None
+    *,
+    settings: Globals,
+    manifests: Manifests,
+    reporter: Reporter,
+    globs: tuple[str, ...],
+    auto_approve: bool,
+    owner: str | None,
 ) -> int:
     """Give up ownership, and change nothing else.
 
@@ -219,7 +227,7 @@ def release(
     names = {glob.split("/")[1] if glob.count("/") else "*" for glob in globs}
     everything = any(sign in name for name in names for sign in "*?[")
     workers = {} if everything else Worker.named(names)
-    with of_owner(owner, settings, reporter, auto_approve=auto_approve) as (whose, api):
+    with of_owner(owner, manifests, settings, reporter, auto_approve=auto_approve) as (whose, api):
         observed = observe(Desired(owner=None, workers=workers), api, everything=everything)
         plan = plan_release(whose, observed, globs, account_id=api.account_id)
         return carry_out(plan, api, reporter, settings, ask=not auto_approve)

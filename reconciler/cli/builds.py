@@ -235,7 +235,9 @@ def get(
     from reconciler.render.builds import build_document, build_text
 
     ids = list(dict.fromkeys(part.strip() for one in version_id for part in one.split(",") if part.strip()))
-    if bool(uuid) == bool(ids):
+    if uuid and ids:
+        raise UsageError("a build's UUID and --version-id exclude each other", hint="ask twice")
+    if not uuid and not ids:
         raise UsageError("say which build", hint="a build's UUID, or --version-id ID")
     if uuid:
         check_uuid(uuid)

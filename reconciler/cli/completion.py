@@ -32,7 +32,7 @@ KINDS = {
     "delete_unmanaged": ("trigger", "worker", "env"),
     "take_over": ("trigger", "worker"),
     "accept_secret_loss": ("trigger", "worker", "env"),
-    "rewrite_secrets": ("env", "worker", "token"),
+    "rewrite_secrets": ("trigger", "worker", "env", "token"),
     "globs": ("trigger", "worker", "env"),
 }
 """What a GLOB can be about, by the option's name."""

@@ -10,7 +10,16 @@ import click
 
 from reconciler.cli import session
 from reconciler.cli.apply import carry_out, check_approval
-from reconciler.cli.options import Globals, argument, ask_option, command_group, option, report_options
+from reconciler.cli.options import (
+    Globals,
+    Manifests,
+    argument,
+    ask_option,
+    command_group,
+    named_manifests,
+    option,
+    report_options,
+)
 from reconciler.cli.plan import Reporter, reporting
 from reconciler.errors import UsageError
 from reconciler.kinds.connection import PROVIDERS, Connection
@@ -42,10 +51,12 @@ def connections() -> None:
     ],
 )
 @argument("name", metavar="OWNER/REPO")
+@named_manifests
 @report_options(Reporter)
 def delete(
     *,
     settings: Globals,
+    manifests: Manifests,
     reporter: Reporter,
     name: str,
     auto_approve: bool,
@@ -76,24 +87,24 @@ def delete(
         check_approval(auto_approve=auto_approve)
         if "/" not in name:
             raise UsageError(f"`{name}` is no OWNER/REPO", hint="name it as the manifests do: `acme/site`")
-        given = {"repo_id": repo_id, "provider_account_id": provider_account_id}
-        ids = {field: value for field, value in given.items() if value}
-        check_ids(provider_type or "github", name, ids)
-        said = ids | ({"provider_type": provider_type} if provider_type else {})
-        here = session.here(strict=len(ids) < len(given))
-        declared = _declared(name, said, here)
-        with session.open_api(settings, session.account_id(settings, here.account_id)) as api:
+        given = {"repo_id": repo_id, "provider_account_id": provider_account_id, "provider_type": provider_type}
+        said = {field: value for field, value in given.items() if value}
+        ids = {field: value for field, value in said.items() if field != "provider_type"}
+        desired = session.names(manifests, strict=len(said) < len(given))
+        declared = _declared(name, said, desired)
+        check_ids(declared.resource.provider_type, name, ids)
+        with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:
             observed = observe(Desired(owner=None), api, everything=True, variables=False)
             plan = decide(declared, observed, account_id=api.account_id)
             return carry_out(plan, api, reporter, settings, ask=not auto_approve)
 
 
-def _declared(name: str, given: Mapping[str, Any], here: Desired) -> Declared[Connection]:
-    """What the options say of the connection, and the manifests `here` where they do not."""
-    if {"repo_id", "provider_account_id"} <= given.keys():
-        return Connection.parse(name, given, None)
-    for one in here.connections:
+def _declared(name: str, given: Mapping[str, Any], desired: Desired) -> Declared[Connection]:
+    """What the options say of the connection, and the manifests where they do not."""
+    for one in desired.connections:
         if one.address == Address.of("connection", name):
             return replace(one, resource=replace(one.resource, **given))
+    if {"repo_id", "provider_account_id"} <= given.keys():
+        return Connection.parse(name, given, None)
     hint = "give --repo-id and --provider-account-id"
     raise UsageError(f"the manifests here have no connection `{name}`", hint=hint)

@@ -30,7 +30,12 @@ def _kinds(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]
     """Separated by commas; or an array, as a variable of the environment gives a list."""
     listed = texts(given)
     parts = given.split(",") if listed is None else listed
-    kinds = tuple(part.strip() for part in parts if part.strip() not in ("", "none"))
+    said = [part.strip() for part in parts if part.strip()]
+    if listed == []:
+        return ("live", "health")  # as any list in a variable, not set
+    if not said:
+        raise click.BadParameter(f"it names nothing: {', '.join(KINDS)}, or none")
+    kinds = tuple(one for one in said if one != "none")
     for kind in kinds:
         if kind not in KINDS:
             raise click.BadParameter(f"`{kind}` is none of {', '.join(KINDS)}, none")
@@ -114,6 +119,8 @@ def drift(
     """
     from reconciler.render.drift import troubles
 
+    if fail_on == ("health",) and not health and not stale_days:
+        say("warning: without --health or --stale-days nothing is found of the one kind that --fail-on names\n")
     reporter.reach = Reach(paths=manifests.paths, everything=all, health=health, stale_days=stale_days)
     with reporting(reporter.write):
         if reporter.out:

@@ -238,10 +238,21 @@ def offline_options(command: Command) -> Command:
     return bundle("manifests", _silent, [PATHS, *PARAMS, *map(_quiet, SOURCES)])(global_options(command))
 
 
+# For commands that look names up in manifests, and take something else as arguments.
+named_manifests = bundle(
+    "manifests",
+    _silent,
+    [
+        option("--manifests PATH", "Where names come from; default: those here.", multiple=True),
+        *PARAMS,
+        *map(_quiet, SOURCES),
+    ],
+)
+
+
 def names_options(command: Command) -> Command:
-    """For commands that look names up in manifests, and take something else as arguments; with the global options."""
-    given = option("--manifests PATH", "Where names come from; default: those here.", multiple=True)
-    return bundle("manifests", _silent, [given, *PARAMS, *map(_quiet, SOURCES)])(global_options(command))
+    """The same with the global options."""
+    return named_manifests(global_options(command))
 
 
 def fingerprint_key() -> FingerprintKey | None:
@@ -302,7 +313,7 @@ deciding_options = bundle(
 
 
 ask_option = option("--auto-approve", "Do not ask; needed without a terminal.", weakens_safety=True)
-owner_option = option("--owner OWNER", "Whose; default: the owner of the manifests here.")
+owner_option = option("--owner OWNER", "Whose; default: the owner of the manifests here.", weakens_safety=True)
 
 
 def format_option(*formats: str, **more: Any) -> Setting:

@@ -78,13 +78,9 @@ def names(manifests: Manifests, *, strict: bool) -> Desired:
         found.problems.raise_errors()
     elif found.problems.failed:
         say("warning: the manifests hold errors, so names that they declare may be missed; see `buildsctl validate`\n")
+        if "${{" in (wanted.account_id or ""):  # a param that is not given
+            wanted = replace(wanted, account_id=None)
     return wanted
-
-
-def here(*, strict: bool) -> Desired:
-    """What the manifests of this folder want, for commands that take none: those that read names of broken ones
-    must not do so where they decide what is written."""
-    return names(Manifests(paths=(), param=(), param_file=(), allow_commands=False, no_secrets=True), strict=strict)
 
 
 @contextmanager

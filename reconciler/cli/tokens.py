@@ -8,11 +8,14 @@ from reconciler.cli import session
 from reconciler.cli.apply import carry_out, of_owner
 from reconciler.cli.options import (
     Globals,
+    Manifests,
     ask_option,
     command_group,
     global_options,
     json_option,
     max_deletes_option,
+    named_manifests,
+    names_options,
     option,
     owner_option,
     report_options,
@@ -37,8 +40,8 @@ def tokens() -> None:
 
 
 @tokens.command("list", short_help="List build tokens, and who uses them.", params=[json_option])
-@global_options
-def list_(settings: Globals, as_json: bool) -> int:
+@names_options
+def list_(settings: Globals, manifests: Manifests, as_json: bool) -> int:
     """List the build tokens of the account, and the triggers that use them. Reads every Worker.
 
     \b
@@ -53,7 +56,7 @@ def list_(settings: Globals, as_json: bool) -> int:
     from reconciler.observe import observe
     from reconciler.render.tokens import token_rows, tokens_text
 
-    with session.open_api(settings, session.account_id(settings, session.here(strict=False).account_id)) as api:
+    with session.open_named(settings, manifests) as (api, _):
         observed = observe(Desired(owner=None), api, everything=True)
     rows = token_rows(observed)
     data(indented(rows) if as_json else tokens_text(rows, complete=not observed.unread))
@@ -101,8 +104,17 @@ def id_(settings: Globals, env: str) -> int:
 @tokens.command(
     short_help="Delete old generations that nothing uses.", params=[ask_option, owner_option, max_deletes_option]
 )
+@named_manifests
 @report_options(Reporter)
-def prune(*, settings: Globals, reporter: Reporter, auto_approve: bool, owner: str | None, max_deletes: int) -> int:
+def prune(
+    *,
+    settings: Globals,
+    manifests: Manifests,
+    reporter: Reporter,
+    auto_approve: bool,
+    owner: str | None,
+    max_deletes: int,
+) -> int:
     """Delete the old generations of an owner's tokens that no trigger of the account uses.
 
     \b
@@ -118,7 +130,7 @@ def prune(*, settings: Globals, reporter: Reporter, auto_approve: bool, owner: s
     from reconciler.observe import observe
     from reconciler.plan.tokens import prune as decide
 
-    with of_owner(owner, settings, reporter, auto_approve=auto_approve) as (whose, api):
+    with of_owner(owner, manifests, settings, reporter, auto_approve=auto_approve) as (whose, api):
         observed = observe(Desired(owner=whose), api, everything=True, variables=False)
         plan = decide(whose, observed, max_deletes=max_deletes, account_id=api.account_id)
         return carry_out(plan, api, reporter, settings, ask=not auto_approve)

@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from reconciler.errors import Position, nearest
+from reconciler.kinds.trigger import Trigger
 from reconciler.manifest import desired, files, lint, merge, params, schema
 from reconciler.manifest.merge import Effective
 from reconciler.manifest.nodes import Node, Problems
@@ -123,6 +124,12 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
     if "owner" not in root.mapping:
         hint = "write `owner: NAME`, a name for who manages these resources; `owner: null` for nobody"
         problems.error("no manifest of the set says `owner`", at=root.position, hint=hint)
+    for layer in merge.layers(root):
+        for both in Trigger.references.items():
+            places = sorted(layer.get(name).place for name in both if layer.get(name).value is not None)
+            if len(places) > 1:
+                told = f"{' and '.join(f'`{name}`' for name in both)} say the same, first at {places[0]}"
+                problems.error(told, at=places[1], hint="keep one")
     for name in (name for layer in merge.layers(root) for name in layer.get("lint", "allow").items):
         if isinstance(name.value, str) and name.value not in lint.NAMES:
             hint = nearest(name.value, lint.NAMES) or f"rules: {', '.join(sorted(lint.NAMES))}"
@@ -216,7 +223,12 @@ def _report_unused(
     holds = {f"worker/{name}": (workers[name], [*mine, workers[name]]) for name, mine in chosen.items()}
     for name, body in profiles.items():
         if ("profiles", name) not in broken:
-            users = [workers[user] for user, mine in chosen.items() if any(one is body for one in mine)]
+            users = [
+                node
+                for user, mine in chosen.items()
+                if any(one is body for one in mine)
+                for node in (*mine, workers[user])
+            ]
             users += [node for user, node in workers.items() if ("workers", user) in broken]  # they may be
             holds[schema.where(["profiles", name])] = (body, [body, *users])
     for address, (body, nodes) in holds.items():

@@ -58,9 +58,9 @@ def _check_globs(board: Board) -> None:
         if not board.has_row(glob):
             hint = "an address such as `trigger/web/production`, `worker/web` or `token/*`; quote it for the shell"
             raise UsageError(f"--target {glob} matches nothing", hint=hint)
-    for name in ("delete_unmanaged", "take_over", "rewrite_secrets"):
+    for name in ("delete_unmanaged", "take_over", "rewrite_secrets", "accept_secret_loss"):
         for glob in getattr(board.options, name):
-            if not board.has_row(glob):
+            if not (board.has_row(glob) or board.has_variable(glob)):
                 board.tell(None, f"--{name.replace('_', '-')} {glob} matches nothing")
 
 
@@ -134,7 +134,10 @@ def _look_up(board: Board, worker: Declared[Worker], tags: Mapping[str | None, l
         hint = "a Worker that was deleted and made again has a new tag"
         board.fail(worker, f"no Worker of this account has the tag `{given}`", hint=hint)
     elif not board.observed.unread_scripts:
-        hint = nearest(name, board.observed.workers or ()) or "deploy it first: `npx wrangler deploy`"
+        deploys = (one.resource for one in board.desired.by_worker.get(name, ()) if not one.resource.is_preview)
+        command = next((one.deploy_command for one in deploys if "\n" not in one.deploy_command), "")
+        told = f"deploy it first: `{command or 'npx wrangler deploy'}`"
+        hint = nearest(name, board.observed.workers or ()) or told
         board.fail(worker, f"there is no Worker `{name}` in this account", hint=hint)
 
 

@@ -214,6 +214,11 @@ class Board:
     def has_row(self, glob: str) -> bool:
         return any(change.address.matches(glob) for change in self.changes)
 
+    def has_variable(self, glob: str) -> bool:
+        """Is there one live? Those of a trigger that goes have no rows."""
+        lives = ((self.addresses.get(uuid), keys) for uuid, keys in self.observed.variables.items())
+        return any(EnvVar.address(one, key).matches(glob) for one, keys in lives if one for key in keys)
+
     def named(self, address: Address, globs: Iterable[str]) -> bool:
         """Did the user name this address?"""
         return any(address.matches(glob) for glob in globs)

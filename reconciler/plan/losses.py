@@ -64,8 +64,8 @@ def refuse(
 
 def check_variables(board: Board, trigger: DeclaredTrigger, seen: Seen, found: Variables) -> None:
     """64 variables a trigger, the marker counted; those that nobody declared count too."""
-    with_value = {key for key, one in trigger.variables.items() if one.resource.value is not None}
-    total = len((with_value | seen.variables.keys()) - {MARKER, *found.deletes}) + (board.owner is not None)
+    held = (found.writes.keys() | seen.variables.keys()) - {MARKER, *found.deletes}
+    total = len(held) + (board.owner is not None)
     if total > MAX_VARIABLES and "too-many-variables" not in trigger.allow:
         board.refuse(
             trigger.address,
@@ -80,9 +80,10 @@ def check_total(board: Board, declared: Sequence[DeclaredTrigger], left: Sequenc
     total = len(declared) + len(stay)
     for want in declared:
         made = board.made.get(want.address)
-        if not made or not stay or "one-trigger-per-kind" in want.allow:
+        if not made or not stay:
             continue
         same = [address for address, one in stay if one.is_preview == made.is_preview]
+        same = [] if "one-trigger-per-kind" in want.allow else same
         if same or total > MAX_TRIGGERS:
             kept = same[0] if same else stay[0][0]
             what = f"two {'preview' if made.is_preview else 'production'}" if same else f"{total}"

@@ -132,6 +132,12 @@ def _decide_replace(
     if not board.may_destroy:
         stop(board, trigger, Disposition.UNKNOWN, "not replaced, since not everything could be read", seen)
         return
+    tokens, kept = {live.id for live in board.observed.tokens}, want.build_token_uuid
+    if trigger.ignores("build_token_uuid") and tokens and kept not in tokens:
+        told = f"there is no build token `{kept}` in this account, with which it would be made again"
+        board.fail(trigger, told, hint="take `build_token` out of `ignore`")
+        stop(board, trigger, Disposition.UNKNOWN, "not replaced: its build token is gone", seen)
+        return
     refused = losses.refuse(board, trigger.address, seen, "replace", trigger)
     cause = ownership.joined([change.cause for change in fields])
     shown = [one for one in board.observed.connections if one.id == seen.live.resource.repo_connection_uuid]

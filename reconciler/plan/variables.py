@@ -78,7 +78,7 @@ def _decide_declared(board: Board, result: Variables, declared: Declared[EnvVar]
     elif result.anew:  # ignored ones, too: a field is still sent on create
         _write(board, result, declared, None, reason=result.anew, cause=result.cause)
     elif ignores(result.trigger, key) and not (result.unfinished and seen is None):
-        _keep_entry(result, key, seen)
+        _keep_entry(result, key, seen, result.memory)
         row(board, declared, seen, reason=IGNORED if seen else "ignored, and not there")
     elif seen is None:
         moved = ownership.cause(applied=applied, before=None, after=applied if want.is_secret else entry(want))
@@ -126,8 +126,9 @@ def _decide_secret(
         change = FieldChange(path="value", before=Secret(None), after=after, cause=Cause.MANIFEST)
         _write(board, result, declared, seen, reason=rewrite, cause=Cause.MANIFEST, fields=(change,))
         return
-    # A run keeps the fingerprints of what it does not write.
-    result.entries[hash_name(declared.address.name)] = declared.resource if applied is None else applied
+    # A run keeps the fingerprints of what it does not write; the hash of a plain value is none.
+    kept = applied is not None and not applied.startswith("p")
+    result.entries[hash_name(declared.address.name)] = applied if applied is not None and kept else declared.resource
     reason = f"there; not compared: {not_compared}" if not_compared else "as declared, by its fingerprint"
     row(board, declared, seen, reason=reason, not_compared=not_compared)
 
@@ -135,7 +136,8 @@ def _decide_secret(
 def _compare(board: Board, result: Variables, declared: Declared[EnvVar], applied: str | None) -> tuple[str, str]:
     """Why a secret is written again, or why nobody can tell whether it has to be; both empty where it is the same."""
     secret = declared.resource.value
-    if board.named(declared.address, board.options.rewrite_secrets):
+    named = (declared.address, result.trigger.address)  # a trigger's address covers its own
+    if any(board.named(one, board.options.rewrite_secrets) for one in named):
         return "named by --rewrite-secrets", ""
     if applied is not None and ownership.version_of(applied) != declared.resource.value_version:
         return "its `value_version` changed", ""
@@ -186,14 +188,14 @@ def _decide_undeclared(board: Board, result: Variables, key: str, seen: EnvVar) 
             board.row(address, Action.DELETE, before=seen.fields, reason=reason, disposition=gone, cause=cause)
             return
         disposition, reason = Disposition.UNKNOWN, WITHHELD
-    _keep_entry(result, key, seen)
+    _keep_entry(result, key, seen, result.ours)
     board.row(address, before=seen.fields, after=seen.fields, reason=reason, disposition=disposition)
 
 
-def _keep_entry(result: Variables, key: str, seen: EnvVar | None) -> None:
-    """A variable that was ours and is still live stays ours (DESIGN section 5)."""
-    if seen is not None and result.ours is not None and result.ours.knows(key):
-        result.entries[hash_name(key)] = result.ours.entries[hash_name(key)]
+def _keep_entry(result: Variables, key: str, seen: EnvVar | None, marker: ownership.Marker | None) -> None:
+    """A variable that `marker` lists, and that is still live, stays ours (DESIGN section 5)."""
+    if seen is not None and marker is not None and marker.knows(key):
+        result.entries[hash_name(key)] = marker.entries[hash_name(key)]
 
 
 def _only_exists(board: Board, declared: Declared[EnvVar], seen: EnvVar | None) -> None:
