@@ -12,6 +12,7 @@ import story
 from page import Page
 from world import World, loads, tried
 
+from reconciler.errors import Diagnostic, Position, Severity
 from reconciler.model import Action, Address, Change, Disposition, FieldChange, Plan
 from reconciler.render import saved
 from reconciler.render.html import plan_html
@@ -47,6 +48,24 @@ def test_a_saved_plan_shows_what_the_plan_showed(case: Any, tmp_path: Path) -> N
     ]
     assert sorted(pages[0].rows) == sorted(row["address"] for row in document["resource_changes"])
     assert [_plain(text) for text in pages[0].text] == [_plain(text) for text in pages[1].text]
+
+
+def test_problems_in_markdown_have_their_place_and_way_out_and_errors_come_first() -> None:
+    def problem(severity: Severity, number: int, summary: str) -> Diagnostic:
+        place = Position("m.yaml", number, 1)
+        return Diagnostic(severity=severity, summary=summary, hint="mend `it`", address="worker/w`", position=place)
+
+    warnings = [problem(Severity.WARNING, number, "alike") for number in range(1, 60)]
+    warnings += [problem(Severity.WARNING, number, f"odd {number}") for number in range(60, 99)]
+    found = (*warnings, problem(Severity.ERROR, 99, "x" * 9_000))
+    text = plan_markdown(Plan(account_id="x", owner="o", changes=(), diagnostics=found))
+    items = [line for line in text.splitlines() if line.startswith("- ")]
+    assert items[0].startswith("- `m.yaml:99:1: error: xxx")
+    assert items[1] == "- `m.yaml:1:1: warning: alike` in `` worker/w` ``; hint: `` mend `it` ``"
+    assert items[4] == "- `warning: 56 more of: alike`"
+    assert items[-1] == "- 14 more that are not shown here"
+    assert len(items) == 31
+    assert len(text) < MAX_LENGTH / 4
 
 
 @pytest.mark.parametrize("case", CASES)

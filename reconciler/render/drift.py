@@ -12,6 +12,7 @@ from reconciler.model import Disposition
 from reconciler.render.escape import clean
 from reconciler.render.json import FORMAT_VERSION, diagnostic, members, unread_rows
 from reconciler.render.markdown import MAX_LENGTH, code, fence, header
+from reconciler.render.markdown import troubles as markdown_list
 from reconciler.render.problems import problems_text
 from reconciler.render.text import CAUSES, change_lines, fit, unread_text
 
@@ -164,5 +165,5 @@ def drift_markdown(report: Report) -> str:
         lines += [f"- {word}: {code(one['address'][:MAX_ADDRESS])}" for one in rows[:MAX_GONE]]
         lines += [f"- {word}: {len(rows) - MAX_GONE} more"] if len(rows) > MAX_GONE else []
     lines += [f"- {code(str(report.failure))}"] if report.failure else []
-    lines += [f"- {code(line)}" for line in troubles(report).splitlines()[:50]]
+    lines += markdown_list(told(report), report.plan.unread)
     return "\n".join(lines).rstrip("\n") + "\n"

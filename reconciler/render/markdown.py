@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from reconciler.model import Action, Change, Outcome, Plan, Status
+from reconciler.errors import Diagnostic, Severity
+from reconciler.model import Action, Change, Outcome, Plan, Status, Unread
 from reconciler.render import text
 from reconciler.render.escape import clean
+from reconciler.render.problems import folded, more_text
 
 MAX_LENGTH = 60_000  # GitHub takes 65,536 characters in a comment; the rest is the caller's
+MOST_ITEMS = 30  # of problems
 SIGNS = {"+": "+", "~": "!", "-/+": "-", "-": "-", "^": "!", ".": " ", "?": " ", "!": "!", " ": " "}
 """What a `diff` fence colours."""
 
@@ -29,7 +32,7 @@ def plan_markdown(plan: Plan, outcomes: Sequence[Outcome] | None = None) -> str:
     doomed = [one for one in going if one.address.kind != "env" or one.address.path[:2] not in whole]
     head += ["", "**Deleted or replaced:**", ""] if doomed else []
     head += [f"- {code(text.symbol(one))} {code(str(one.address))}" for one in doomed]
-    tail = ["", *(f"{line}  " for line in text.ending(plan)), *_troubles(plan)]
+    tail = ["", *(f"{line}  " for line in text.ending(plan)), *troubles(plan.diagnostics, plan.unread)]
     sections = [_section(name, list(changes), plan) for name, changes in groupby(rows, key=text.group)]
     return _cut(head, sections, tail)
 
@@ -92,10 +95,22 @@ def fence(lines: Iterable[str]) -> list[str]:
     return [f"{ticks}diff", *listed, ticks]
 
 
-def _troubles(plan: Plan) -> list[str]:
-    lines = [f"could not read {one.what}: {one.error}" for one in plan.unread]
-    lines += [f"{one.severity.value}: {one.summary}" for one in plan.diagnostics]
-    return [f"- {code(line)}" for line in lines[:50]]
+def troubles(problems: Iterable[Diagnostic], unread: Iterable[Unread]) -> list[str]:
+    """A list: what could not be read, errors, then warnings, each with its place and the way out."""
+    items = [_item(f"could not read {one.what}: {one.error}", "", one.error.hint) for one in unread]
+    for one, more in folded(sorted(problems, key=lambda one: one.severity is Severity.WARNING)):
+        place = f"{one.position}: " if one.position else ""
+        rule = f" [{one.rule}]" if one.rule else ""
+        told = f"{place}{one.severity.value}: {one.summary}{rule}"
+        items.append(f"- {code(more_text(one, more))}" if more else _item(told, one.address, one.hint))
+    left = len(items) - MOST_ITEMS
+    return [""] * bool(items) + items[:MOST_ITEMS] + [f"- {left} more that are not shown here"] * (left > 0)
+
+
+def _item(told: str, address: str, hint: str) -> str:
+    told, address, hint = (text.shortened(one, most) for one, most in ((told, 300), (address, 100), (hint, 200)))
+    where, way_out = f" in {code(address)}" if address else "", f"; hint: {code(hint)}" if hint else ""
+    return f"- {code(told)}{where}{way_out}"
 
 
 def _cut(head: list[str], sections: Sequence[str], tail: list[str]) -> str:

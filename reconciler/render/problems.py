@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.errors import BuildsctlError, Diagnostic, Severity
 from reconciler.render.escape import clean, clean_lines
@@ -13,20 +13,27 @@ MOST_ALIKE, FEW = 5, 3  # warnings that say the same: so many are all shown; of 
 
 
 def problems_text(found: Sequence[Diagnostic], *, whole: bool = True) -> str:
-    """Each problem with its place, the source line under it and a caret. Of many warnings that say the same a few and
-    a count, unless all is wanted."""
-    counts = Counter((one.rule, one.summary) for one in found if one.severity is Severity.WARNING and not whole)
+    """Each problem with its place, the source line under it and a caret; `folded`, unless all is wanted."""
+    shown = [(one, 0) for one in found] if whole else folded(found)
+    return "\n".join(f"{more_text(one, more)}; -v shows them\n" if more else problem_text(one) for one, more in shown)
+
+
+def folded(found: Sequence[Diagnostic]) -> Iterator[tuple[Diagnostic, int]]:
+    """Of many warnings that say the same a few, and then one with how many more there are."""
+    counts = Counter((one.rule, one.summary) for one in found if one.severity is Severity.WARNING)
     seen: Counter[tuple[str, str]] = Counter()
-    texts = []
     for one in found:
         same = (one.rule, one.summary)
         seen[same] += one.severity is Severity.WARNING
         if counts[same] <= MOST_ALIKE or seen[same] <= FEW or one.severity is not Severity.WARNING:
-            texts.append(problem_text(one))
+            yield one, 0
         elif seen[same] == FEW + 1:
-            rule = f" [{clean(one.rule)}]" if one.rule else ""
-            texts.append(f"warning: {counts[same] - FEW} more of: {clean(one.summary)}{rule}; -v shows them\n")
-    return "\n".join(texts)
+            yield one, counts[same] - FEW
+
+
+def more_text(one: Diagnostic, more: int) -> str:
+    rule = f" [{clean(one.rule)}]" if one.rule else ""
+    return f"warning: {more} more of: {clean(one.summary)}{rule}"
 
 
 def problem_text(one: Diagnostic) -> str:
