@@ -297,6 +297,26 @@ def test_params_from_the_command_line(tmp_path: Path, run: Run, monkeypatch: pyt
     assert "JSON array" in run("render", "m.yaml").err
 
 
+def test_for_machines_there_is_a_report_where_there_is_no_manifest(run: Run) -> None:
+    assert (
+        json.loads(run("validate", "--format", "json", "gone").out)["diagnostics"][0]["summary"] == "there is no `gone`"
+    )
+    (result,) = json.loads(run("validate", "--format", "sarif", "gone").out)["runs"][0]["results"]
+    assert result["level"] == "error"
+    assert run("validate", "--format", "github", "gone").out.startswith("::error title=buildsctl::there is no `gone`")
+    assert run("validate", "gone").out == ""
+
+
+def test_render_shows_the_workers_that_are_named(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, HEAD + "workers: {web: {}, api: {}, third: {}}\n")
+    monkeypatch.setenv("BUILDSCTL_WORKER", '["api", "third"]')
+    shown = run("render", "m.yaml").out
+    assert "  api:" in shown
+    assert "  third:" in shown
+    assert "  web:" not in shown
+    assert "  web:" in run("render", "m.yaml", "--worker", "web").out
+
+
 def test_a_param_that_is_no_text_is_refused_or_harmless(tmp_path: Path) -> None:
     write(tmp_path, HEAD + WORKER + 'defaults: {build_command: "${{ params.v }}"}\n')
     for command in (["validate"], ["render"], ["validate", "--format", "json"]):

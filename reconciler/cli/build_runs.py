@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from reconciler.lookup import Named
 
 MAX_SEED = 4_000_000  # bytes of a seed_repo
+REFUSED_BODY = 12002
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 MAX_AGE = 1_000_000  # of a unit
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -216,6 +217,7 @@ def _start(api: Api, found: Named, body: dict[str, Any], *, as_json: bool) -> Ma
         raise
     except ApiError as error:
         if not (is_unsure(error) or 200 <= error.status < 300):
+            error.hint = "check --branch and --commit" if error.code == REFUSED_BODY else error.hint
             raise
         tell(f"error: nobody knows whether the build was started: {error}")
         tell(hint)

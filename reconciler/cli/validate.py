@@ -34,14 +34,29 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
     """
     from reconciler.render.problems import count_text, problems_text
 
-    found, _ = session.check(manifests)
+    try:
+        found, _ = session.check(manifests)
+    except UsageError as error:
+        _report(format, [Diagnostic(severity=Severity.ERROR, summary=str(error), hint=error.hint)])
+        raise
     problems = found.problems.sorted()
     failed = any(one.severity is Severity.ERROR for one in problems)
+    if format == "text":
+        workers, triggers = len(found.workers), len(found.triggers)
+        counted = f"{workers} Worker{'s' * (workers != 1)}, {triggers} trigger{'s' * (triggers != 1)}: "
+        text = problems_text(problems, whole=settings.verbose)  # what has errors may not have been counted whole
+        data(f"{text}{chr(10) if text else ''}{'' if failed else counted}{count_text(problems)}\n")
+    _report(format, problems)
+    return Exit.ERROR if failed else Exit.OK
+
+
+def _report(format: str, problems: Sequence[Diagnostic]) -> None:  # noqa: A002 - the option's name
+    """For machines: on failure too."""
     if format == "json":
         from reconciler.render import json
 
-        document = {"valid": not failed, "diagnostics": [json.diagnostic(one) for one in problems]}
-        data(json.dump(document))
+        valid = all(one.severity is not Severity.ERROR for one in problems)
+        data(json.dump({"valid": valid, "diagnostics": [json.diagnostic(one) for one in problems]}))
     elif format == "github":
         from reconciler.render.github import github_text
 
@@ -53,12 +68,6 @@ def validate(settings: Globals, manifests: Manifests, format: str) -> int:  # no
         from reconciler.render.sarif import sarif_document
 
         data(json.dump(sarif_document(_in_repository(problems), rule_texts(lint.RULES))))
-    else:
-        workers, triggers = len(found.workers), len(found.triggers)
-        counted = f"{workers} Worker{'s' * (workers != 1)}, {triggers} trigger{'s' * (triggers != 1)}: "
-        text = problems_text(problems, whole=settings.verbose)  # what has errors may not have been counted whole
-        data(f"{text}{chr(10) if text else ''}{'' if failed else counted}{count_text(problems)}\n")
-    return Exit.ERROR if failed else Exit.OK
 
 
 def _in_repository(problems: Sequence[Diagnostic]) -> list[Diagnostic]:
@@ -79,9 +88,9 @@ def _in_repository(problems: Sequence[Diagnostic]) -> list[Diagnostic]:
     ]
 
 
-@click.command(params=[option("--worker WORKER", "Show this Worker only.")])
+@click.command(params=[option("--worker WORKER", "Show this Worker only.", multiple=True)])
 @offline_options
-def render(settings: Globals, manifests: Manifests, worker: str | None) -> int:  # noqa: ARG001 - an option
+def render(settings: Globals, manifests: Manifests, worker: tuple[str, ...]) -> int:  # noqa: ARG001 - an option
     """Show the effective manifest, offline: all layers merged, each line with where it came from.
 
     The result is a manifest that means the same. Secrets stay what they are in the manifests: the place
@@ -99,10 +108,11 @@ def render(settings: Globals, manifests: Manifests, worker: str | None) -> int: 
 
     found, _ = session.check(manifests)
     found.problems.raise_errors()
-    if worker is not None and worker not in found.workers:
-        hint = nearest(worker, found.workers) or "`buildsctl render` shows all of them"
-        raise UsageError(f"the manifests declare no Worker `{worker}`", hint=hint)
-    data(manifest_text(found, worker=worker))
+    for name in worker:
+        if name not in found.workers:
+            hint = nearest(name, found.workers) or "`buildsctl render` shows all of them"
+            raise UsageError(f"the manifests declare no Worker `{name}`", hint=hint)
+    data(manifest_text(found, only=worker))
     return Exit.OK
 
 

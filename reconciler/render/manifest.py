@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from reconciler.kinds.trigger import Trigger
 from reconciler.manifest import ManifestSet
@@ -16,20 +16,20 @@ from reconciler.render.escape import clean
 COLUMN = 60
 
 
-def manifest_text(found: ManifestSet, *, worker: str | None = None) -> str:
-    """YAML that means the same as the set; `worker` shows that one only."""
+def manifest_text(found: ManifestSet, *, only: Collection[str] = ()) -> str:
+    """YAML that means the same as the set; of the Workers `only` these, where any is named, and nothing else."""
     lines: list[tuple[str, str]] = [("version: 1", "")]
     for name in ("owner", "account_id", "take_over_from"):
         if name in found.head.mapping:
             lines += _entry(0, name, found.head.get(name))
     for section in ("connections", "tokens"):
-        bodies = found.head.get(section).mapping if worker is None else {}
+        bodies = found.head.get(section).mapping if not only else {}
         lines += [(f"{section}:", "")] if bodies else []
         for key, body in bodies.items():
             lines += _entry(1, key, body)
     lines.append(("workers:", ""))
     for name, body in found.workers.items():
-        if worker in (None, name):
+        if not only or name in only:
             lines += _worker(name, body, [one for one in found.triggers if one.worker == name])
     return "".join(f"{text.ljust(COLUMN)}  # {where}\n" if where else f"{text}\n" for text, where in lines)
 
