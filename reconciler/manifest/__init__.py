@@ -126,10 +126,11 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
         problems.error("no manifest of the set says `owner`", at=root.position, hint=hint)
     for layer in merge.layers(root):
         for both in Trigger.references.items():
-            places = sorted(layer.get(name).place for name in both if layer.get(name).value is not None)
-            if len(places) > 1:
-                told = f"{' and '.join(f'`{name}`' for name in both)} say the same, first at {places[0]}"
-                problems.error(told, at=places[1], hint="keep one")
+            given = [layer.mapping[name] for name in both if name in layer.mapping]
+            first, *other = sorted(node.place for node in given if node.value is not None) or [root.position]
+            if other:
+                told = f"{' and '.join(f'`{name}`' for name in both)} say the same, first at {first}"
+                problems.error(told, at=other[0], hint="keep one")
     for name in (name for layer in merge.layers(root) for name in layer.get("lint", "allow").items):
         if isinstance(name.value, str) and name.value not in lint.NAMES:
             hint = nearest(name.value, lint.NAMES) or f"rules: {', '.join(sorted(lint.NAMES))}"
