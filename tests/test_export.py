@@ -355,7 +355,7 @@ def test_what_cannot_be_read_is_said_and_ends_in_7(tmp_path: Path) -> None:
     ("arguments", "text"),
     [
         ([], "say which Workers"),
-        (["--all", "--worker", "web"], "say which Workers"),
+        (["--all", "--worker", "web"], "--worker and --all exclude each other"),
         (["--worker", "wbe"], "there is no Worker `wbe`"),
         (["--all", "-o", "sandbox.db"], "is not a folder"),
     ],

@@ -68,7 +68,8 @@ def export(
     from reconciler.export import export as made
 
     if bool(worker) == all:
-        raise UsageError("say which Workers to export", hint="--worker NAME, or --all")
+        told = "--worker and --all exclude each other" if all else "say which Workers to export"
+        raise UsageError(told, hint="--worker NAME, or --all")
     there = _there(output) if output else {}
     known = Desired(owner=None)
     if output and there:
