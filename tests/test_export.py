@@ -358,14 +358,18 @@ def test_what_cannot_be_read_is_said_and_ends_in_7(tmp_path: Path) -> None:
         (["--all", "--worker", "web"], "--worker and --all exclude each other"),
         (["--worker", "wbe"], "there is no Worker `wbe`"),
         (["--all", "-o", "sandbox.db"], "is not a folder"),
+        (["--all", "--owner", "!!"], "`!!` is no owner\nhint: 1 to 64 letters"),
+        (["--all", "-o", "set", "--owner", "x" * 65], "is no owner"),
+        (["--all", "-o", "set", "--owner", "them"], "the manifests of `set` have the owner `acme`"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], text: str, tmp_path: Path) -> None:
-    with story.folder(tmp_path, {}):
+    with story.folder(tmp_path, {"set/set.yaml": EXISTING}):
         _seeded(tmp_path, {"workers": [{"id": "web"}]})
         ran = story.run(["export", *arguments], {})
         assert ran.code == 1
         assert text in ran.stderr
+        assert bool(ran.requests) == ("wbe" in arguments)
 
 
 LIVE: dict[str, Any] = {

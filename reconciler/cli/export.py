@@ -70,16 +70,17 @@ def export(
     if bool(worker) == all:
         told = "--worker and --all exclude each other" if all else "say which Workers to export"
         raise UsageError(told, hint="--worker NAME, or --all")
+    check_owner(owner)
     there = _there(output) if output else {}
     known = Desired(owner=None)
     if output and there:
         paths = [os.path.normpath(os.path.join(output, name)) for name in there]
         known = manifest.load(paths, manifest.Resolver({}, skip="is not asked"))
+        if owner and owner != known.owner:
+            raise UsageError(f"the manifests of `{output}` have the owner `{known.owner}`", hint="leave --owner out")
     with session.open_api(settings, session.account_id(settings, known.account_id)) as api:
         observed = _observed(api, worker)
         whose = known.owner if there else owner or _owner(observed)
-        if there and owner and owner != known.owner:
-            raise UsageError(f"the manifests of `{output}` have the owner `{known.owner}`", hint="leave --owner out")
         choices = Choices(owner=whose or "", sources=secret_sources, suspicious=include_suspicious)
         done = made(observed, known, choices, there=there, account_id=api.account_id, single=output is None)
     if done.found.workers or not observed.unread:  # else the owner would be a guess, and stay
@@ -87,6 +88,13 @@ def export(
     for note in done.notes:
         say(clean_lines(f"note: {note}") + "\n")
     return tell_unread(observed.unread)
+
+
+def check_owner(owner: str | None) -> None:
+    from reconciler.manifest.schema import FORMS, OWNER
+
+    if owner and not re.match(OWNER, owner):
+        raise UsageError(f"`{owner}` is no owner", hint=FORMS[OWNER])
 
 
 def _write(files: Mapping[str, str], output: str | None, there: Mapping[str, str]) -> None:

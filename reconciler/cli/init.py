@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import repository, session
+from reconciler.cli.export import check_owner
 from reconciler.cli.options import Globals, bundle, global_options, option
 from reconciler.cli.output import asked, check_writable, say, tell, tell_unread, write_file
 from reconciler.cli.validate import write_schema
@@ -99,7 +100,6 @@ def init(
 def _checked(output: str, folders: tuple[str, ...], workers: tuple[str, ...], owner: str | None) -> list[str]:
     """The folders as the API takes them, where these options can be used."""
     from reconciler.manifest.files import DEFAULTS
-    from reconciler.manifest.schema import FORMS, OWNER
     from reconciler.remote import folder_of
 
     there = [name for name in (output, *(DEFAULTS if output == DEFAULTS[0] else ())) if os.path.exists(name)]
@@ -109,8 +109,7 @@ def _checked(output: str, folders: tuple[str, ...], workers: tuple[str, ...], ow
     check_writable(output)
     for name in workers:
         _check_worker(name)
-    if owner and not re.match(OWNER, owner):
-        raise UsageError(f"`{owner}` is no owner", hint=FORMS[OWNER])
+    check_owner(owner)
     for folder in folders:
         if not folder_of(folder):
             hint = "say it from the repository's root, as in --root-directory apps/web"
