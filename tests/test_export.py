@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -579,3 +580,19 @@ def test_what_cannot_be_written_down_is_left_out_and_named(tmp_path: Path) -> No
         _check_adopts("builds")
         assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
         assert _files(tmp_path) == files
+
+
+def test_every_secret_has_a_variable_of_its_own_that_a_shell_can_set(tmp_path: Path) -> None:
+    def live(*workers: str) -> dict[str, Any]:
+        secrets = {"DB": {"is_secret": True, "value": "canary-1"}}
+        triggers = [{**PRODUCTION, "worker": name, "environment_variables": secrets} for name in workers]
+        return {**LIVE, "workers": [{"id": name} for name in workers], "triggers": triggers}
+
+    with story.folder(tmp_path, {}):
+        arguments = ["export", "--all", "-o", "builds", "--secret-sources"]
+        for workers, number in ((("api-v1", "api_v1"), 2), (("api-v1", "api_v1", "api.v1"), 3)):
+            _seeded(tmp_path, live(*workers))
+            ran = story.run(arguments, {})
+            assert f"  API_V1_PRODUCTION_DB_{number} for env/" in ran.stderr
+        sources = re.findall(r"env: (\w+)}", str(_files(tmp_path)))
+        assert sorted(sources) == ["API_V1_PRODUCTION_DB", "API_V1_PRODUCTION_DB_2", "API_V1_PRODUCTION_DB_3"]
