@@ -596,3 +596,40 @@ def test_every_secret_has_a_variable_of_its_own_that_a_shell_can_set(tmp_path: P
             assert f"  API_V1_PRODUCTION_DB_{number} for env/" in ran.stderr
         sources = re.findall(r"env: (\w+)}", str(_files(tmp_path)))
         assert sorted(sources) == ["API_V1_PRODUCTION_DB", "API_V1_PRODUCTION_DB_2", "API_V1_PRODUCTION_DB_3"]
+
+
+WITH_PARAMS = """\
+version: 1
+owner: acme/${{ params.stage }}
+account_id: ${{ params.account }}
+connections:
+  acme/site: {provider_account_id: "1", repo_id: "2"}
+tokens: {mine: {build_token_name: by hand}}
+workers:
+  web:
+    triggers:
+      production:
+        branch_includes: [main]
+        deploy_command: ${{ params.command }}
+"""
+PARAMS = ["--param-file", "stage.yaml", "--param", "command=d"]
+
+
+def test_manifests_that_need_params_get_them(tmp_path: Path) -> None:
+    files = {"builds/set.yaml": WITH_PARAMS, "stage.yaml": f"{{stage: staging, account: {story.ACCOUNT}}}\n"}
+    with story.folder(tmp_path, files):
+        _seeded(tmp_path, {**LIVE, "triggers": [PRODUCTION, PREVIEW, {**PRODUCTION, "worker": "api"}]})
+        ran = story.run(["export", "--all", "-o", "builds"], {})
+        assert ran.code == 1
+        assert "give it with --param or --param-file" in ran.stderr
+        ran = story.run(["export", "--all", "-o", "builds", *PARAMS], {})
+        assert ran.code == 0, ran.stderr
+        assert "`buildsctl plan builds --param-file=stage.yaml --param=command=d` shows" in ran.stderr
+        assert _files(tmp_path)["builds/set.yaml"].startswith(f"{WITH_PARAMS}      preview:\n")
+        assert "${{" not in (tmp_path / "builds" / "api.yaml").read_text()
+        planned = story.run(["plan", *PARAMS], {})
+        assert "Plan: 3 to adopt; " in planned.stdout
+        (tmp_path / "builds" / "api.yaml").unlink()
+        alone = story.run(["export", "--all", "-o", "out", "--owner", "acme", *PARAMS], {})
+        assert alone.code == 0, alone.stderr
+        assert "`buildsctl plan out` shows" in alone.stderr

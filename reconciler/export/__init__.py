@@ -52,14 +52,15 @@ def export(
     account_id: str,
     single: bool,
     first: First | None = None,
+    **params: Any,
 ) -> Exported:
     """One file a Worker and one that they share, or all of it in one (`single`).
 
     `there` are the files of the folder as they are: only what is missing is added, in them where that can be
     done by inserting lines, else in files of its own. Those above the folder (`../buildsctl.yaml`) stay as they are.
-    `first` are Workers without a trigger, to have some.
+    `first` are Workers without a trigger, to have some; `params` those that the files need, as for `manifest.check`.
     """
-    before = _read_back(there)
+    before = _read_back(there, **params)
     existing = before.root
     bodies = {name: body for name, body in (existing.get("workers") or {}).items() if isinstance(body, dict)}
     triggers = ((name, *one) for name, body in bodies.items() for one in (body.get("triggers") or {}).items())
@@ -81,7 +82,7 @@ def export(
                     files = {"": _document({**head, "workers": workers}, found)}
                 else:
                     files = _spread(head, workers, found, there=there, into=into)
-                read = _read_back({**there, **files})
+                read = _read_back({**there, **files}, **params)
                 if not _allow(read, allowed):
                     break
             wrong = _wrong(read, found, before)
@@ -200,7 +201,7 @@ class _Read:
     errors: Sequence[Diagnostic]
 
 
-def _read_back(files: Mapping[str, str]) -> _Read:
+def _read_back(files: Mapping[str, str], **params: Any) -> _Read:
     if not files:
         return _Read(root={}, wanted=Desired(owner=None), triggers={}, errors=())
     with tempfile.TemporaryDirectory() as folder:
@@ -208,7 +209,7 @@ def _read_back(files: Mapping[str, str]) -> _Read:
             path = Path(folder, "builds", name or "all.yaml")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-        found, wanted = manifest.check([folder], manifest.Resolver({}, skip="is not asked"))
+        found, wanted = manifest.check([folder], manifest.Resolver({}, skip="is not asked"), **params)
     errors = [one for one in found.problems.found if one.severity is Severity.ERROR]
     triggers = {(one.worker, one.key): one for one in found.triggers}
     return _Read(root=found.root.bare() or {}, wanted=wanted, triggers=triggers, errors=errors)
