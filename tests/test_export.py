@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import fake_server as server
 import pytest
 import story
 from hypothesis import HealthCheck, given, settings
@@ -633,3 +634,36 @@ def test_manifests_that_need_params_get_them(tmp_path: Path) -> None:
         alone = story.run(["export", "--all", "-o", "out", "--owner", "acme", *PARAMS], {})
         assert alone.code == 0, alone.stderr
         assert "`buildsctl plan out` shows" in alone.stderr
+
+
+@pytest.mark.parametrize("name", ["buildsctl.yaml", "builds/set.yaml", "elsewhere/set.yaml"])
+@pytest.mark.parametrize("output", [[], ["-o", "out"], ["-o", "builds"]], ids=["", "out", "builds"])
+def test_the_account_is_that_of_the_manifests(name: str, output: list[str], tmp_path: Path) -> None:
+    arguments = ["export", "--all", *output, *(["--manifests", name] if "elsewhere" in name else [])]
+    with server.serving() as account, story.folder(tmp_path, {name: f"{DECLARED[:-9]}account_id: {account.account}\n"}):
+        account.worker("web")
+        ran = server.run(arguments, server.environment(account, CLOUDFLARE_ACCOUNT_ID=None), tmp_path)
+        assert ran.code == 0, ran.err
+        account.log.clear()
+        ran = server.run(arguments, server.environment(account, CLOUDFLARE_ACCOUNT_ID="f" * 32), tmp_path)
+        assert (ran.code, account.log) == (1, [])
+        assert f"the manifests are for account `{account.account}`, the command line or environment says" in ran.err
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "out"], ["-o", "builds"]], ids=["", "out", "builds"])
+def test_where_no_manifest_says_anything_yet_there_is_none(output: list[str], tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, {**LIVE, "triggers": [PRODUCTION]})
+        (tmp_path / "builds").mkdir()
+        quiet = story.run(["export", "--all", *output], {})
+        assert (quiet.code, "warning" in quiet.stderr) == (0, False), quiet.stderr
+
+
+def test_the_file_that_a_shell_has_just_made_is_no_manifest(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {"buildsctl.yaml": ""}):  # as `buildsctl export --all > buildsctl.yaml` does
+        _seeded(tmp_path, {**LIVE, "triggers": [PRODUCTION]})
+        ran = story.run(["export", "--all"], {})
+        assert (ran.code, ran.stderr) == (0, "")
+        Path("buildsctl.yaml").write_text("version: [")
+        ran = story.run(["export", "--all"], {})
+        assert (ran.code, "warning: the manifests hold errors" in ran.stderr) == (0, True)

@@ -53,7 +53,8 @@ def export(
     A plan of what it writes is nothing but adopts. What many Workers share becomes profiles and defaults. A
     secret cannot be read: it is written as `{is_secret: true}`, to be looked after elsewhere, or with
     --secret-sources as a variable of the environment, all of which are listed. Where DIR holds manifests
-    already, only what they lack is added, no other byte touched; `-o builds` knows ./buildsctl.yaml, too.
+    already, only what they lack is added, no other byte touched; `-o builds` knows ./buildsctl.yaml, too. The
+    account is theirs, else that of the manifests here.
 
     \b
     Examples:
@@ -81,7 +82,8 @@ def export(
         params = {"given": manifests.param, "param_files": manifests.param_file}
         if owner and owner != known.owner:
             raise UsageError(f"the manifests of `{output}` have the owner `{known.owner}`", hint="leave --owner out")
-    with session.open_api(settings, session.account_id(settings, known.account_id)) as api:
+    declared = known if there else _here(manifests)
+    with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
         observed = _observed(api, worker)
         whose = known.owner if there else owner or _owner(observed)
         choices = Choices(owner=whose or "", sources=secret_sources, suspicious=include_suspicious)
@@ -111,6 +113,17 @@ def _write(files: Mapping[str, str], output: str | None, there: Mapping[str, str
         if files:
             write_schema(output)
         say(_written(os.path.normpath(output), files, there, manifests))
+
+
+def _here(manifests: Manifests) -> Desired:
+    """What the manifests here say. Empty ones say nothing: a shell makes one of `> buildsctl.yaml`."""
+    from reconciler.manifest import files
+
+    alone, folder = files.DEFAULTS
+    found = [alone] if os.path.exists(alone) else files.search(folder, None)
+    if manifests.paths or any(os.lstat(path).st_size for path in found):
+        return session.names(manifests, strict=False)
+    return Desired(owner=None)
 
 
 def _there(folder: str) -> dict[str, str]:
