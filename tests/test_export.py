@@ -667,3 +667,59 @@ def test_the_file_that_a_shell_has_just_made_is_no_manifest(tmp_path: Path) -> N
         Path("buildsctl.yaml").write_text("version: [")
         ran = story.run(["export", "--all"], {})
         assert (ran.code, "warning: the manifests hold errors" in ran.stderr) == (0, True)
+
+
+def _alike_estate(*names: str, **more: Any) -> dict[str, Any]:
+    return {**LIVE, "workers": [{"id": name} for name in names], "triggers": _alike([*names]), **more}
+
+
+def test_a_worker_like_those_before_it_is_a_line_as_they_are(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, _alike_estate("w00", "w01", "w02"))
+        assert story.run(["export", "--all", "-o", "builds", "--owner", "acme"], {}).code == 0
+        assert _files(tmp_path)["builds/w02.yaml"].endswith("workers:\n  w02: {}\n")
+        live = _alike_estate("w00", "w01", "w02", "w03", "w04", "w05")
+        live["triggers"] = live["triggers"][:-1]  # w05 has no preview
+        live["triggers"][8]["build_command"] = "make"  # of w04
+        _seeded(tmp_path, live)
+        assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
+        files = _files(tmp_path)
+        assert files["builds/w03.yaml"].endswith("workers:\n  w03: {}\n")
+        assert all("profile: null" in files[f"builds/{name}.yaml"] for name in ("w04", "w05"))
+        _check_adopts("builds")
+
+
+def test_a_worker_like_one_of_the_profiles_names_it(tmp_path: Path) -> None:
+    profiles = """\
+profiles:
+  one: {triggers: {production: {branch_includes: [main], deploy_command: d, build_command: make}}}
+  two: {triggers: {production: {branch_includes: ["a", "b"], deploy_command: d, lint: {allow: [branch-filter]}}}}
+  odd: {triggers: {production: {branch_includes: [main], deploy_command: d, repo_connection_uuid: "9"}}}
+"""
+    lives = [{**PRODUCTION, "worker": "web"}, {**PRODUCTION, "worker": "a", "build_command": "make"}]
+    lives += [{**PRODUCTION, "worker": "b", "branch_includes": ["a", "b"]}, {**PRODUCTION, "worker": "c"}]
+    live = {**LIVE, "workers": [{"id": one["worker"]} for one in lives], "triggers": lives}
+    with story.folder(tmp_path, {"builds/set.yaml": f"{DECLARED}{WEB}{profiles}"}):
+        _seeded(tmp_path, live)
+        ran = story.run(["export", "--all", "-o", "builds"], {})
+        assert ran.code == 0, ran.stderr
+        files = _files(tmp_path)
+        assert "  a: {profile: one}\n" in files["builds/a.yaml"]
+        assert "  b: {profile: two}\n" in files["builds/b.yaml"]
+        assert "triggers:" in files["builds/c.yaml"]
+        _check_adopts("builds")
+
+
+def test_what_is_left_as_it_is_is_not_left_to_a_profile(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        for names in (["w00", "w01", "w02"], ["w00", "w01", "w02", "w03"]):
+            tokens = _with_tokens("gone", "by hand")["build_tokens"]
+            live = _alike_estate(*names, build_tokens=tokens)
+            _seeded(
+                tmp_path, {**live, "triggers": [{**one, "build_token_uuid": TOKENS[0]} for one in live["triggers"]]}
+            )
+            story.edit([["DELETE", f"/builds/tokens/{TOKENS[0]}"]])
+            ran = story.run(["export", "--all", "-o", "builds", *(["--owner", "acme"] if len(names) == 3 else [])], {})
+            assert ran.code == 0, ran.stderr
+        assert _files(tmp_path)["builds/w03.yaml"].count("ignore: [build_token]") == 2
+        _check_adopts("builds")
