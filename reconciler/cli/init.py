@@ -186,7 +186,12 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
         if len(contents) > 1:
             tell(f"note: Worker `{name}` is taken to be in `{folder}`")
         found[name] = Site(root_directory=folder, repository=contents[folder])
-    return {name: found[name] for name in given or found}
+    taken = {name: found[name] for name in given or found}
+    used = {site.root_directory for site in taken.values()}
+    for folder in (one for one in contents if one not in used):
+        others = " or ".join(f"`{name}`" for name, site in found.items() if site.root_directory == folder)
+        tell(f"note: nothing of `{folder}` is written" + (f": no --worker names {others}" if others else ""))
+    return taken
 
 
 def _owner(connection: Connection) -> str:
