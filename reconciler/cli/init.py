@@ -85,9 +85,10 @@ def init(
     if tell_unread(observed.unread):  # it might be live: a manifest that says otherwise would overwrite it
         say("hint: nothing is written; run it again, or `buildsctl doctor` where a permission is missing\n")
         return Exit.UNKNOWN
-    for name in workers:
+    for name, site in workers.items():
         if observed.workers is not None and name not in observed.workers:
-            tell(f"note: there is no Worker `{name}` in this account yet: deploy it once, with npx wrangler deploy")
+            deploy = site.wrangler("deploy")
+            tell(f"note: there is no Worker `{name}` in this account yet: deploy it once, with {deploy}")
     first = First(connection=connection, branch=branch, workers=workers, cloudflare_token_id=cloudflare_token_id or "")
     account = api.account_id if api and api.account_id != session.SANDBOX_ACCOUNT else ""
     write_file(output, _text(first, observed, owner or _owner(connection), account))
