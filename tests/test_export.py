@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import fake_server as server
 import pytest
 import story
 from hypothesis import HealthCheck, given, settings
@@ -355,17 +357,21 @@ def test_what_cannot_be_read_is_said_and_ends_in_7(tmp_path: Path) -> None:
     ("arguments", "text"),
     [
         ([], "say which Workers"),
-        (["--all", "--worker", "web"], "say which Workers"),
+        (["--all", "--worker", "web"], "--worker and --all exclude each other"),
         (["--worker", "wbe"], "there is no Worker `wbe`"),
         (["--all", "-o", "sandbox.db"], "is not a folder"),
+        (["--all", "--owner", "!!"], "`!!` is no owner\nhint: 1 to 64 letters"),
+        (["--all", "-o", "set", "--owner", "x" * 65], "is no owner"),
+        (["--all", "-o", "set", "--owner", "them"], "the manifests of `set` have the owner `acme`"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], text: str, tmp_path: Path) -> None:
-    with story.folder(tmp_path, {}):
+    with story.folder(tmp_path, {"set/set.yaml": EXISTING}):
         _seeded(tmp_path, {"workers": [{"id": "web"}]})
         ran = story.run(["export", *arguments], {})
         assert ran.code == 1
         assert text in ran.stderr
+        assert bool(ran.requests) == ("wbe" in arguments)
 
 
 LIVE: dict[str, Any] = {
@@ -575,3 +581,145 @@ def test_what_cannot_be_written_down_is_left_out_and_named(tmp_path: Path) -> No
         _check_adopts("builds")
         assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
         assert _files(tmp_path) == files
+
+
+def test_every_secret_has_a_variable_of_its_own_that_a_shell_can_set(tmp_path: Path) -> None:
+    def live(*workers: str) -> dict[str, Any]:
+        secrets = {"DB": {"is_secret": True, "value": "canary-1"}}
+        triggers = [{**PRODUCTION, "worker": name, "environment_variables": secrets} for name in workers]
+        return {**LIVE, "workers": [{"id": name} for name in workers], "triggers": triggers}
+
+    with story.folder(tmp_path, {}):
+        arguments = ["export", "--all", "-o", "builds", "--secret-sources"]
+        for workers, number in ((("api-v1", "api_v1"), 2), (("api-v1", "api_v1", "api.v1"), 3)):
+            _seeded(tmp_path, live(*workers))
+            ran = story.run(arguments, {})
+            assert f"  API_V1_PRODUCTION_DB_{number} for env/" in ran.stderr
+        sources = re.findall(r"env: (\w+)}", str(_files(tmp_path)))
+        assert sorted(sources) == ["API_V1_PRODUCTION_DB", "API_V1_PRODUCTION_DB_2", "API_V1_PRODUCTION_DB_3"]
+
+
+WITH_PARAMS = """\
+version: 1
+owner: acme/${{ params.stage }}
+account_id: ${{ params.account }}
+connections:
+  acme/site: {provider_account_id: "1", repo_id: "2"}
+tokens: {mine: {build_token_name: by hand}}
+workers:
+  web:
+    triggers:
+      production:
+        branch_includes: [main]
+        deploy_command: ${{ params.command }}
+"""
+PARAMS = ["--param-file", "stage.yaml", "--param", "command=d"]
+
+
+def test_manifests_that_need_params_get_them(tmp_path: Path) -> None:
+    files = {"builds/set.yaml": WITH_PARAMS, "stage.yaml": f"{{stage: staging, account: {story.ACCOUNT}}}\n"}
+    with story.folder(tmp_path, files):
+        _seeded(tmp_path, {**LIVE, "triggers": [PRODUCTION, PREVIEW, {**PRODUCTION, "worker": "api"}]})
+        ran = story.run(["export", "--all", "-o", "builds"], {})
+        assert ran.code == 1
+        assert "give it with --param or --param-file" in ran.stderr
+        ran = story.run(["export", "--all", "-o", "builds", *PARAMS], {})
+        assert ran.code == 0, ran.stderr
+        assert "`buildsctl plan builds --param-file=stage.yaml --param=command=d` shows" in ran.stderr
+        assert _files(tmp_path)["builds/set.yaml"].startswith(f"{WITH_PARAMS}      preview:\n")
+        assert "${{" not in (tmp_path / "builds" / "api.yaml").read_text()
+        planned = story.run(["plan", *PARAMS], {})
+        assert "Plan: 3 to adopt; " in planned.stdout
+        (tmp_path / "builds" / "api.yaml").unlink()
+        alone = story.run(["export", "--all", "-o", "out", "--owner", "acme", *PARAMS], {})
+        assert alone.code == 0, alone.stderr
+        assert "`buildsctl plan out` shows" in alone.stderr
+
+
+@pytest.mark.parametrize("name", ["buildsctl.yaml", "builds/set.yaml", "elsewhere/set.yaml"])
+@pytest.mark.parametrize("output", [[], ["-o", "out"], ["-o", "builds"]], ids=["", "out", "builds"])
+def test_the_account_is_that_of_the_manifests(name: str, output: list[str], tmp_path: Path) -> None:
+    arguments = ["export", "--all", *output, *(["--manifests", name] if "elsewhere" in name else [])]
+    with server.serving() as account, story.folder(tmp_path, {name: f"{DECLARED[:-9]}account_id: {account.account}\n"}):
+        account.worker("web")
+        ran = server.run(arguments, server.environment(account, CLOUDFLARE_ACCOUNT_ID=None), tmp_path)
+        assert ran.code == 0, ran.err
+        account.log.clear()
+        ran = server.run(arguments, server.environment(account, CLOUDFLARE_ACCOUNT_ID="f" * 32), tmp_path)
+        assert (ran.code, account.log) == (1, [])
+        assert f"the manifests are for account `{account.account}`, the command line or environment says" in ran.err
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "out"], ["-o", "builds"]], ids=["", "out", "builds"])
+def test_where_no_manifest_says_anything_yet_there_is_none(output: list[str], tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, {**LIVE, "triggers": [PRODUCTION]})
+        (tmp_path / "builds").mkdir()
+        quiet = story.run(["export", "--all", *output], {})
+        assert (quiet.code, "warning" in quiet.stderr) == (0, False), quiet.stderr
+
+
+def test_the_file_that_a_shell_has_just_made_is_no_manifest(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {"buildsctl.yaml": ""}):  # as `buildsctl export --all > buildsctl.yaml` does
+        _seeded(tmp_path, {**LIVE, "triggers": [PRODUCTION]})
+        ran = story.run(["export", "--all"], {})
+        assert (ran.code, ran.stderr) == (0, "")
+        Path("buildsctl.yaml").write_text("version: [")
+        ran = story.run(["export", "--all"], {})
+        assert (ran.code, "warning: the manifests hold errors" in ran.stderr) == (0, True)
+
+
+def _alike_estate(*names: str, **more: Any) -> dict[str, Any]:
+    return {**LIVE, "workers": [{"id": name} for name in names], "triggers": _alike([*names]), **more}
+
+
+def test_a_worker_like_those_before_it_is_a_line_as_they_are(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        _seeded(tmp_path, _alike_estate("w00", "w01", "w02"))
+        assert story.run(["export", "--all", "-o", "builds", "--owner", "acme"], {}).code == 0
+        assert _files(tmp_path)["builds/w02.yaml"].endswith("workers:\n  w02: {}\n")
+        live = _alike_estate("w00", "w01", "w02", "w03", "w04", "w05")
+        live["triggers"] = live["triggers"][:-1]  # w05 has no preview
+        live["triggers"][8]["build_command"] = "make"  # of w04
+        _seeded(tmp_path, live)
+        assert story.run(["export", "--all", "-o", "builds"], {}).code == 0
+        files = _files(tmp_path)
+        assert files["builds/w03.yaml"].endswith("workers:\n  w03: {}\n")
+        assert all("profile: null" in files[f"builds/{name}.yaml"] for name in ("w04", "w05"))
+        _check_adopts("builds")
+
+
+def test_a_worker_like_one_of_the_profiles_names_it(tmp_path: Path) -> None:
+    profiles = """\
+profiles:
+  one: {triggers: {production: {branch_includes: [main], deploy_command: d, build_command: make}}}
+  two: {triggers: {production: {branch_includes: ["a", "b"], deploy_command: d, lint: {allow: [branch-filter]}}}}
+  odd: {triggers: {production: {branch_includes: [main], deploy_command: d, repo_connection_uuid: "9"}}}
+"""
+    lives = [{**PRODUCTION, "worker": "web"}, {**PRODUCTION, "worker": "a", "build_command": "make"}]
+    lives += [{**PRODUCTION, "worker": "b", "branch_includes": ["a", "b"]}, {**PRODUCTION, "worker": "c"}]
+    live = {**LIVE, "workers": [{"id": one["worker"]} for one in lives], "triggers": lives}
+    with story.folder(tmp_path, {"builds/set.yaml": f"{DECLARED}{WEB}{profiles}"}):
+        _seeded(tmp_path, live)
+        ran = story.run(["export", "--all", "-o", "builds"], {})
+        assert ran.code == 0, ran.stderr
+        files = _files(tmp_path)
+        assert "  a: {profile: one}\n" in files["builds/a.yaml"]
+        assert "  b: {profile: two}\n" in files["builds/b.yaml"]
+        assert "triggers:" in files["builds/c.yaml"]
+        _check_adopts("builds")
+
+
+def test_what_is_left_as_it_is_is_not_left_to_a_profile(tmp_path: Path) -> None:
+    with story.folder(tmp_path, {}):
+        for names in (["w00", "w01", "w02"], ["w00", "w01", "w02", "w03"]):
+            tokens = _with_tokens("gone", "by hand")["build_tokens"]
+            live = _alike_estate(*names, build_tokens=tokens)
+            _seeded(
+                tmp_path, {**live, "triggers": [{**one, "build_token_uuid": TOKENS[0]} for one in live["triggers"]]}
+            )
+            story.edit([["DELETE", f"/builds/tokens/{TOKENS[0]}"]])
+            ran = story.run(["export", "--all", "-o", "builds", *(["--owner", "acme"] if len(names) == 3 else [])], {})
+            assert ran.code == 0, ran.stderr
+        assert _files(tmp_path)["builds/w03.yaml"].count("ignore: [build_token]") == 2
+        _check_adopts("builds")

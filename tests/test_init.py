@@ -227,15 +227,34 @@ def test_workers_that_nobody_finds_go_into_the_folders_in_their_order(place: Pla
     assert "note: Worker `x` is taken to be in `apps/api`\n" in ran.err
 
 
+def test_a_folder_of_which_nothing_is_written_is_told(place: Place) -> None:
+    place.contents["apps/api"] = {"default_worker_name": "api", "env_worker_names": {"staging": "api-staging"}}
+    folders = ["--root-directory", ".", "--root-directory", "apps/api"]
+    ran = place.init(*FLAGS, *folders, "--worker", "web")
+    assert "note: nothing of `apps/api` is written: no --worker names `api` or `api-staging`\n" in ran.err
+    for workers in ([], ["--worker", "web", "--worker", "api-staging"]):
+        assert "nothing of" not in place.init(*FLAGS, *folders, *workers).err
+    place.contents["apps/api"] = WEB
+    ran = place.init(*FLAGS, *folders, "--worker", "web")
+    assert "note: Worker `web` is in `/` and in `apps/api`: the first one is taken\n" in ran.err
+    assert "note: nothing of `apps/api` is written\n" in ran.err
+    place.contents["apps/api"] = {}
+    assert "note: nothing of `apps/api` is written\n" in place.init(*FLAGS, *folders, "--worker", "web").err
+
+
 def test_a_folder_and_a_worker_that_are_not_there_are_told(place: Place) -> None:
     place.remote("https://github.com/acme/site.git")
-    place.contents["apps/nope"] = {**WEB, "default_worker_name": "nope"}
+    place.contents["apps/nope"] = {**WEB, "default_worker_name": "nope", "env_worker_names": {"staging": "nope-s"}}
     arguments = [*IDS, "--branch", "main", "--root-directory", "apps/nope"]
     ran = place.init(*arguments)
     assert "note: there is no folder `apps/nope` here\n" in ran.err
-    assert "note: there is no Worker `nope` in this account yet: deploy it once, with npx wrangler deploy\n" in ran.err
-    (place.folder / "apps" / "nope").mkdir(parents=True)
+    for name, command in (("nope", "pnpm exec wrangler deploy"), ("nope-s", "pnpm exec wrangler deploy --env staging")):
+        assert f"note: there is no Worker `{name}` in this account yet: deploy it once, with {command}\n" in ran.err
     place.server.worker("nope")
+    place.init(*arguments, "--worker", "nope-s")
+    assert "  # a Worker must have been deployed once: pnpm exec wrangler deploy --env staging\n" in place.text
+    (place.folder / "apps" / "nope").mkdir(parents=True)
+    place.server.worker("nope-s")
     assert "there is no" not in place.init(*arguments).err
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from reconciler.cli import session
-from reconciler.cli.options import Globals, global_options, option
+from reconciler.cli.options import Globals, Manifests, names_options, option
 from reconciler.cli.output import data, say, tell_unread, write_file
 from reconciler.cli.validate import write_schema
 from reconciler.errors import UsageError
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
         option("--include-suspicious", "Write plain values that look like credentials, too.", weakens_safety=True),
     ]
 )
-@global_options
+@names_options
 def export(
     settings: Globals,
+    manifests: Manifests,
     *,
     worker: tuple[str, ...],
     all: bool,  # noqa: A002 - the option's name
@@ -51,7 +53,8 @@ def export(
     A plan of what it writes is nothing but adopts. What many Workers share becomes profiles and defaults. A
     secret cannot be read: it is written as `{is_secret: true}`, to be looked after elsewhere, or with
     --secret-sources as a variable of the environment, all of which are listed. Where DIR holds manifests
-    already, only what they lack is added, no other byte touched; `-o builds` knows ./buildsctl.yaml, too.
+    already, only what they lack is added, no other byte touched; `-o builds` knows ./buildsctl.yaml, too. The
+    account is theirs, else that of the manifests here.
 
     \b
     Examples:
@@ -63,32 +66,43 @@ def export(
     Exit codes: 0 written · 1 error · 6 authentication or permission
       7 could not look everywhere: what could be read is written
     """
-    from reconciler import manifest
     from reconciler.export import Choices
     from reconciler.export import export as made
 
     if bool(worker) == all:
-        raise UsageError("say which Workers to export", hint="--worker NAME, or --all")
+        told = "--worker and --all exclude each other" if all else "say which Workers to export"
+        raise UsageError(told, hint="--worker NAME, or --all")
+    check_owner(owner)
     there = _there(output) if output else {}
     known = Desired(owner=None)
+    params: dict[str, Any] = {}
     if output and there:
-        paths = [os.path.normpath(os.path.join(output, name)) for name in there]
-        known = manifest.load(paths, manifest.Resolver({}, skip="is not asked"))
-    with session.open_api(settings, session.account_id(settings, known.account_id)) as api:
+        paths = tuple(os.path.normpath(os.path.join(output, name)) for name in there)
+        known = session.names(replace(manifests, paths=paths), strict=True)
+        params = {"given": manifests.param, "param_files": manifests.param_file}
+        if owner and owner != known.owner:
+            raise UsageError(f"the manifests of `{output}` have the owner `{known.owner}`", hint="leave --owner out")
+    declared = known if there else _here(manifests)
+    with session.open_api(settings, session.account_id(settings, declared.account_id)) as api:
         observed = _observed(api, worker)
         whose = known.owner if there else owner or _owner(observed)
-        if there and owner and owner != known.owner:
-            raise UsageError(f"the manifests of `{output}` have the owner `{known.owner}`", hint="leave --owner out")
         choices = Choices(owner=whose or "", sources=secret_sources, suspicious=include_suspicious)
-        done = made(observed, known, choices, there=there, account_id=api.account_id, single=output is None)
+        done = made(observed, known, choices, there=there, account_id=api.account_id, single=output is None, **params)
     if done.found.workers or not observed.unread:  # else the owner would be a guess, and stay
-        _write(done.files, output, there)
+        _write(done.files, output, there, manifests)
     for note in done.notes:
         say(clean_lines(f"note: {note}") + "\n")
     return tell_unread(observed.unread)
 
 
-def _write(files: Mapping[str, str], output: str | None, there: Mapping[str, str]) -> None:
+def check_owner(owner: str | None) -> None:
+    from reconciler.manifest.schema import FORMS, OWNER
+
+    if owner and not re.match(OWNER, owner):
+        raise UsageError(f"`{owner}` is no owner", hint=FORMS[OWNER])
+
+
+def _write(files: Mapping[str, str], output: str | None, there: Mapping[str, str], manifests: Manifests) -> None:
     for name, text in files.items():
         if output is None:
             data(text)
@@ -98,7 +112,18 @@ def _write(files: Mapping[str, str], output: str | None, there: Mapping[str, str
     if output is not None:
         if files:
             write_schema(output)
-        say(_written(os.path.normpath(output), files, there))
+        say(_written(os.path.normpath(output), files, there, manifests))
+
+
+def _here(manifests: Manifests) -> Desired:
+    """What the manifests here say. Empty ones say nothing: a shell makes one of `> buildsctl.yaml`."""
+    from reconciler.manifest import files
+
+    alone, folder = files.DEFAULTS
+    found = [alone] if os.path.exists(alone) else files.search(folder, None)
+    if manifests.paths or any(os.lstat(path).st_size for path in found):
+        return session.names(manifests, strict=False)
+    return Desired(owner=None)
 
 
 def _there(folder: str) -> dict[str, str]:
@@ -130,7 +155,7 @@ def _owner(observed: Observed) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]', '-', name)[:57] or 'my'}/builds"
 
 
-def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str]) -> str:
+def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str], manifests: Manifests) -> str:
     """What was done, and with which command all of it is read."""
     from reconciler.manifest.files import DEFAULTS
 
@@ -140,7 +165,9 @@ def _written(folder: str, files: Mapping[str, str], there: Mapping[str, str]) ->
     counts = ((len(files) - added, "written"), (added, "added to"))
     told = ", ".join(f"{count} file{'s' * (count != 1)} {what}" for count, what in counts if count)
     beside = [DEFAULTS[0]] * (os.path.join("..", DEFAULTS[0]) in there)
-    command = shlex.join(("buildsctl", "plan", *beside, folder))
+    params = [f"--param-file={name}" for name in manifests.param_file]
+    params += [f"--param={name}={value}" for name, value in manifests.param]
+    command = shlex.join(("buildsctl", "plan", *beside, folder, *(params if there else ())))
     text = f"`{folder}`: {told}; `{command}` shows what would be adopted\n"
     default = next((name for name in DEFAULTS if os.path.exists(name)), "")
     if beside:

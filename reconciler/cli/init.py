@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli import repository, session
+from reconciler.cli.export import check_owner
 from reconciler.cli.options import Globals, bundle, global_options, option
 from reconciler.cli.output import asked, check_writable, say, tell, tell_unread, write_file
 from reconciler.cli.validate import write_schema
@@ -84,9 +85,10 @@ def init(
     if tell_unread(observed.unread):  # it might be live: a manifest that says otherwise would overwrite it
         say("hint: nothing is written; run it again, or `buildsctl doctor` where a permission is missing\n")
         return Exit.UNKNOWN
-    for name in workers:
+    for name, site in workers.items():
         if observed.workers is not None and name not in observed.workers:
-            tell(f"note: there is no Worker `{name}` in this account yet: deploy it once, with npx wrangler deploy")
+            deploy = site.wrangler("deploy")
+            tell(f"note: there is no Worker `{name}` in this account yet: deploy it once, with {deploy}")
     first = First(connection=connection, branch=branch, workers=workers, cloudflare_token_id=cloudflare_token_id or "")
     account = api.account_id if api and api.account_id != session.SANDBOX_ACCOUNT else ""
     write_file(output, _text(first, observed, owner or _owner(connection), account))
@@ -99,7 +101,6 @@ def init(
 def _checked(output: str, folders: tuple[str, ...], workers: tuple[str, ...], owner: str | None) -> list[str]:
     """The folders as the API takes them, where these options can be used."""
     from reconciler.manifest.files import DEFAULTS
-    from reconciler.manifest.schema import FORMS, OWNER
     from reconciler.remote import folder_of
 
     there = [name for name in (output, *(DEFAULTS if output == DEFAULTS[0] else ())) if os.path.exists(name)]
@@ -109,8 +110,7 @@ def _checked(output: str, folders: tuple[str, ...], workers: tuple[str, ...], ow
     check_writable(output)
     for name in workers:
         _check_worker(name)
-    if owner and not re.match(OWNER, owner):
-        raise UsageError(f"`{owner}` is no owner", hint=FORMS[OWNER])
+    check_owner(owner)
     for folder in folders:
         if not folder_of(folder):
             hint = "say it from the repository's root, as in --root-directory apps/web"
@@ -187,7 +187,12 @@ def _workers(contents: Mapping[str, Repository], given: tuple[str, ...]) -> dict
         if len(contents) > 1:
             tell(f"note: Worker `{name}` is taken to be in `{folder}`")
         found[name] = Site(root_directory=folder, repository=contents[folder])
-    return {name: found[name] for name in given or found}
+    taken = {name: found[name] for name in given or found}
+    used = {site.root_directory for site in taken.values()}
+    for folder in (one for one in contents if one not in used):
+        others = " or ".join(f"`{name}`" for name, site in found.items() if site.root_directory == folder)
+        tell(f"note: nothing of `{folder}` is written" + (f": no --worker names {others}" if others else ""))
+    return taken
 
 
 def _owner(connection: Connection) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,14 +53,15 @@ def export(
     account_id: str,
     single: bool,
     first: First | None = None,
+    **params: Any,
 ) -> Exported:
     """One file a Worker and one that they share, or all of it in one (`single`).
 
     `there` are the files of the folder as they are: only what is missing is added, in them where that can be
     done by inserting lines, else in files of its own. Those above the folder (`../buildsctl.yaml`) stay as they are.
-    `first` are Workers without a trigger, to have some.
+    `first` are Workers without a trigger, to have some; `params` those that the files need, as for `manifest.check`.
     """
-    before = _read_back(there)
+    before = _read_back(there, **params)
     existing = before.root
     bodies = {name: body for name, body in (existing.get("workers") or {}).items() if isinstance(body, dict)}
     triggers = ((name, *one) for name, body in bodies.items() for one in (body.get("triggers") or {}).items())
@@ -71,17 +73,19 @@ def export(
     allowed: dict[tuple[str, str], list[str]] = {}
     inside = {name: content for name, content in there.items() if not name.startswith("..")}
     while True:
-        plain = lift.plain(found.workers)
-        shortest = plain if there else lift.lift(found.workers, _alone(found))
+        plain = _plain(found, existing)
+        shortest = (
+            _by_profile(plain, found, before, there, params) if there else lift.lift(found.workers, _alone(found))
+        )
         for lifted, into in ((shortest, inside), (plain, {})):  # the second way is the one that cannot change anything
             head = _head(found, lifted, existing, account_id)
             for _ in range(2):  # rules that the live state breaks are found by looking, then allowed
-                workers = _bodies(lifted["workers"], allowed, existing)
+                workers = _bodies(lifted["workers"], allowed)
                 if single:
                     files = {"": _document({**head, "workers": workers}, found)}
                 else:
                     files = _spread(head, workers, found, there=there, into=into)
-                read = _read_back({**there, **files})
+                read = _read_back({**there, **files}, **params)
                 if not _allow(read, allowed):
                     break
             wrong = _wrong(read, found, before)
@@ -142,20 +146,40 @@ def _head(found: Found, lifted: lift.Sections, existing: Mapping[str, Any], acco
     return {name: body for name, body in head.items() if body or name == "owner"}
 
 
-def _bodies(
-    workers: Mapping[str, Any], allowed: Mapping[tuple[str, str], Sequence[str]], existing: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The Workers by name, with the rules allowed that their triggers break as they are live, and kept out of a
-    profile that is the default of those which are there."""
+def _plain(found: Found, existing: Mapping[str, Any]) -> lift.Sections:
+    """Nothing lifted, and new Workers kept out of a profile that is the default of those which are there."""
+    profile = {"profile": None} if (existing.get("defaults") or {}).get("profile") else {}
+    there = existing.get("workers") or {}
+    workers = lift.plain(found.workers)["workers"]
+    return {"workers": {name: body if name in there else {**profile, **body} for name, body in workers.items()}}
+
+
+def _by_profile(
+    plain: lift.Sections, found: Found, before: _Read, there: Mapping[str, str], params: Mapping[str, Any]
+) -> lift.Sections:
+    """`plain`, but for the new Workers of which a profile that is there says all: the default one, or by its name."""
+    head = _head(found, plain, before.root, "")
+    profiles = before.root.get("profiles") or {}
+    bodies: dict[str, Any] = {}
+    for body in [{}, *({"profile": name} for name in profiles)] if profiles else []:
+        rest = found.workers.keys() - (before.root.get("workers") or {}).keys() - bodies.keys()
+        files = _spread(head, dict.fromkeys(rest, body), found, there=there, into={})
+        read = _read_back({**there, **files}, **params) if rest else before
+        counts = Counter(worker for worker, _ in read.triggers)
+        unlike = {worker for worker, _ in _unsaid(read, found, before)}
+        bodies |= {name: body for name in rest - unlike if counts[name] == len(found.workers[name])}
+    return {"workers": {**plain["workers"], **bodies}}
+
+
+def _bodies(workers: Mapping[str, Any], allowed: Mapping[tuple[str, str], Sequence[str]]) -> dict[str, Any]:
+    """The Workers by name, with the rules allowed that their triggers break as they are live."""
     bodies = dict(sorted(workers.items()))
     for (name, key), rules in allowed.items():
         if name in bodies:
             triggers = bodies[name].get("triggers", {})
             trigger = {**triggers.get(key, {}), "lint": {"allow": list(dict.fromkeys(rules))}}
             bodies[name] = {**bodies[name], "triggers": {**triggers, key: trigger}}
-    profile = {"profile": None} if (existing.get("defaults") or {}).get("profile") else {}
-    there = existing.get("workers") or {}
-    return {name: body if name in there else {**profile, **body} for name, body in bodies.items()}
+    return bodies
 
 
 def _spread(
@@ -200,7 +224,7 @@ class _Read:
     errors: Sequence[Diagnostic]
 
 
-def _read_back(files: Mapping[str, str]) -> _Read:
+def _read_back(files: Mapping[str, str], **params: Any) -> _Read:
     if not files:
         return _Read(root={}, wanted=Desired(owner=None), triggers={}, errors=())
     with tempfile.TemporaryDirectory() as folder:
@@ -208,7 +232,7 @@ def _read_back(files: Mapping[str, str]) -> _Read:
             path = Path(folder, "builds", name or "all.yaml")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-        found, wanted = manifest.check([folder], manifest.Resolver({}, skip="is not asked"))
+        found, wanted = manifest.check([folder], manifest.Resolver({}, skip="is not asked"), **params)
     errors = [one for one in found.problems.found if one.severity is Severity.ERROR]
     triggers = {(one.worker, one.key): one for one in found.triggers}
     return _Read(root=found.root.bare() or {}, wanted=wanted, triggers=triggers, errors=errors)
@@ -236,18 +260,25 @@ def _wrong(read: _Read, found: Found, before: _Read) -> dict[str, str]:
     refers, referred = _bound(read.wanted, found.observed), _bound(before.wanted, found.observed)
     referred |= {where: (live.repo_connection_uuid, live.build_token_uuid) for where, live in found.lives.items()}
     others = {where for where, ids in referred.items() if refers.get(where) != ids}
-    for worker, triggers in found.workers.items():
-        for key, flat in triggers.items():
-            said = read.triggers.get((worker, key))
-            whole = (worker, key) not in before.triggers
-            if said is None or not _says(said, flat, whole=whole, alone=_alone(found)):
-                others.add((worker, key))
+    others |= _unsaid(read, found, before)
     others |= {
         where
         for where, one in before.triggers.items()
         if where not in read.triggers or not _kept(one, read.triggers[where], found)
     }
     return {worker: f"`trigger/{worker}/{key}` would not be what it is" for worker, key in sorted(others)}
+
+
+def _unsaid(read: _Read, found: Found, before: _Read) -> set[tuple[str, str]]:
+    """The triggers, by Worker and key, of which the files do not say what was found."""
+    alone = _alone(found)
+    return {
+        (worker, key)
+        for worker, triggers in found.workers.items()
+        for key, flat in triggers.items()
+        if (said := read.triggers.get((worker, key))) is None
+        or not _says(said, flat, whole=(worker, key) not in before.triggers, alone=alone)
+    }
 
 
 def _bound(wanted: Desired, observed: Observed) -> dict[tuple[str, ...], tuple[Ref, ...]]:
@@ -286,7 +317,7 @@ def _says(one: Effective, flat: Flat, *, whole: bool, alone: Mapping[str, str]) 
     said = {name: value for name, value in said.items() if name in flat or (whole and name != "protect")}
     wanted = {name: value for name, value in flat.items() if name != "ignore" and value != defaults.get(str(name))}
     unescaped: Flat = rewritten(wanted, lambda text: text.replace("$${{", "${{"))
-    return said == unescaped
+    return said == unescaped and {*flat.get("ignore", ())} <= {node.value for node in one.ignore}
 
 
 def _notes(found: Found, allowed: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:

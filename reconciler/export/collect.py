@@ -16,7 +16,7 @@ from reconciler.kinds.token import Token, TokenReference
 from reconciler.kinds.trigger import Trigger
 from reconciler.manifest.lint.plain_credential import looks_like_credential
 from reconciler.manifest.schema import WORKER
-from reconciler.model import Live
+from reconciler.model import Live, Secret
 from reconciler.plan.tokens import meant
 from reconciler.plan.variables import ignores
 from reconciler.states import DeclaredTrigger, Desired, Observed
@@ -45,7 +45,7 @@ class Found:
     `workers` holds flat triggers by Worker and key, `lives` what those that are not declared are live; `notes` what a
     Worker's file has to say besides;
     `comments` stand at a path of the manifest; `withheld` are the variables whose plain value was not written,
-    `supply` the sources that are to be given.
+    `supply` the sources that are to be given, `sources` all of them by their names, those of `known` too.
     """
 
     choices: Choices
@@ -59,6 +59,7 @@ class Found:
     comments: dict[tuple[str, ...], str] = field(default_factory=dict)
     withheld: list[str] = field(default_factory=list)
     supply: dict[str, str] = field(default_factory=dict)
+    sources: set[str] = field(default_factory=set)
 
     def note(self, worker: str, text: str) -> None:
         self.notes.setdefault(worker, []).append(text)
@@ -92,6 +93,8 @@ def collect(observed: Observed, known: Desired, choices: Choices, removed: Colle
     triggers = (replace(live, scope=names.get(live.scope, live.scope)) for live in observed.triggers)
     lives = sorted(triggers, key=lambda live: (live.scope, live.resource.is_preview, live.created_on, live.id))
     found = Found(choices=choices, known=known, observed=replace(observed, triggers=tuple(lives)))
+    values = (one.resource.value for trigger in known.triggers for one in trigger.variables.values())
+    found.sources |= {value.source.removeprefix("env ") for value in values if isinstance(value, Secret)}
     declared = {name: {one.address.name: one for one in some} for name, some in known.by_worker.items()}
     for live in lives:
         variables = observed.variables.get(live.id)
@@ -146,10 +149,10 @@ def _match(
     return next((one for one in declared.values() if one.resource.is_preview == live.resource.is_preview), None)
 
 
-def free(name: str, taken: Iterable[str]) -> str:
+def free(name: str, taken: Iterable[str], before: str = "-") -> str:
     """`name`, or with the first number that makes it one of its own."""
     names = set(taken)
-    return next(one for one in (name, *(f"{name}-{n}" for n in range(2, len(names) + 3))) if one not in names)
+    return next(one for one in (name, *(f"{name}{before}{n}" for n in range(2, len(names) + 3))) if one not in names)
 
 
 def literal(value: str) -> str:
@@ -259,7 +262,8 @@ def _variable(found: Found, where: str, name: str, one: EnvVar) -> Any:
             return {"is_secret": True}
         source = re.sub(r"[^A-Z0-9]", "_", where.upper())
         reserved = not source[0].isalpha() or source.startswith(("CLOUDFLARE_", "BUILDSCTL_"))
-        source = free(f"SECRET_{source}" if reserved else source, found.supply)
+        source = free(f"SECRET_{source}" if reserved else source, found.sources, "_")
+        found.sources.add(source)
         found.supply[source] = f"env/{where}"
         return {"value_from": {"env": source}}
     if not isinstance(one.value, str):

@@ -25,6 +25,16 @@ class Site:
     repository: Repository
     environment: str = ""
 
+    @property
+    def manager(self) -> str:
+        """The package manager that runs its scripts."""
+        return self.repository.package_manager if self.repository.package_manager in RUNNERS else "npm"
+
+    def wrangler(self, command: str) -> str:
+        """What runs this command of Wrangler for the Worker."""
+        suffix = f" --env {self.environment}" if self.environment else ""
+        return f"{RUNNERS[self.manager]} wrangler {command}{suffix}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class First:
@@ -65,22 +75,20 @@ def add_first(found: Found, first: First) -> None:
             (*where, "triggers", "production"): f"pushes to `{first.branch}`",
             (*where, "triggers", "preview"): "pushes to every other branch: uploads a version, deploys nothing",
         }
-    found.comments["workers", min(missing)] = "a Worker must have been deployed once: npx wrangler deploy"
+    deploy = first.workers[min(missing)].wrangler("deploy")
+    found.comments["workers", min(missing)] = f"a Worker must have been deployed once: {deploy}"
 
 
 def _triggers(site: Site, branch: str, shared: Flat) -> dict[str, Flat]:
     """Production and preview, with the repository's own build script, by its package manager."""
-    manager = site.repository.package_manager if site.repository.package_manager in RUNNERS else "npm"
     folder = literal(site.root_directory)
-    suffix = f" --env {site.environment}" if site.environment else ""
-    deploy, upload = (f"{RUNNERS[manager]} wrangler {one}{suffix}" for one in ("deploy", "versions upload"))
     both: Flat = {**shared}
-    both |= {"build_command": f"{manager} run build"} if "build" in site.repository.scripts else {}
+    both |= {"build_command": f"{site.manager} run build"} if "build" in site.repository.scripts else {}
     both |= {"root_directory": folder, "path_includes": [f"{folder}/*"]} if folder != "/" else {}
     preview: Flat = {"branch_includes": ["*"], "branch_excludes": [branch]}
     return {
-        "production": {**both, "branch_includes": [branch], "deploy_command": deploy},
-        "preview": {**both, **preview, "deploy_command": upload},
+        "production": {**both, "branch_includes": [branch], "deploy_command": site.wrangler("deploy")},
+        "preview": {**both, **preview, "deploy_command": site.wrangler("versions upload")},
     }
 
 
