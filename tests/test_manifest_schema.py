@@ -137,6 +137,43 @@ HIDDEN = {
             ("5:198", "`deploy_command` is empty, which the API refuses (400 / 12002)", "say what deploys"),
         ],
     ),
+    "what counts, beside an unknown field and an expression": (
+        (
+            "workers: {web: {foo: x, root_directory: '${{ params.no }}', triggers: {p: {branch_includes: [a], "
+            "deploy_command: d}, q: {branch_includes: [b], deploy_command: d}}}}\n"
+        ),
+        [
+            ("5:118", "a second production trigger beside `p` (409 / 12042)", "keep one of each kind"),
+            ("5:17", "unknown field `foo`", "known here"),
+            ("5:41", "`${{ params.no }}` is not known", ""),
+        ],
+    ),
+    "nothing that a lower layer says in place of what is broken": (
+        (
+            "profiles: {n: {triggers: {p: {branch_includes: ['*'], branch_excludes: [a], deploy_command: d}}}}\n"
+            "workers: {web: {profile: n, triggers: {p: {branch_includes: a, branch_excludes: []}}}}\n"
+        ),
+        [("6:61", "`branch_includes` must be a list", "")],
+    ),
+    "nothing that a list of rules may allow": (
+        (
+            "defaults: {environment_variables: {A: {value_from: {env: A}}}}\n"
+            "workers: {web: {lint: {allow: secret-on-preview}, "
+            "triggers: {p: {branch_includes: ['*'], branch_excludes: [a], deploy_command: d}}}}\n"
+        ),
+        [("6:31", "`allow` must be a list", "")],
+    ),
+    "no profile that is there, and broken": (
+        "profiles: {n: [3]}\nworkers: {web: {profile: n}, api: {profile: n}}\n",
+        [("5:15", "`n` must be a mapping", "")],
+    ),
+    "no param that a broken profile hides": (
+        (
+            "profiles: {n: {params: {a: x}}, m: {build_command: 3}}\n"
+            "workers: {web: {profile: [n, m], root_directory: '${{ params.a }}'}}\n"
+        ),
+        [("5:52", "`build_command` must be a string", "")],
+    ),
     "a profile's, in the Workers that use it": (
         (
             "profiles: {n: {foo: x, environment_variables: {9A: x}}}\n"

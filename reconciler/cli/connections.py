@@ -20,8 +20,9 @@ from reconciler.cli.options import (
     option,
     report_options,
 )
+from reconciler.cli.output import say
 from reconciler.cli.plan import Reporter, reporting
-from reconciler.errors import UsageError
+from reconciler.errors import ManifestError, UsageError
 from reconciler.kinds.connection import PROVIDERS, Connection
 from reconciler.model import Address, Declared
 from reconciler.states import Desired
@@ -90,7 +91,12 @@ def delete(
         given = {"repo_id": repo_id, "provider_account_id": provider_account_id, "provider_type": provider_type}
         said = {field: value for field, value in given.items() if value}
         ids = {field: value for field, value in said.items() if field != "provider_type"}
-        desired = session.names(manifests, strict=len(said) < len(given))
+        try:
+            desired = session.names(manifests, strict=len(said) < len(given))
+        except ManifestError:
+            if len(ids) == len(given) - 1:
+                say("hint: with --provider-type as well, nothing of the manifests is needed\n")
+            raise
         declared = _declared(name, said, desired)
         check_ids(declared.resource.provider_type, name, ids)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:

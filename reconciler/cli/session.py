@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BASE_URL = "https://api.cloudflare.com/client/v4"
 SANDBOX_FILE = ".buildsctl/sandbox.db"
 TOKENS = ("BUILDSCTL_API_TOKEN", "CLOUDFLARE_API_TOKEN")
+WAITS = "${{"  # in what the manifests say, for a param that is not given
 SANDBOX_ACCOUNT = "5a4db0c5a4db0c5a4db0c5a4db0c5a4d"
 
 
@@ -78,22 +79,23 @@ def names(manifests: Manifests, *, strict: bool) -> Desired:
         found.problems.raise_errors()
     elif found.problems.failed:
         say("warning: the manifests hold errors, so names that they declare may be missed; see `buildsctl validate`\n")
-        if "${{" in (wanted.account_id or ""):  # a param that is not given
-            wanted = replace(wanted, account_id=None)
     return wanted
 
 
 @contextmanager
 def open_named(settings: Globals, manifests: Manifests, *, strict: bool = False) -> Iterator[tuple[Api, Desired]]:
-    """The API, and what the manifests call things."""
+    """The API, and what the manifests call things. An account that waits for a param is not said."""
     desired = names(manifests, strict=strict)
-    with open_api(settings, account_id(settings, desired.account_id)) as api:
+    declared = desired.account_id if WAITS not in (desired.account_id or "") else None
+    with open_api(settings, account_id(settings, declared)) as api:
         yield api, desired
 
 
 def account_id(settings: Globals, declared: str | None) -> str:
     """The account, from options, environment and manifests, which must agree."""
     given = settings.account_id
+    if WAITS in (declared or ""):
+        raise UsageError("the manifests' `account_id` needs a param", hint="give it with --param or --param-file")
     if given and declared and given != declared:
         raise UsageError(
             f"the manifests are for account `{declared}`, the command line or environment says `{given}`",

@@ -127,10 +127,10 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
     for layer in merge.layers(root):
         for both in Trigger.references.items():
             given = [layer.mapping[name] for name in both if name in layer.mapping]
-            first, *other = sorted(node.place for node in given if node.value is not None) or [root.position]
-            if other:
+            if len(given) > 1 and any(node.value is not None for node in given):
+                first, second = sorted(node.place for node in given)
                 told = f"{' and '.join(f'`{name}`' for name in both)} say the same, first at {first}"
-                problems.error(told, at=other[0], hint="keep one")
+                problems.error(told, at=second, hint="keep one")
     for name in (name for layer in merge.layers(root) for name in layer.get("lint", "allow").items):
         if isinstance(name.value, str) and name.value not in lint.NAMES:
             hint = nearest(name.value, lint.NAMES) or f"rules: {', '.join(sorted(lint.NAMES))}"
@@ -140,8 +140,8 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
 def _effective(
     root: Node, sound: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems
 ) -> ManifestSet:
-    """The Workers are merged of what is `sound` in `root`. One in which anything is broken is linted by what it says,
-    and that is all: what it lacks may be what is broken."""
+    """The Workers are merged of what is `sound` in `root`. One in which anything is broken is linted by what is left of
+    it, and that is all: what it lacks may be what is broken. One of which that is all of a layer is not linted."""
     scope = params.Scope({**root.get("params").mapping, **overrides}, problems)
     before = len(problems.found)
     head: dict[str, Node] = {
@@ -158,29 +158,29 @@ def _effective(
         head[section] = Node(bodies, root.position)
     chosen = {name: merge.profiles_of(sound, name, problems) for name in sound.get("workers").mapping}
     bad = [body for name, body in sound.get("profiles").mapping.items() if ("profiles", name) in broken]
-    whole: dict[str, Sequence[Node]] = {}
     workers: dict[str, Node] = {}
     triggers: list[Effective] = []
     has_marker = "owner" not in head or head["owner"].value is not None
     for name, profiles in chosen.items():
-        layers = (root, *profiles, sound.get("workers", name))
-        given = {key: node for layer in layers for key, node in layer.get("params").mapping.items()}
+        layers = (*profiles, sound.get("workers", name))
         is_whole = ("workers", name) not in broken and not any(one is other for one in profiles for other in bad)
-        told = problems if is_whole else Problems()
-        inside = params.Scope({**given, **overrides}, told).inside(f"worker/{name}", worker=name)
+        if not is_whole and any(layer.value is None for layer in layers):
+            continue
+        given = {key: node for layer in (root, *layers) for key, node in layer.get("params").mapping.items()}
+        inside = params.Scope({**given, **overrides}, problems).inside(f"worker/{name}", worker=name)
         body, found = _worker(sound, name, profiles, inside)
+        told = Problems()
         lint.check(found, told, has_marker=has_marker)
         if is_whole:
-            whole[name], workers[name] = profiles, body
+            workers[name] = body
             triggers += found
-        else:
-            places = {one.position for one in found}
-            problems.found += [one for one in told.found if one.rule and one.position not in places]
+        lacks = () if is_whole else {one.position for one in found}
+        problems.found += [one for one in told.found if one.position not in lacks or one.rule in lint.COUNTING]
     unclear = any(not one.rule for one in problems.found[before:]) or any(section == "params" for section, *_ in broken)
     if not (unclear and problems.failed):
         # What came out of expressions has to fit the schema as well as what stood there from the start.
         schema.check(Node({**head, "workers": Node(workers, root.position)}, root.position), problems, final=True)
-    _report_unused(root, whole, broken, overrides, problems)
+    _report_unused(root, broken, overrides, problems)
     return ManifestSet(
         problems=problems, root=root, head=Node(head, root.position), workers=workers, triggers=tuple(triggers)
     )
@@ -203,15 +203,11 @@ def _worker(root: Node, name: str, profiles: Sequence[Node], scope: params.Scope
     return Node(own, body.position, key=body.key), triggers
 
 
-def _report_unused(
-    root: Node,
-    chosen: Mapping[str, Sequence[Node]],
-    broken: set[tuple[str, ...]],
-    overrides: Mapping[str, Node],
-    problems: Problems,
-) -> None:
+def _report_unused(root: Node, broken: set[tuple[str, ...]], overrides: Mapping[str, Node], problems: Problems) -> None:
     """Each param has to be referred to where it holds: by its Worker, by the users of its profile."""
     defaults, profiles, workers = root.get("defaults"), root.get("profiles").mapping, root.get("workers").mapping
+    sound = (name for name in workers if ("workers", name) not in broken)
+    chosen = {name: merge.profiles_of(root, name, Problems()) for name in sound}
 
     def used(*nodes: Node) -> set[str]:
         return params.referenced(nodes, [overrides, *(one.get("params").mapping for one in (root, *nodes))])
@@ -224,14 +220,10 @@ def _report_unused(
     holds = {f"worker/{name}": (workers[name], [*mine, workers[name]]) for name, mine in chosen.items()}
     for name, body in profiles.items():
         if ("profiles", name) not in broken:
-            users = [
-                node
-                for user, mine in chosen.items()
-                if any(one is body for one in mine)
-                for node in (*mine, workers[user])
-            ]
-            users += [node for user, node in workers.items() if ("workers", user) in broken]  # they may be
-            holds[schema.where(["profiles", name])] = (body, [body, *users])
+            using = ((*mine, workers[user]) for user, mine in chosen.items() if any(one is body for one in mine))
+            users = {id(node): node for nodes in using for node in nodes}
+            users |= {id(node): node for user, node in workers.items() if ("workers", user) in broken}  # they may be
+            holds[schema.where(["profiles", name])] = (body, [body, *users.values()])
     for address, (body, nodes) in holds.items():
         if given := body.get("params").mapping:
             params.report_unused(given, used(defaults, *nodes), problems, address=address)

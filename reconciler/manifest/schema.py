@@ -40,8 +40,7 @@ ALIASES = {
 SECTIONS = ("params", "connections", "tokens", "profiles", "workers")
 """The mappings of names at the top."""
 Path = tuple[str, ...]
-PRUNED = ("lint", "defaults", "profiles", "workers")
-"""Where nothing else depends on what is broken."""
+LAYERED = ("defaults", "profiles", "workers")
 
 _TAG = "0123456789abcdef0123456789abcdef"
 _STRINGS = {"type": "array", "items": {"type": "string"}}
@@ -207,9 +206,9 @@ def _with_expressions(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(root: Node, problems: Problems, *, final: bool = False) -> tuple[Node, set[Path]]:
-    """Every violation of the schema, at its place and in words. Returns `root` without what makes it one in PRUNED
-    sections, so that all else there can be looked at; and what is broken: the section, with the key under it where
-    that is one of SECTIONS."""
+    """Every violation of the schema, at its place and in words. Returns `root` with nulls for what makes it one in
+    LAYERED sections, so that all else there can be looked at, and nothing of a lower layer takes its place; and what is
+    broken: the section, with the key under it where that is one of SECTIONS."""
     broken: set[Path] = set()
     schema, value = manifest_schema(final=final), root.bare()
     with suppress(ImportError, UnicodeEncodeError):  # not built for this machine; half a surrogate pair, from a param
@@ -233,9 +232,16 @@ def check(root: Node, problems: Problems, *, final: bool = False) -> tuple[Node,
                 path.append(leaf.instance)
             if path:  # an unknown section breaks no other
                 broken.add(tuple(path[: 2 if path[0] in SECTIONS else 1]))
-            gone.update(one for one in _culprits(leaf) if one and one[0] in PRUNED)
+            gone.update(one for one in map(_unclear, _culprits(leaf)) if one and one[0] in LAYERED)
     touched = {path[:length] for path in gone for length in range(len(path))}
-    return _without(root, gone, touched), broken
+    return _blanked(root, gone, touched), broken
+
+
+def _unclear(path: Path) -> Path:
+    """What is not known because of a mistake at `path`: more than that, where it says what holds for the rest."""
+    if path and ("lint" in (path[0], *path[2:]) or path[2:] in (("triggers",), ("params",))):
+        return path[:2] if path[0] in SECTIONS else ("workers",)
+    return path
 
 
 def _culprits(leaf: Any) -> Iterator[Path]:
@@ -249,13 +255,14 @@ def _culprits(leaf: Any) -> Iterator[Path]:
         yield path
 
 
-def _without(node: Node, gone: Set[Path], touched: Set[Path], path: Path = ()) -> Node:
-    """`node` without what stands at the paths `gone`; `touched` lead there, and all else stays the same object."""
+def _blanked(node: Node, gone: Set[Path], touched: Set[Path], path: Path = ()) -> Node:
+    """`node` with null at the paths `gone`; `touched` lead there, and all else stays the same object."""
+    if path in gone:
+        return node._replace(value=None)
     if path not in touched:
         return node
-    kept = {key: child for key, child in node.mapping.items() if (*path, key) not in gone}
-    kept = {key: _without(child, gone, touched, (*path, key)) for key, child in kept.items()}
-    return node._replace(value=kept)
+    inside = {key: _blanked(child, gone, touched, (*path, key)) for key, child in node.mapping.items()}
+    return node._replace(value=inside)
 
 
 def _leaves(error: Any) -> Iterator[Any]:

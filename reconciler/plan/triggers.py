@@ -133,7 +133,7 @@ def _decide_replace(
         stop(board, trigger, Disposition.UNKNOWN, "not replaced, since not everything could be read", seen)
         return
     tokens, kept = {live.id for live in board.observed.tokens}, want.build_token_uuid
-    if trigger.ignores("build_token_uuid") and tokens and kept not in tokens:
+    if trigger.ignores("build_token_uuid") and kept not in tokens:
         told = f"there is no build token `{kept}` in this account, with which it would be made again"
         board.fail(trigger, told, hint="take `build_token` out of `ignore`")
         stop(board, trigger, Disposition.UNKNOWN, "not replaced: its build token is gone", seen)

@@ -108,7 +108,8 @@ def troubles(problems: Iterable[Diagnostic], unread: Iterable[Unread]) -> list[s
 
 
 def _item(told: str, address: str, hint: str) -> str:
-    told, address, hint = (text.shortened(one, most) for one, most in ((told, 300), (address, 100), (hint, 200)))
+    lengths = ((told, 300), (address, 100), (hint, 200))
+    told, address, hint = (text.shortened(clean(one), most) for one, most in lengths)
     where, way_out = f" in {code(address)}" if address else "", f"; hint: {code(hint)}" if hint else ""
     return f"- {code(told)}{where}{way_out}"
 
