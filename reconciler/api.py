@@ -123,8 +123,13 @@ class Api:
         """All items of a paginated list, counted against `total_count`. A list that changed while it was read is an
         error: what was not seen must not pass for absent."""
         found: dict[str, T] = {}
+        said: int | None = None  # how many there are, by the pages before
         for number, (request, ones, info) in enumerate(self._pages(page, decode), 1):
             total, more = answers.page_info(info, request, len(found) + len(ones))
+            if total is not None and said not in (None, total):
+                text = f"the list's own count went from {said} to {total} while it was read"
+                raise _named(errors.AnswerError(text, hint=CHANGED), request)
+            said = total if said is None else said
             repeated = [key(one) for one in ones if key(one) in found]
             if more is None and number == 2 and repeated == list(found):
                 break  # whoever ignores `page` gives everything at once
@@ -132,12 +137,12 @@ class Api:
                 raise _named(errors.AnswerError("a page of the list repeats an item", hint=CHANGED), request)
             found |= {key(one): one for one in ones}
             if more is False or not ones:
-                if total is not None and total != len(found):
-                    text = f"the list holds {total} items by its own count, {len(found)} were read"
-                    raise _named(errors.AnswerError(text, hint=CHANGED), request)
                 break
             if number == MAX_PAGES:
                 raise _named(errors.AnswerError(f"the list has more than {MAX_PAGES} pages"), request)
+        if said is not None and said != len(found):
+            text = f"the list holds {said} items by its own count, {len(found)} were read"
+            raise _named(errors.AnswerError(text, hint=CHANGED), page(1))
         return list(found.values())
 
     def scroll(

@@ -21,7 +21,7 @@ def run(*arguments: str, why: str) -> bytes:
     except (OSError, subprocess.TimeoutExpired):
         raise UsageError("git cannot be run", hint=why) from None
     if ran.returncode or len(ran.stdout) > MAX_OUTPUT:
-        hint = "in a pipeline, fetch the revision first: a shallow clone may not hold it"
+        hint = "in a pipeline, fetch the revision first, with its history (`fetch-depth: 0`): a shallow clone lacks it"
         raise UsageError(f"`git {' '.join(arguments)}` failed", hint=hint)
     return ran.stdout
 
@@ -35,6 +35,10 @@ def check_revision(revision: str, *, why: str) -> None:
     except UsageError as error:
         if error.hint == why:
             raise
+        if not _told("rev-parse", "--git-dir"):
+            safe = "`git config --global --add safe.directory DIR`"
+            hint = f"run it in the repository; where it belongs to another user, {safe}"
+            raise UsageError("there is no Git repository here, or Git refuses it", hint=hint) from None
         raise UsageError(f"Git knows no revision `{revision}` here", hint=error.hint) from None
 
 

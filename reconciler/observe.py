@@ -29,14 +29,15 @@ NO_SUCH_TAG = 10007
 
 
 class Lists:
-    """The account's Workers, by name, and its build tokens: each read once, for whoever asks first."""
+    """The account's Workers, by name, and its build tokens: each read once, for whoever asks first. Where `everything`
+    is looked at, a null in place of the Workers is no empty account: what they use would be deleted."""
 
-    def __init__(self, api: Api) -> None:
-        self.api = api
+    def __init__(self, api: Api, *, everything: bool = False) -> None:
+        self.api, self.everything = api, everything
 
     @cached_property
     def workers(self) -> dict[str, str]:
-        return self.api.get(Worker.read(), Worker.decode)
+        return self.api.get(Worker.read(), Worker.decode_all if self.everything else Worker.decode)
 
     @cached_property
     def tokens(self) -> list[Live[Token]]:
@@ -58,7 +59,7 @@ def observe(
     where nothing of Workers Builds could be read for it."""
     uuids = any(isinstance(one.resource.build_token_uuid, str) for one in desired.triggers)
     with api.pool() as pool:
-        lists = lists or Lists(api)
+        lists = lists or Lists(api, everything=everything)
         tokens = bool(tokens or everything or desired.tokens or uuids)
         look = _Look(desired, api, pool, lists, everything, tokens, variables)
         look.start()

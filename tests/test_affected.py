@@ -268,7 +268,7 @@ def test_what_git_says(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ([], "say what changed"),
         (["--base", "x", "--files", "y"], "--base and --files exclude each other"),
         (["--base", "-x"], "is no Git revision"),
-        (["--base", "nothing"], "Git knows no revision `nothing` here"),
+        (["--base", "nothing"], "there is no Git repository here"),
         (["--files", "x"], "no branch is checked out"),
         (["--files", "x", "--branch", "b", "--repo", "acme/nope"], "no repository `acme/nope`"),
         (["--files", "x", "--branch", "b", "absent.yaml"], "there is no `absent.yaml`"),

@@ -115,6 +115,20 @@ def test_what_is_no_revision(repository: Path, revision: str) -> None:
         changed_addresses([], revision)
 
 
+def test_git_that_refuses_is_no_unknown_revision(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    with pytest.raises(UsageError, match="there is no Git repository here, or Git refuses it") as found:
+        changed_addresses([str(repository / "builds")], "HEAD")
+    assert "safe.directory" in found.value.hint
+
+
+def test_an_empty_revision_is_not_all(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--sandbox", "plan", "--changed-since", ""]) == 1
+    assert "it is empty: a variable that is not set?" in capsys.readouterr().err
+
+
 def test_a_plan_costs_what_changed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sandbox = Sandbox("sandbox.db")
     names = ("api", "docs", "web", "odd")

@@ -488,6 +488,33 @@ def test_the_same_page_again_and_again_is_an_error(server: FakeServer, folder: P
     assert "repeats" in ran.err
 
 
+@pytest.mark.parametrize("end", [failure(400, 12013), None], ids=["ends early", "loses an item"])
+def test_a_list_that_is_not_read_to_its_end_is_unknown(server: FakeServer, folder: Path, end: Answer | None) -> None:
+    """What is missing must not pass for absent: a token would be made a second time."""
+    tokens(server, 250)
+
+    def answer(call: Call) -> Answer:
+        if call.query["page"] == "2":
+            if end:
+                return end
+            del server.tokens[0]  # somebody deleted one that was read: the next page begins one further on
+        return server.respond(call)
+
+    server.on("GET", TOKENS, answer)
+    ran = apply(server, folder)
+    assert ran.code == 7, ran.text
+    assert unknown(ran) == BROKEN["tokens"][0]
+    assert not server.sent("POST", TOKENS)
+
+
+def test_where_all_is_looked_at_a_null_is_no_empty_account(server: FakeServer, folder: Path) -> None:
+    """What its Workers use would pass for unused."""
+    server.on("GET", "/workers/scripts", envelope(None))
+    ran = run(["plan", "--prune", "--format", "json"], environment(server), folder)
+    assert ran.code == 7, ran.text
+    assert run(["plan", "--format", "json"], environment(server), folder).code == 1
+
+
 def test_a_later_page_that_fails_makes_the_whole_list_unknown(server: FakeServer, folder: Path) -> None:
     tokens(server, 250)
     server.on("GET", TOKENS, lambda call: html(502) if call.query["page"] == "2" else server.respond(call))

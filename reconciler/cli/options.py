@@ -282,6 +282,13 @@ def _natural(_: click.Context, __: click.Parameter, given: int) -> int:
     return given
 
 
+def _given(context: click.Context, param: click.Parameter, value: str) -> str:
+    """A variable of a script that is not set must not mean all."""
+    if not value and context.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE:
+        raise click.BadParameter("it is empty: a variable that is not set?")
+    return value
+
+
 def _globs(name: str, text: str) -> Setting:
     return option(f"{name} GLOB", text, multiple=True, weakens_safety=True)
 
@@ -301,7 +308,9 @@ deciding_options = bundle(
     _options,
     [
         option("--target GLOB", "Look at and change only what this names.", multiple=True),
-        option("--changed-since REV", "Look only at Workers that differ from a Git revision.", default=""),
+        option(
+            "--changed-since REV", "Look only at Workers that differ from a Git revision.", default="", callback=_given
+        ),
         _globs("--delete-unmanaged", "Delete what nobody declares and nobody owns."),
         _globs("--take-over", "Take what another owner, or the newer builds surface, holds."),
         _globs("--accept-secret-loss", "Lose variables that cannot be written again."),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from reconciler.errors import AnswerError
 from reconciler.kinds.answer import identifier, items, text
 from reconciler.model import Address, Declared, Request, Value
 
@@ -40,6 +41,13 @@ class Worker:
     def read_surface(tag: str) -> Request:
         """Is the Worker configured on the newer surface? 200 yes, 404 no (field notes, Triggers)."""
         return Request(method="GET", path=("builds", "workers", tag))
+
+    @classmethod
+    def decode_all(cls, result: Any) -> dict[str, str]:
+        """As `decode`, for whoever concludes something from a Worker that is not in it: a null proves nothing."""
+        if result is None:
+            raise AnswerError("the API's answer has null in place of the account's Workers")
+        return cls.decode(result)
 
     @staticmethod
     def decode(result: Any) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from reconciler.errors import UsageError, nearest
 from reconciler.kinds.worker import Worker
@@ -54,8 +55,9 @@ def plan(desired: Desired, observed: Observed, options: Options, *, account_id: 
 
 def _check_globs(board: Board) -> None:
     """A glob that matches nothing is a slip of the pen; one of `--target` an error, where everything could be read."""
+    declared = [f"worker/{name}" for name in board.desired.workers]  # one may have nothing yet, or no more
     for glob in () if board.observed.unread else board.options.target:
-        if not board.has_row(glob):
+        if not board.has_row(glob) and not any(fnmatchcase(one, glob) for one in declared):
             hint = "an address such as `trigger/web/production`, `worker/web` or `token/*`; quote it for the shell"
             raise UsageError(f"--target {glob} matches nothing", hint=hint)
     for name in ("delete_unmanaged", "take_over", "rewrite_secrets", "accept_secret_loss"):

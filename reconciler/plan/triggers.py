@@ -139,9 +139,16 @@ def _decide_replace(
         stop(board, trigger, Disposition.UNKNOWN, "not replaced: its build token is gone", seen)
         return
     refused = losses.refuse(board, trigger.address, seen, "replace", trigger)
+    shown = [one.resource for one in board.observed.connections if one.id == seen.live.resource.repo_connection_uuid]
+    deleted = {one.natural_key for one in shown if one.deleted}
+    meant = {one.resource.natural_key for one in board.desired.connections if one.address == want.repo_connection_uuid}
+    if deleted & meant:  # the same repository, cut off by somebody
+        fields = tuple(
+            replace(one, cause=Cause.LIVE) if one.path in Trigger.immutable and one.cause is Cause.MANIFEST else one
+            for one in fields
+        )
     cause = ownership.joined([change.cause for change in fields])
-    shown = [one for one in board.observed.connections if one.id == seen.live.resource.repo_connection_uuid]
-    differs = "is marked as deleted" if any(one.resource.deleted for one in shown) else "differs"
+    differs = "is marked as deleted" if deleted else "differs"
     board.row(
         trigger,
         Action.REPLACE,

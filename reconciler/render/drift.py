@@ -14,7 +14,7 @@ from reconciler.render.json import FORMAT_VERSION, diagnostic, members, unread_r
 from reconciler.render.markdown import MAX_LENGTH, code, fence, header
 from reconciler.render.markdown import troubles as markdown_list
 from reconciler.render.problems import problems_text
-from reconciler.render.text import CAUSES, change_lines, fit, unread_text
+from reconciler.render.text import cause_text, change_lines, fit, unread_text
 
 TITLES = {
     Kind.LIVE: "Not as declared (live → as declared)",
@@ -81,8 +81,7 @@ def _lines(one: Finding, report: Report) -> list[str]:
 
 
 def cause_of(one: Finding) -> str:
-    cause = one.change.cause if one.change and one.kind in (Kind.LIVE, Kind.PENDING) else None
-    return CAUSES[cause] if cause else ""
+    return cause_text(one.change) if one.change and one.kind in (Kind.LIVE, Kind.PENDING) else ""
 
 
 def troubles(report: Report, *, whole: bool = True) -> str:
