@@ -203,8 +203,9 @@ class _Look:
         """A Worker of the account that the manifests mean by another tag is not read: nobody knows what it holds."""
         known = {one.resource.tag for one in self.desired.workers.values()}
         for name in sorted(given & workers.keys()):
-            if workers[name] and workers[name] not in known:
-                error = AnswerError(f"its tag is {workers[name]}, in the manifests it is another")
+            if workers[name] not in known:
+                shown = f"its tag is {workers[name]}, in the manifests it is another"
+                error = AnswerError(shown if workers[name] else "the API does not show its tag")
                 error.hint = "a Worker that was deleted and made again has a new tag: mend `tag`, or take it out"
                 self.unread_workers[f"{name}~{workers[name]}"] = Unread(what=f"the Worker `{name}`", error=error)
 

@@ -654,6 +654,9 @@ def test_a_reference_by_name_and_one_by_uuid_in_one_place_are_one_too_many(
     trigger = f"workers: {{web: {{triggers: {{p: {{{TRIGGER}, {', '.join(order)}}}}}}}}}\n"
     ((_, found, _),) = told(tmp_path, HEAD + trigger)
     assert found.startswith(summary)
+    null = f"workers: {{web: {{build_token: null, {BOTH[1]}, triggers: {{p: {{{TRIGGER}}}}}}}}}\n"
+    for text in (null, null.replace(f"build_token: null, {BOTH[1]}", f"{BOTH[1]}, build_token: null")):
+        assert triggers(tmp_path, text)["web/p"].resource.build_token_uuid == BOTH[1].partition(": ")[2]
     nearer = f"defaults: {{{order[0]}}}\nworkers: {{web: {{{order[1]}, triggers: {{p: {{{TRIGGER}}}}}}}}}\n"
     check(tmp_path, HEAD + nearer, [])
 

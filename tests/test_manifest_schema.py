@@ -123,29 +123,46 @@ HIDDEN = {
     ),
     "a Worker's own, and not what it lacks because of them": (
         (
-            "workers: {web: {triggers: {p: {branch_includes: [a, b], deploy_comand: d, "
-            "environment_variables: {9A: x, B: 5}, root_directory: 5}, "
-            "q: {branch_includes: ['*'], branch_exclude: [a], deploy_command: ''}}}}\n"
+            "workers: {web: {triggers: {p: {branch_includes: [a, b], zzz: d, environment_variables: {9A: x, B: 5}, "
+            "root_directory: 5}, q: {branch_includes: ['*'], branch_exclude: [a], deploy_command: ''}}}}\n"
         ),
         [
+            ("5:119", "`root_directory` must be a string", 'quote it: "5"'),
+            ("5:151", "unknown field `branch_exclude`", "did you mean `branch_excludes`?"),
             ("5:49", "the API refuses these `branch_includes` (400 / 12002)", "name one branch"),
-            ("5:57", "unknown field `deploy_comand`", "did you mean `deploy_command`?"),
-            ("5:99", "`9A` is not a name that the API takes (400 / 12002)", "use letters"),
-            ("5:109", "`B` must be a string", 'quote it: "5"'),
-            ("5:129", "`root_directory` must be a string", 'quote it: "5"'),
-            ("5:161", "unknown field `branch_exclude`", "did you mean `branch_excludes`?"),
-            ("5:198", "`deploy_command` is empty, which the API refuses (400 / 12002)", "say what deploys"),
+            ("5:57", "unknown field `zzz`", "known here"),
+            ("5:89", "`9A` is not a name that the API takes (400 / 12002)", "use letters"),
+            ("5:99", "`B` must be a string", 'quote it: "5"'),
         ],
     ),
-    "what counts, beside an unknown field and an expression": (
+    "what counts, and no expression that may refer to what is broken": (
         (
-            "workers: {web: {foo: x, root_directory: '${{ params.no }}', triggers: {p: {branch_includes: [a], "
-            "deploy_command: d}, q: {branch_includes: [b], deploy_command: d}}}}\n"
+            "workers: {web: {ignore_changes: [x], root_directory: '${{ params.no }}', triggers: {p: "
+            "{branch_includes: [a], deploy_command: d}}, environment_variables: {"
+            + ", ".join(f"V{number}: x" for number in range(70))
+            + "}}}\n"
         ),
         [
-            ("5:118", "a second production trigger beside `p` (409 / 12042)", "keep one of each kind"),
-            ("5:17", "unknown field `foo`", "known here"),
-            ("5:41", "`${{ params.no }}` is not known", ""),
+            ("5:17", "unknown field `ignore_changes`", "did you mean `ignore`?"),
+            ("5:85", "70 variables, 63 are free for a manifest (400 / 12002)", ""),
+        ],
+    ),
+    "no kind that a misspelt field would have made another": (
+        (
+            "defaults: {branch_includes: [main], deploy_command: d}\n"
+            "workers: {web: {triggers: {p: {}, q: {branch_include: ['*'], branch_excludes: [main]}}}}\n"
+        ),
+        [("6:39", "unknown field `branch_include`", "did you mean `branch_includes`?")],
+    ),
+    "nothing that broken defaults may allow": (
+        f"defaults: {{lint: {{allow: [watch-path, 5]}}, path_includes: [a/**]}}\n{WEB}",
+        [("5:39", "`allow[1]` must be a string", 'quote it: "5"')],
+    ),
+    "a variable that is called lint silences nothing": (
+        f"workers: {{web: {{environment_variables: {{lint: 5, 9A: x}}, triggers: {{p: {TRIGGER}}}}}}}\n",
+        [
+            ("5:47", "`lint` must be a string", 'quote it: "5"'),
+            ("5:50", "`9A` is not a name that the API takes (400 / 12002)", "use letters"),
         ],
     ),
     "nothing that a lower layer says in place of what is broken": (

@@ -183,6 +183,7 @@ def of_owner(
     with reporting(reporter.write):
         check_approval(auto_approve=auto_approve)
         declared = session.names(manifests, strict=not given)
+        session.check_account(declared)
         owner = given or declared.owner
         if not owner:
             raise UsageError("the manifests have no owner", hint="name one with --owner")

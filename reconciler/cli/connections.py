@@ -95,8 +95,9 @@ def delete(
             desired = session.names(manifests, strict=len(said) < len(given))
         except ManifestError:
             if len(ids) == len(given) - 1:
-                say("hint: with --provider-type as well, nothing of the manifests is needed\n")
+                say("hint: with --provider-type as well, no connection of the manifests is needed\n")
             raise
+        session.check_account(desired)
         declared = _declared(name, said, desired)
         check_ids(declared.resource.provider_type, name, ids)
         with session.open_api(settings, session.account_id(settings, desired.account_id)) as api:

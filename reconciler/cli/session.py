@@ -84,18 +84,23 @@ def names(manifests: Manifests, *, strict: bool) -> Desired:
 
 @contextmanager
 def open_named(settings: Globals, manifests: Manifests, *, strict: bool = False) -> Iterator[tuple[Api, Desired]]:
-    """The API, and what the manifests call things. An account that waits for a param is not said."""
+    """The API, and what the manifests call things."""
     desired = names(manifests, strict=strict)
-    declared = desired.account_id if WAITS not in (desired.account_id or "") else None
-    with open_api(settings, account_id(settings, declared)) as api:
+    with open_api(settings, account_id(settings, desired.account_id)) as api:
         yield api, desired
 
 
-def account_id(settings: Globals, declared: str | None) -> str:
-    """The account, from options, environment and manifests, which must agree."""
-    given = settings.account_id
-    if WAITS in (declared or ""):
+def check_account(desired: Desired) -> None:
+    """Whoever writes has to know that it is the manifests' account."""
+    if WAITS in (desired.account_id or ""):
         raise UsageError("the manifests' `account_id` needs a param", hint="give it with --param or --param-file")
+
+
+def account_id(settings: Globals, declared: str | None) -> str:
+    """The account, from options, environment and manifests, which must agree. One that waits for a param is not
+    said."""
+    given = settings.account_id
+    declared = None if WAITS in (declared or "") else declared
     if given and declared and given != declared:
         raise UsageError(
             f"the manifests are for account `{declared}`, the command line or environment says `{given}`",

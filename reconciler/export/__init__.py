@@ -159,9 +159,11 @@ def _by_profile(
 ) -> lift.Sections:
     """`plain`, but for the new Workers of which a profile that is there says all: the default one, or by its name."""
     head = _head(found, plain, before.root, "")
-    profiles = before.root.get("profiles") or {}
+    profiles = {name: body for name, body in (before.root.get("profiles") or {}).items() if _is_plain(body)}
+    default = (before.root.get("defaults") or {}).get("profile")
+    by_default = {*(default if isinstance(default, list) else [default])} <= profiles.keys()
     bodies: dict[str, Any] = {}
-    for body in [{}, *({"profile": name} for name in profiles)] if profiles else []:
+    for body in [*[{}] * by_default, *({"profile": name} for name in profiles)]:
         rest = found.workers.keys() - (before.root.get("workers") or {}).keys() - bodies.keys()
         files = _spread(head, dict.fromkeys(rest, body), found, there=there, into={})
         read = _read_back({**there, **files}, **params) if rest else before
@@ -169,6 +171,13 @@ def _by_profile(
         unlike = {worker for worker, _ in _unsaid(read, found, before)}
         bodies |= {name: body for name in rest - unlike if counts[name] == len(found.workers[name])}
     return {"workers": {**plain["workers"], **bodies}}
+
+
+def _is_plain(profile: Any) -> bool:
+    """Does it say nothing that is not live: what is ignored or protected?"""
+    body = profile if isinstance(profile, dict) else {}
+    blocks = [body, *(one for one in (body.get("triggers") or {}).values() if isinstance(one, dict))]
+    return not any({"ignore", "protect"} & block.keys() for block in blocks)
 
 
 def _bodies(workers: Mapping[str, Any], allowed: Mapping[tuple[str, str], Sequence[str]]) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def _check_head(root: Node, broken: set[tuple[str, ...]], problems: Problems) ->
     for layer in merge.layers(root):
         for both in Trigger.references.items():
             given = [layer.mapping[name] for name in both if name in layer.mapping]
-            if len(given) > 1 and any(node.value is not None for node in given):
+            if len(given) > 1 and all(node.value is not None for node in given):
                 first, second = sorted(node.place for node in given)
                 told = f"{' and '.join(f'`{name}`' for name in both)} say the same, first at {first}"
                 problems.error(told, at=second, hint="keep one")
@@ -167,15 +167,17 @@ def _effective(
         if not is_whole and any(layer.value is None for layer in layers):
             continue
         given = {key: node for layer in (root, *layers) for key, node in layer.get("params").mapping.items()}
-        inside = params.Scope({**given, **overrides}, problems).inside(f"worker/{name}", worker=name)
-        body, found = _worker(sound, name, profiles, inside)
         told = Problems()
+        unknown = problems if is_whole else told  # an expression may refer to what is broken
+        inside = params.Scope({**given, **overrides}, unknown).inside(f"worker/{name}", worker=name)
+        body, found = _worker(sound, name, profiles, inside)
         lint.check(found, told, has_marker=has_marker)
         if is_whole:
             workers[name] = body
             triggers += found
         lacks = () if is_whole else {one.position for one in found}
-        problems.found += [one for one in told.found if one.position not in lacks or one.rule in lint.COUNTING]
+        linted = (one for one in told.found if one.rule)
+        problems.found += [one for one in linted if one.position not in lacks or one.rule in lint.COUNTING]
     unclear = any(not one.rule for one in problems.found[before:]) or any(section == "params" for section, *_ in broken)
     if not (unclear and problems.failed):
         # What came out of expressions has to fit the schema as well as what stood there from the start.

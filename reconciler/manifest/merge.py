@@ -208,7 +208,7 @@ def _merge_layers(layers: Iterable[Node], start: Effective) -> Effective:
                 ignore += node.items
             elif name == "lint":
                 allow |= {item.value: item.position for item in node.get("allow").items}
-            elif name in _FIELDS:
+            elif name in _FIELDS and not (node.value is None and layer.get(_SAME.get(name, "")).value is not None):
                 fields.pop(_SAME.get(name, ""), None)
                 _put(fields, name, node)
     return replace(start, fields=fields, variables=variables, ignore=tuple(ignore), allow=allow)

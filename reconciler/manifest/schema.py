@@ -239,18 +239,24 @@ def check(root: Node, problems: Problems, *, final: bool = False) -> tuple[Node,
 
 def _unclear(path: Path) -> Path:
     """What is not known because of a mistake at `path`: more than that, where it says what holds for the rest."""
-    if path and ("lint" in (path[0], *path[2:]) or path[2:] in (("triggers",), ("params",))):
-        return path[:2] if path[0] in SECTIONS else ("workers",)
-    return path
+    if path[:1] == ("lint",) or path[:2] == ("defaults", "lint"):
+        return ("workers",)
+    inside = path[2:] if path[:1] in (("profiles",), ("workers",)) else ()
+    lint = inside[:1] == ("lint",) or (inside[:1] == ("triggers",) and inside[2:3] == ("lint",))
+    return path[:2] if lint or inside in (("triggers",), ("params",)) else path
 
 
 def _culprits(leaf: Any) -> Iterator[Path]:
-    """Where what stands makes it an error; of a list with a bad element all of it does."""
+    """Where what stands makes it an error; of a list with a bad element all of it does, and all of a block in which a
+    field is misspelt: nobody knows what it says."""
     path = tuple(takewhile(lambda part: isinstance(part, str), leaf.absolute_path))
     if "propertyNames" in leaf.absolute_schema_path:
         yield (*path, leaf.instance)
     elif leaf.validator == "additionalProperties":
-        yield from ((*path, name) for name in leaf.instance if name not in leaf.schema.get("properties", ()))
+        known = leaf.schema.get("properties", ())
+        for name in leaf.instance:
+            if name not in known:
+                yield path if name not in ALIASES and nearest(name, known) else (*path, name)
     else:
         yield path
 

@@ -141,7 +141,11 @@ def _decide_replace(
     refused = losses.refuse(board, trigger.address, seen, "replace", trigger)
     shown = [one.resource for one in board.observed.connections if one.id == seen.live.resource.repo_connection_uuid]
     deleted = {one.natural_key for one in shown if one.deleted}
-    meant = {one.resource.natural_key for one in board.desired.connections if one.address == want.repo_connection_uuid}
+    meant = {
+        one.resource.natural_key
+        for one in board.desired.connections
+        if one.address == trigger.resource.repo_connection_uuid
+    }
     if deleted & meant:  # the same repository, cut off by somebody
         fields = tuple(
             replace(one, cause=Cause.LIVE) if one.path in Trigger.immutable and one.cause is Cause.MANIFEST else one

@@ -46,8 +46,8 @@ RULES: tuple[Rule, ...] = (
     watch_path,
     profile_override,
 )
-COUNTING = (one_trigger_per_kind.NAME, too_many_variables.NAME)
-"""These stand at a trigger, and yet tell what is there: more of it would not mend it."""
+COUNTING = (too_many_variables.NAME,)
+"""They stand at a trigger, and yet tell what is there: more of it would not mend it."""
 NAMES = frozenset(rule.NAME for rule in RULES)
 
 
