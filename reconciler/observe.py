@@ -204,9 +204,10 @@ class _Look:
         known = {one.resource.tag for one in self.desired.workers.values()}
         for name in sorted(given & workers.keys()):
             if workers[name] not in known:
-                shown = f"its tag is {workers[name]}, in the manifests it is another"
-                error = AnswerError(shown if workers[name] else "the API does not show its tag")
-                error.hint = "a Worker that was deleted and made again has a new tag: mend `tag`, or take it out"
+                error = AnswerError("the API does not show its tag")
+                if workers[name]:
+                    hint = "a Worker that was deleted and made again has a new tag: mend `tag`, or take it out"
+                    error = AnswerError(f"its tag is {workers[name]}, in the manifests it is another", hint=hint)
                 self.unread_workers[f"{name}~{workers[name]}"] = Unread(what=f"the Worker `{name}`", error=error)
 
     def no_tag(self, name: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.states import Desired
 
 KINDS = ("live", "pending", "unmanaged", "health")
+FAIL_ON = "live,health"
 MAX_BASELINE = 50_000_000  # bytes
 
 
@@ -30,9 +31,8 @@ def _kinds(_: click.Context, __: click.Parameter, given: str) -> tuple[str, ...]
     """Separated by commas; or an array, as a variable of the environment gives a list."""
     listed = texts(given)
     parts = given.split(",") if listed is None else listed
+    parts = FAIL_ON.split(",") if listed == [] else parts  # as any list in a variable: not set
     said = [part.strip() for part in parts if part.strip()]
-    if listed == []:
-        return ("live", "health")  # as any list in a variable, not set
     if not said:
         raise click.BadParameter(f"it names nothing: {', '.join(KINDS)}, or none")
     kinds = tuple(one for one in said if one != "none")
@@ -83,7 +83,7 @@ class Reporter:
     params=[
         option("--all", "Look at every Worker of the account."),
         option("--health", "Find what is as declared, and broken."),
-        option("--fail-on KINDS", "What ends in 2 (live,health); or none.", default="live,health", callback=_kinds),
+        option("--fail-on KINDS", "What ends in 2 (live,health); or none.", default=FAIL_ON, callback=_kinds),
         option("--stale-days N", "No success for N days is unhealthy.", type=click.IntRange(0, 3650), default=0),
         option("--baseline FILE", "An earlier --out: tell new, known and gone; only new ends in 2."),
     ]

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 BASE_URL = "https://api.cloudflare.com/client/v4"
 SANDBOX_FILE = ".buildsctl/sandbox.db"
 TOKENS = ("BUILDSCTL_API_TOKEN", "CLOUDFLARE_API_TOKEN")
-WAITS = "${{"  # in what the manifests say, for a param that is not given
 SANDBOX_ACCOUNT = "5a4db0c5a4db0c5a4db0c5a4db0c5a4d"
 
 
@@ -92,15 +91,19 @@ def open_named(settings: Globals, manifests: Manifests, *, strict: bool = False)
 
 def check_account(desired: Desired) -> None:
     """Whoever writes has to know that it is the manifests' account."""
-    if WAITS in (desired.account_id or ""):
+    from reconciler.manifest.desired import UNKNOWN
+
+    if UNKNOWN in (desired.account_id or ""):
         raise UsageError("the manifests' `account_id` needs a param", hint="give it with --param or --param-file")
 
 
 def account_id(settings: Globals, declared: str | None) -> str:
     """The account, from options, environment and manifests, which must agree. One that waits for a param is not
     said."""
+    from reconciler.manifest.desired import UNKNOWN
+
     given = settings.account_id
-    declared = None if WAITS in (declared or "") else declared
+    declared = None if UNKNOWN in (declared or "") else declared
     if given and declared and given != declared:
         raise UsageError(
             f"the manifests are for account `{declared}`, the command line or environment says `{given}`",

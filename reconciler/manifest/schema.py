@@ -41,6 +41,7 @@ SECTIONS = ("params", "connections", "tokens", "profiles", "workers")
 """The mappings of names at the top."""
 Path = tuple[str, ...]
 LAYERED = ("defaults", "profiles", "workers")
+"""What triggers are merged of."""
 
 _TAG = "0123456789abcdef0123456789abcdef"
 _STRINGS = {"type": "array", "items": {"type": "string"}}

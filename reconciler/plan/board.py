@@ -222,3 +222,7 @@ class Board:
     def named(self, address: Address, globs: Iterable[str]) -> bool:
         """Did the user name this address?"""
         return any(address.matches(glob) for glob in globs)
+
+    def names_variable(self, trigger: Address, key: str, globs: Iterable[str]) -> bool:
+        """Did the user name it, or its trigger?"""
+        return any(self.named(one, globs) for one in (trigger, EnvVar.address(trigger, key)))

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from reconciler.kinds.env_var import EnvVar
 from reconciler.model import Action, Address
 from reconciler.ownership import MARKER
 from reconciler.plan.board import Board, Seen
@@ -39,7 +38,7 @@ def refuse(
         if key in wanted:
             again = wanted[key].resource.value is not None
         again = again and not (declared and ignores(declared, key))
-        if not again and not board.named(trigger, globs) and not board.named(EnvVar.address(trigger, key), globs):
+        if not again and not board.names_variable(trigger, key, globs):
             lost.append(key)
     if not lost:
         return False

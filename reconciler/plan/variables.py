@@ -127,8 +127,8 @@ def _decide_secret(
         _write(board, result, declared, seen, reason=rewrite, cause=Cause.MANIFEST, fields=(change,))
         return
     # A run keeps the fingerprints of what it does not write; the hash of a plain value is none.
-    kept = applied is not None and not applied.startswith("p")
-    result.entries[hash_name(declared.address.name)] = applied if applied is not None and kept else declared.resource
+    kept = applied if applied and not applied.startswith("p") else declared.resource
+    result.entries[hash_name(declared.address.name)] = kept
     reason = f"there; not compared: {not_compared}" if not_compared else "as declared, by its fingerprint"
     row(board, declared, seen, reason=reason, not_compared=not_compared)
 
@@ -136,8 +136,7 @@ def _decide_secret(
 def _compare(board: Board, result: Variables, declared: Declared[EnvVar], applied: str | None) -> tuple[str, str]:
     """Why a secret is written again, or why nobody can tell whether it has to be; both empty where it is the same."""
     secret = declared.resource.value
-    named = (declared.address, result.trigger.address)  # a trigger's address covers its own
-    if any(board.named(one, board.options.rewrite_secrets) for one in named):
+    if board.names_variable(result.trigger.address, declared.address.name, board.options.rewrite_secrets):
         return "named by --rewrite-secrets", ""
     if applied is not None and ownership.version_of(applied) != declared.resource.value_version:
         return "its `value_version` changed", ""

@@ -153,8 +153,7 @@ def shown(plan: Plan) -> list[Change]:
     """The rows that say something: no no-ops, and no variables about which nobody can decide, as about their trigger:
     that speaks for them."""
     silent = (Disposition.UNKNOWN, Disposition.REFUSED)
-    quiet = (Action.NO_OP, Disposition.DECLARED)
-    rows = [one for one in plan.changes if (one.action, one.disposition) != quiet or one.fields]
+    rows = [one for one in plan.changes if symbol(one) != " " or one.fields]
     speaks = [one for one in rows if one.address.kind == "trigger" and one.disposition in silent]
     told = {(one.address.path, one.disposition) for one in speaks}
     return [one for one in rows if one.address.kind != "env" or (one.address.path[:2], one.disposition) not in told]
